@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What systemd asks of a service, without libsystemd: readiness and status
+ * (sd_notify(3)), the watchdog, and sockets it passes (sd_listen_fds(3)).
+ * Loop thread only.  Without systemd every call does nothing.
+ */
+#ifndef BUFWRITER_NOTIFY_H
+#define BUFWRITER_NOTIFY_H
+
+#include <stdint.h>
+
+/* Takes NOTIFY_SOCKET from the environment and unsets it. */
+void notify_open(void);
+void notify_close(void);
+
+/*
+ * Sends one state text such as "READY=1", "STOPPING=1", "WATCHDOG=1",
+ * "STATUS=...\n" (printf style; never waits).  notify_reloading() adds the
+ * MONOTONIC_USEC that Type=notify-reload asks for.
+ * 0, or -errno (the caller may ignore it).
+ */
+int notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int notify_reloading(void);
+
+/*
+ * The watchdog's interval in ns if one is asked of this process, else 0;
+ * from WATCHDOG_USEC and WATCHDOG_PID.
+ */
+uint64_t notify_watchdog(void);
+
+/*
+ * The one datagram socket passed in by systemd, made close-on-exec and
+ * non-blocking.  >= 0: the descriptor; -ENOENT: none was passed; -EINVAL:
+ * something else was (more than one, not AF_UNIX, not SOCK_DGRAM, no
+ * address), with a text of what is wrong in *why.
+ * Unsets LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
+ */
+int notify_socket(const char **why);
+
+#endif
