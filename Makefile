@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: MIT
+#
+# bufwriter: build, test, install.
+#
+#   make                 daemon, command and library, in build/
+#   make check           builds and runs all tests; T="test_ring ..." only these
+#   make demo            watch datagrams become complete files
+#   make bench           measures; bench-deps builds what it compares with
+#   make model           checks the model of the crash protocol
+#   make check-systemd   tests the package on a booted Debian tree (root)
+#   make install         to DESTDIR, under PREFIX; uninstall takes it away
+#   make deb             Debian packages, in build/deb
+#   make lint            format and static analysis, with what is installed
+#   make deps            installs what the build needs
+#   make clean
+#
+# Variables: CC CFLAGS CPPFLAGS LDFLAGS, SAN=address,undefined or SAN=thread
+# (instrumented, in a tree of its own), WERROR=1, V=1 (show commands),
+# BUILD (where to build), DESTDIR, PREFIX and the directories below it.
+
+VERSION := 0.1.0
+SOVERSION := 0
+
+comma := ,
+ifeq ($(SAN),)
+BUILD ?= build
+else
+BUILD ?= build/san-$(subst $(comma),-,$(SAN))
+endif
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/bufwriter
+SYSCONFDIR ?= /etc
+# systemd reads these below /usr and /usr/local, whatever LIBDIR is
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+SYSCTLDIR ?= $(PREFIX)/lib/sysctl.d
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/vendor-completions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+
+ifeq ($(origin CC),default)
+CC := cc
+endif
+CFLAGS ?= -O2 -g
+INSTALL ?= install
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s%s\n'
+endif
+
+# --- flags -----------------------------------------------------------------
+
+# `-D_GNU_SOURCE=` reads the same as a source's own `#define _GNU_SOURCE`
+cppflags := -D_GNU_SOURCE= -DBW_VERSION='"$(VERSION)"' -I. -Iclient
+cflags := -std=gnu11 -pthread -fno-common -Wall -Wextra -Wshadow \
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef
+ldflags := -pthread
+ifeq ($(WERROR),1)
+cflags += -Werror
+endif
+ifneq ($(SAN),)
+cflags += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+ldflags += -fsanitize=$(SAN)
+endif
+
+# where pkg-config does not know them, their plain names do
+pkg = $(or $(shell pkg-config $(1) $(2) 2>/dev/null),$(3))
+dep_cflags := $(call pkg,--cflags,libuv inih)
+dep_libs := $(call pkg,--libs,libuv inih,-luv -linih)
+check_cflags := $(call pkg,--cflags,check)
+check_libs := $(call pkg,--libs,check,-lcheck -lsubunit -lrt -lm)
+
+compiler = $(CC) $(cppflags) $(dep_cflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
+compile = $(compiler) -MMD -MP -c -o $@ $<
+link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS)
+
+# --- what there is ---------------------------------------------------------
+
+daemon_src := $(wildcard daemon/*.c)
+conf_src := $(wildcard conf/*.c)
+lib_src := $(wildcard client/lib*.c)
+command_src := $(filter-out $(lib_src),$(wildcard client/*.c))
+harness_src := $(wildcard tests/lib/*.c)
+unit_src := $(wildcard tests/unit/test_*.c)
+e2e_src := $(wildcard tests/e2e/test_*.c)
+
+objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
+daemon_obj := $(call objects,obj,$(daemon_src) $(conf_src))
+points_obj := $(call objects,points/obj,$(daemon_src) $(conf_src))
+lib_obj := $(call objects,obj,$(lib_src))
+lib_pic := $(call objects,pic,$(lib_src))
+command_obj := $(call objects,obj,$(command_src))
+harness_obj := $(call objects,obj,$(harness_src))
+tests_obj := $(call objects,obj,$(unit_src) $(e2e_src))
+
+unit_bin := $(patsubst %.c,$(BUILD)/%,$(unit_src))
+e2e_bin := $(patsubst %.c,$(BUILD)/%,$(e2e_src))
+
+so := libbufwriter.so
+soname := $(so).$(SOVERSION)
+sofile := $(so).$(VERSION)
+so_map := $(wildcard client/libbufwriter.map)
+
+ini_man_in := $(wildcard conf/bufwriter.ini.5.in)
+man := $(wildcard daemon/*.8 client/*.1 client/*.3 client/*.8 conf/*.5) \
+	$(if $(ini_man_in),$(BUILD)/man/bufwriter.ini.5)
+
+programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter
+libraries := $(BUILD)/libbufwriter.a $(BUILD)/$(so)
+
+.PHONY: all check tests run-check bench bench-deps demo install uninstall \
+	deb clean deps lint model check-systemd FORCE
+
+all: $(programs) $(libraries) $(man)
+
+# --- compiling -------------------------------------------------------------
+
+# Another compiler, other flags or another version build everything anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@flags='$(subst ','\'',$(compiler) | $(link))'; \
+	[ "$$flags" = "$$(cat $@ 2>/dev/null)" ] || echo "$$flags" >$@
+
+# One clear line where a compiler or a library is missing, before the errors.
+$(BUILD)/needed:
+	$(Q)CC='$(CC)' tests/deps.sh check
+	$(Q)mkdir -p $(@D) && touch $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(compile)
+
+$(BUILD)/points/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
+	$(say) CC "$< (points)"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(compile) -DBW_POINTS
+
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
+	$(say) CC "$< (pic)"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(compile) -fPIC
+
+$(BUILD)/obj/tests/%.o: cppflags += $(check_cflags) -DBW_POINTS
+
+-include $(patsubst %.o,%.d,$(daemon_obj) $(points_obj) $(lib_obj) \
+	$(lib_pic) $(command_obj) $(harness_obj) $(tests_obj))
+
+# --- programs and library --------------------------------------------------
+
+$(BUILD)/bufwriterd: $(daemon_obj)
+	$(say) LD $@
+	$(Q)$(link) -o $@ $^ $(dep_libs)
+
+$(BUILD)/points/bufwriterd: $(points_obj)
+	$(say) LD $@
+	$(Q)$(link) -o $@ $^ $(dep_libs)
+
+# The command carries its library, so that it runs from the build directory.
+$(BUILD)/bufwriter: $(command_obj) $(BUILD)/libbufwriter.a
+	$(say) LD $@
+	$(Q)$(link) -o $@ $^
+
+archive = $(Q)rm -f $@ && $(AR) crs $@ $^
+
+$(BUILD)/libbufwriter.a: $(lib_obj)
+	$(say) AR $@
+	$(archive)
+
+$(BUILD)/$(sofile): $(lib_pic) $(so_map)
+	$(say) LD $@
+	$(Q)$(link) -shared -Wl,-soname,$(soname) \
+		$(if $(so_map),-Wl$(comma)--version-script=$(so_map)) \
+		-o $@ $(lib_pic)
+
+$(BUILD)/$(so): $(BUILD)/$(sofile)
+	$(Q)ln -sf $(sofile) $(BUILD)/$(soname)
+	$(Q)ln -sf $(soname) $@
+
+# --- manual ----------------------------------------------------------------
+
+# The list of settings comes from the table that the parser is made from.
+$(BUILD)/man/bufwriter.ini.5: $(ini_man_in) conf/config.def
+	$(say) MAN $@
+	$(Q)mkdir -p $(@D)
+	$(Q)sh conf/man.sh $^ >$@
+
+# --- tests -----------------------------------------------------------------
+
+# Everything of the daemon but main(), with its points, for the unit tests.
+$(BUILD)/points/libdaemon.a: $(filter-out %/daemon/main.o,$(points_obj))
+	$(say) AR $@
+	$(archive)
+
+$(BUILD)/tests/libharness.a: $(harness_obj)
+	$(say) AR $@
+	$(Q)mkdir -p $(@D)
+	$(archive)
+
+test_libs := $(BUILD)/tests/libharness.a $(BUILD)/points/libdaemon.a \
+	$(BUILD)/libbufwriter.a
+
+$(unit_bin) $(e2e_bin): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(test_libs)
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link) -o $@ $^ $(dep_libs) $(check_libs)
+
+tests: all $(BUILD)/points/bufwriterd $(unit_bin) $(e2e_bin)
+
+# Two steps, because what is missing has to be installed before make looks
+# for it.
+check:
+	@CC='$(CC)' tests/deps.sh auto check
+	+@$(MAKE) run-check
+
+run-check: $(if $(T),all $(BUILD)/points/bufwriterd \
+		$(filter $(addprefix %/,$(T)),$(unit_bin) $(e2e_bin)),tests)
+	@BW_BUILD='$(abspath $(BUILD))' BW_SAN='$(SAN)' tests/run.sh \
+		$(if $(T),$(or $(filter $(addprefix %/,$(T)), \
+			$(unit_bin) $(e2e_bin)),$(error no test called $(T))), \
+			$(unit_bin) $(e2e_bin))
+
+demo:
+	@CC='$(CC)' tests/deps.sh auto
+	+@$(MAKE) all
+	@BW_BUILD='$(abspath $(BUILD))' tests/demo.sh
+
+bench: all
+	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/bench/run.sh
+
+bench-deps:
+	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/bench/deps.sh
+
+model:
+	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/model/run.sh
+
+check-systemd:
+	@BW_BUILD='$(abspath $(BUILD))' tests/systemd/run.sh
+
+lint:
+	@BW_BUILD='$(abspath $(BUILD))' tests/lint.sh $(cppflags) $(dep_cflags)
+
+deps:
+	@tests/deps.sh install
+
+# --- install ---------------------------------------------------------------
+
+clean:
+	rm -rf build $(BUILD)

@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# What the build needs, and how to get it.
+#
+#   deps.sh check          exit 1 with one line if the build can not work
+#   deps.sh auto [check]   installs what is missing for the build (and tests)
+#   deps.sh install        installs everything, for developing too
+set -eu
+
+cc=${CC:-cc}
+build='gcc libc6-dev libuv1-dev libinih-dev'
+develop='clang clang-format clang-tidy cppcheck shellcheck mandoc man-db
+	systemd pkg-config spin socat'
+package='dpkg-dev debhelper fakeroot lintian'
+elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
+  Fedora  dnf install gcc make libuv-devel inih-devel check-devel
+  Arch    pacman -S gcc make libuv libinih check
+  Alpine  apk add build-base linux-headers libuv-dev inih-dev check-dev'
+
+# header TEXT...: can the compiler read all of these headers?
+header() {
+	for h in "$@"; do
+		echo "#include <$h>"
+	done | "$cc" -E -o /dev/null - 2>/dev/null
+}
+
+# Prints the packages that are missing for what is asked.
+missing() {
+	command -v "$cc" >/dev/null 2>&1 || echo gcc
+	if ! command -v "$cc" >/dev/null 2>&1 || ! header stdio.h; then
+		echo libc6-dev
+		echo libuv1-dev
+		echo libinih-dev
+		[ "${1-}" != check ] || echo check
+		return
+	fi
+	header uv.h || echo libuv1-dev
+	header ini.h || echo libinih-dev
+	[ "${1-}" != check ] || header check.h || echo check
+}
+
+# oneline WORDS: on one line, single spaces
+oneline() {
+	# shellcheck disable=SC2048,SC2086 # split on purpose
+	echo $*
+}
+
+# Installs packages; never asks a question unless sudo wants a password.
+install() {
+	if ! command -v apt-get >/dev/null 2>&1; then
+		echo "Please install $elsewhere" >&2
+		exit 1
+	fi
+	if [ "$(id -u)" = 0 ]; then
+		as_root='env'
+	elif command -v sudo >/dev/null 2>&1 && [ -t 0 ]; then
+		as_root='sudo env'
+	elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+		as_root='sudo -n env'
+	else
+		echo "Missing, and only root can install it:" \
+			"apt-get install $(oneline "$@")" >&2
+		exit 1
+	fi
+	echo "Installing $(oneline "$@")"
+	log=$(mktemp)
+	# A fresh container has no package lists at all, or old ones.
+	# shellcheck disable=SC2086,SC2048 # words on purpose
+	apt_install $* >"$log" 2>&1 ||
+		{
+			$as_root apt-get update -q </dev/null &&
+				apt_install $*
+		} >"$log" 2>&1 || {
+		cat "$log" >&2
+		rm -f "$log"
+		exit 1
+	}
+	rm -f "$log"
+}
+
+apt_install() {
+	$as_root DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+		--no-install-recommends "$@" </dev/null
+}
+
+case ${1-} in
+check)
+	lacks=$(missing)
+	[ -z "$lacks" ] || {
+		echo "The build lacks $(oneline "$lacks" | sed 's/ /, /g')" \
+			"(Debian's names); \`make deps\` installs it." >&2
+		exit 1
+	}
+	;;
+auto)
+	lacks=$(missing "${2-}")
+	[ -z "$lacks" ] || install "$lacks"
+	;;
+install)
+	install "$build" check "$develop" "$package"
+	;;
+*)
+	echo "usage: $0 check | auto [check] | install" >&2
+	exit 2
+	;;
+esac
