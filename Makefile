@@ -228,12 +228,15 @@ check:
 	@CC='$(CC)' tests/deps.sh auto check
 	+@$(MAKE) run-check
 
-run-check: $(if $(T),all $(BUILD)/points/bufwriterd \
-		$(filter $(addprefix %/,$(T)),$(unit_bin) $(e2e_bin)),tests)
-	@BW_BUILD='$(abspath $(BUILD))' BW_SAN='$(SAN)' tests/run.sh \
-		$(if $(T),$(or $(filter $(addprefix %/,$(T)), \
-			$(unit_bin) $(e2e_bin)),$(error no test called $(T))), \
-			$(unit_bin) $(e2e_bin))
+suites := $(unit_bin) $(e2e_bin)
+ifneq ($(T),)
+suites := $(filter $(addprefix %/,$(T)),$(suites))
+endif
+
+run-check: $(suites) $(if $(filter $(e2e_bin),$(suites)),all \
+		$(BUILD)/points/bufwriterd)
+	@$(if $(suites),,$(error no test is called $(T)))
+	@BW_BUILD='$(abspath $(BUILD))' BW_SAN='$(SAN)' tests/run.sh $(suites)
 
 demo:
 	@CC='$(CC)' tests/deps.sh auto
