@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state region: ring and arenas in one mapping, so that they outlive the
+ * process.  A file on tmpfs, allocated in full when it is made: a file
+ * system that is too small is an error at start and never a SIGBUS later.
+ *
+ * Layout: struct state_header (16 KiB), the ring, then the arenas.  The
+ * header describes the rest, and does not change once the file has its name.
+ * No pointer in it means anything to another process (the receive headers
+ * are the kernel's struct mmsghdr; of these only msg_len is read again).
+ *
+ * Only one process at a time uses a region: `<path>.lock` is locked with
+ * flock(2) and holds the owner's process id.  Main thread only.
+ */
+#ifndef BUFWRITER_STATE_H
+#define BUFWRITER_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../conf/config.h"
+#include "arena.h"
+#include "ring.h"
+
+#define STATE_MAGIC "BUFWRITE"
+#define STATE_VERSION 1
+#define STATE_PATH 3584 /* settings allow 3500 */
+
+struct state_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_bytes;
+	uint64_t total_bytes;
+	struct ring_geometry ring;
+	uint64_t workers;
+	uint64_t size; /* of an arena */
+	uint64_t arena_bytes;
+	uint8_t boot[16];	      /* /proc/sys/kernel/random/boot_id */
+	char files_path[STATE_PATH];  /* where renames were going to */
+	char files_temp[STATE_PATH];
+	uint64_t check; /* over all of the above */
+	/* Not under the check: 1 after an orderly stop that left nothing. */
+	_Atomic uint64_t clean;
+};
+
+_Static_assert(sizeof(struct ring_geometry) == 32, "region layout");
+_Static_assert(sizeof(struct state_header) <= 16384, "region layout");
+_Static_assert(offsetof(struct state_header, boot) == 80, "region layout");
+
+#define STATE_HEADER_BYTES 16384
+
+/* A mapped region, this process's own or a dead one's. */
+struct state {
+	struct state_header *header;
+	size_t bytes;
+	struct ring ring;
+	struct arena *arenas; /* header->workers of them */
+	int anonymous;
+};
+
+/* What went wrong, as one line for the operator. */
+#define STATE_ERROR 4600
+struct state_error {
+	char text[STATE_ERROR];
+};
+
+/*
+ * Locks the region at path for this process and writes its id into the lock
+ * file, creating the directory if it is missing.  Returns the descriptor to
+ * keep open, or -errno with a text; -EBUSY: another process has it.
+ */
+int state_lock(const char *path, struct state_error *error);
+
+/*
+ * Makes the region for these settings and maps it: a new file under
+ * state_path in place of what is there, or anonymous memory if that is empty.
+ * 0 or -errno with a text.
+ */
+int state_create(struct state *s, const struct config *cfg,
+		 struct state_error *error);
+
+/*
+ * Maps the region that is there and checks every part of it.
+ * 0; -ENOENT: there is none; -EBADMSG: it can not be proved right, error
+ * says why; -errno: it can not be read.
+ */
+int state_open_old(struct state *s, const char *path,
+		   enum config_framing framing, struct state_error *error);
+
+/* True if the region holds exactly what state_create() would make. */
+int state_fits(const struct state *s, const struct config *cfg);
+/* Takes over an old region from which everything was filed. */
+void state_adopt(struct state *s);
+/* Gives the file another name.  0 and the name in `aside`, or -errno. */
+int state_set_aside(const char *path, char *aside, size_t n);
+
+/* Records in the header whether a later start has anything to file. */
+void state_set_clean(struct state *s, int clean);
+/* Unmaps; the file stays. */
+void state_close(struct state *s);
+
+#endif
