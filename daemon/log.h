@@ -5,7 +5,7 @@
  * Started by systemd, each line begins with the priority `<N>` of
  * sd-daemon(3), otherwise with the local time.  A line is one write(2), so
  * lines of several threads do not mix.  Any thread; allocates nothing and
- * takes no lock.  Control characters in a message are replaced, so that a
+ * takes no lock but the C library's around the time zone.  Control characters in a message are replaced, so that a
  * path or a name can not forge a line.
  */
 #ifndef BUFWRITER_LOG_H
