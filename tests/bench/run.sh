@@ -1,0 +1,351 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The benchmark: starts each contestant in turn, loads it, checks that every
+# message arrived, and writes raw.csv, report.md and plots.  README.md beside
+# this file says what is measured and how.
+#
+# One heat is one contestant, started fresh, under one load.  Rounds are
+# interleaved (every contestant once, then again), so that a change of the
+# machine's mood meets all of them, and the report uses medians.
+#
+# shellcheck disable=SC1091,SC2154
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+: "${BW_BUILD:=$here/../../build}"
+mkdir -p "$BW_BUILD/bench"
+BW_BUILD=$(cd "$BW_BUILD" && pwd)
+export BW_BUILD
+bin=$BW_BUILD/bench
+deps=$bin/deps
+: "${BENCH:=race}"
+: "${BENCH_DIR:=/dev/shm}"
+: "${BENCH_MESSAGES:=500000}"
+: "${BENCH_QLEN:=512}"
+: "${BENCH_SENDERS:=2}"
+: "${BENCH_BYTES:=200}"
+: "${BENCH_BYTES_MAX:=536870912}"
+: "${BENCH_RESULTS:=$bin}"
+case $BENCH in
+quick) : "${BENCH_ROUNDS:=3}" ;;
+sweep) : "${BENCH_ROUNDS:=2}" ;;
+*) : "${BENCH_ROUNDS:=5}" ;;
+esac
+qlen_file=/proc/sys/net/unix/max_dgram_qlen
+
+# The queue length belongs to the network namespace.  A namespace of its own
+# leaves the machine's setting alone, whatever happens to this script.
+if [ "$(id -u)" -eq 0 ] && [ -z "${BENCH_INSIDE:-}" ] &&
+    unshare -n true 2>/dev/null; then
+	BENCH_INSIDE=1 exec unshare -n "$0" "$@"
+fi
+
+say() { echo "bench: $*" >&2; }
+
+work=$(mktemp -d "$BENCH_DIR/bufwriter-bench.XXXXXX") || exit 1
+work=$(cd "$work" && pwd)
+state_dir=$work
+if [ "$(stat -f -c %T "$work")" != tmpfs ] && [ -d /dev/shm ]; then
+	state_dir=$(mktemp -d /dev/shm/bufwriter-bench.XXXXXX) || exit 1
+fi
+qlen_was=$(cat "$qlen_file")
+cleanup() {
+	[ "$(cat "$qlen_file")" = "$qlen_was" ] || echo "$qlen_was" >"$qlen_file"
+	rm -rf "$work" "$state_dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+set_qlen() {
+	{ echo "$1" >"$qlen_file"; } 2>/dev/null && return 0
+	[ "$(cat "$qlen_file")" = "$1" ]
+}
+
+# shellcheck disable=SC2086
+build() {
+	cc=${CC:-cc}
+	flags="-O2 -std=gnu11 -Wall -Wextra -Wshadow ${BENCH_CFLAGS:-}"
+	for name in sender count heat; do
+		$cc $flags -o "$bin/$name" "$here/$name.c" || return 1
+	done
+	for name in discard writev; do
+		$cc $flags -o "$bin/$name" "$here/$name.c" "$here/reader.c" ||
+			return 1
+	done
+	triplet=$($cc -print-multiarch 2>/dev/null)
+	command -v go >/dev/null || return 0
+	(cd "$here/gochan" && GO111MODULE=off GOFLAGS='' \
+		GOCACHE="$bin/gocache" go build -o "$bin/gochan" .) ||
+		say "gochan does not build, left out"
+}
+
+. "$here/contestants.sh"
+
+head="test,name,setting,round,senders,bytes,sent,failed,seconds,rate"
+head="$head,rate_taken,p50,p99,p999,max,sender_cpu,cpu,cpu_rest,loop,others"
+head="$head,voluntary,involuntary,rss_kb,anon_kb,shmem_kb,start_ms,stop_ms"
+head="$head,unique,duplicate,broken,files,stored,whole"
+
+# From `sum of loop thread` and the rest out of "name:us;name:us".  The
+# thread that has the program's name is the loop.
+split_threads() {
+	echo "$1" | tr ';' '\n' | awk -F: -v n="$2" '
+		{ if (NR == 1) loop += $2; else others += $2 }
+		END { printf "%.3f,%.3f", loop / n, others / n }'
+}
+
+# heat TEST NAME SETTING ROUND "SENDER OPTIONS" [DAEMON OPTION]...
+# One line of raw.csv.  Loads: $senders, $bytes, $messages, or $load (a
+# command) in place of a sender.
+heat() {
+	test=$1 name=$2 setting=$3 round=$4 extra=$5
+	shift 5
+	base=${name%%-*} variant=${name#*-}
+	sock=$work/sock out=$work/out prefix='' load=${load:-}
+	counter="'$bin/count' '$out'"
+	rm -rf "$out" "$work/log" "$sock" && mkdir -p "$out" || exit 1
+	"start_$base" "$@"
+	[ "$load" ] || load="'$bin/sender' -n $senders -m $messages \
+-s $bytes $extra -p '$prefix' \"\$SOCKET\" >'$work/sender.csv'"
+	: >"$work/sender.csv"
+	"$bin/heat" -s "$sock" -o "$work/log" -w "$load" sh "$work/cmd" \
+		>"$work/heat" 2>"$work/heat.err"
+	failed=$?
+	load=''
+	if ! grep -q '^cpu_us=' "$work/heat"; then
+		say "$name $setting does not run: $(cat "$work/heat.err")"
+		tail -n 3 "$work/log" | sed 's/^/bench:   /' >&2
+		return 1
+	fi
+	. "$work/heat"
+	sent=0 rate=0
+	IFS=, read -r sent fails seconds rate taken p50 p99 p999 max scpu \
+		<"$work/sender.csv"
+	eval "$counter" >"$work/count" || exit 1
+	. "$work/count"
+	whole=no
+	[ "$failed" = 0 ] && [ "$unique" = "${sent:-0}" ] &&
+		[ "$duplicate$broken" = 00 ] && whole=yes
+	per=${sent:-0}
+	[ "$per" -gt 0 ] || per=1
+	cpu=$(awk "BEGIN { printf \"%.3f,%.3f\", $cpu_us / $per, $rest_us / $per }")
+	echo "$test,$name,$setting,$round,$senders,$bytes,${sent:-0}," \
+		"${fails:-0},${seconds:-0},${rate:-0},${taken:-0}," \
+		"${p50:-0},${p99:-0},${p999:-0},${max:-0},${scpu:-0}," \
+		"$cpu,$(split_threads "$threads" "$per"),$voluntary," \
+		"$involuntary,$rss_kb,$anon_kb,$shmem_kb,$start_ms,$stop_ms," \
+		"$unique,$duplicate,$broken,$files,$stored,$whole" |
+		tr -d ' ' >>"$raw"
+	say "$(printf '%-6s %-16s %-14s round %s %9s/s %6s us CPU  p99.9 %9s us  %s' \
+		"$test" "$name" "$setting" "$round" "${rate:-0}" "${cpu%,*}" \
+		"${p999:-0}" "$([ $whole = yes ] || echo "NOT WHOLE: $unique of \
+$sent, $duplicate twice, $broken torn, $failed")")"
+	[ $whole = yes ]
+}
+
+# Those of the names given that can run; says why the others cannot.
+present() {
+	found=''
+	for name in "$@"; do
+		if why=$("have_${name%%-*}"); then
+			found="$found $name"
+		else
+			say "without $name: $why"
+			echo "$name: $why" >>"$missing"
+		fi
+	done
+}
+
+# Messages of $bytes that fit BENCH_BYTES_MAX and a third of the room.
+fit_messages() {
+	room=$(df -Pk "$work" | awk 'NR == 2 { printf "%.0f", $4 * 1024 / 3 }')
+	messages=$(awk -v m="${1:-$BENCH_MESSAGES}" -v b="$bytes" \
+		-v room="$room" -v max="$BENCH_BYTES_MAX" 'BEGIN {
+			r = (room < max) ? room : max
+			printf("%d", (m * b > r) ? r / b : m) }')
+}
+
+defaults() {
+	senders=$BENCH_SENDERS bytes=$BENCH_BYTES points='' state=on load=''
+	buffer=65536
+	fit_messages
+}
+
+rounds() {
+	round=0
+	while [ $round -lt "$BENCH_ROUNDS" ]; do
+		round=$((round + 1))
+		"$@" $round
+	done
+}
+
+DISCARD="discard-16 discard-64 discard-256"
+
+# The race: rate and CPU without timing each send, then latency at full load,
+# then latency at a pace.
+race_round() {
+	for name in $found; do
+		defaults
+		heat rate "$name" '' "$1" ''
+		fit_messages $((BENCH_MESSAGES / 4))
+		heat full "$name" '' "$1" -l
+		fit_messages $((BENCH_MESSAGES / 5))
+		heat paced "$name" '' "$1" '-l -r 100000'
+	done
+}
+mode_race() {
+	# shellcheck disable=SC2086
+	present ${BENCH_ONLY:-$DISCARD writev bufwriterd gochan-1M gochan-8K \
+		rsyslog syslog_ng socklog journald socat}
+	rounds race_round
+}
+
+quick_round() {
+	for name in $found; do
+		defaults
+		heat rate "$name" '' "$1" ''
+	done
+}
+mode_quick() {
+	# shellcheck disable=SC2086
+	present ${BENCH_ONLY:-$DISCARD writev bufwriterd}
+	rounds quick_round
+}
+
+paced_round() {
+	for name in $found; do
+		defaults
+		fit_messages $((BENCH_MESSAGES * 3 / 5))
+		heat paced "$name" '' "$1" '-l -r 100000'
+	done
+}
+mode_paced() {
+	# shellcheck disable=SC2086
+	present ${BENCH_ONLY:-$DISCARD bufwriterd}
+	rounds paced_round
+}
+
+state_round() {
+	for which in on off; do
+		defaults
+		state=$which
+		heat state bufwriterd "state=$which" "$1" ''
+	done
+}
+mode_state() {
+	present bufwriterd
+	[ "$found" ] && rounds state_round
+}
+
+large_round() {
+	for name in $found; do
+		defaults
+		bytes=32768
+		fit_messages
+		heat large "$name" '' "$1" ''
+	done
+}
+mode_large() {
+	present writev bufwriterd
+	rounds large_round
+}
+
+# Nothing to do, after a little work, so that nothing is left to be touched
+# for the first time.  voluntary + involuntary is what woke it.
+idle_round() {
+	defaults
+	messages=0
+	load='sleep 10'
+	heat idle bufwriterd 'nothing' "$1" ''
+}
+mode_idle() {
+	present bufwriterd
+	[ "$found" ] && BENCH_ROUNDS=${BENCH_IDLE_ROUNDS:-1} rounds idle_round
+}
+
+# Flushes that take 200 ms, one worker at a time, against the same binary
+# with the point passed over.
+stall_round() {
+	for which in none one; do
+		defaults
+		fit_messages $((BENCH_MESSAGES * 3 / 5))
+		points='none=sleep:1'
+		[ $which = one ] && points='flush.write=sleep:200@5;'`
+			`'flush.write=sleep:200@20;flush.write=sleep:200@35'
+		heat stall bufwriterd "stall=$which" "$1" '-l -r 100000'
+	done
+}
+mode_stall() {
+	present bufwriterd
+	[ -x "$BW_BUILD/points/bufwriterd" ] || {
+		say "no $BW_BUILD/points/bufwriterd"
+		return 1
+	}
+	rounds stall_round
+}
+
+# One setting at a time, the others at their defaults.
+sweep_round() {
+	for b in 64 200 512 1024 4096 16384 65536; do
+		defaults
+		bytes=$b
+		fit_messages
+		heat size bufwriterd "$b" "$1" '-l'
+		buffer=$((b > 2048 ? b : 2048))
+		heat size writev "$b" "$1" '-l'
+	done
+	for n in 1 2 4 8 16; do
+		defaults
+		senders=$n
+		heat senders bufwriterd "$n" "$1" '-l'
+		heat senders discard-64 "$n" "$1" '-l'
+	done
+	for size in 8K 32K 128K 512K 1M 4M 16M; do
+		defaults
+		heat arena bufwriterd "$size" "$1" '-l' -o "buffer.size=$size"
+	done
+	for n in 1 2 4 8; do
+		defaults
+		heat workers bufwriterd "$n" "$1" '-l' -o "buffer.workers=$n"
+	done
+	for n in 64 256 1024 4096 16384; do
+		defaults
+		heat queue bufwriterd "$n" "$1" '-l' \
+			-o "buffer.queue_size=$n"
+	done
+	for n in 10 512 4096; do
+		defaults
+		set_qlen "$n" || continue
+		heat qlen bufwriterd "$n" "$1" '-l'
+		heat qlen discard-64 "$n" "$1" '-l'
+	done
+	set_qlen "$BENCH_QLEN"
+}
+mode_sweep() {
+	present bufwriterd
+	rounds sweep_round
+}
+
+build || exit 1
+results=$BENCH_RESULTS
+[ "$BENCH" = race ] || results=$BENCH_RESULTS/$BENCH
+mkdir -p "$results"
+raw=$results/raw.csv missing=$results/missing.txt
+: >"$missing"
+set_qlen "$BENCH_QLEN" ||
+	say "net.unix.max_dgram_qlen stays at $(cat "$qlen_file")," \
+		"only root can set it to $BENCH_QLEN: the results depend on it"
+qlen=$(cat "$qlen_file")
+echo "$head" >"$raw"
+case $BENCH in
+race | quick | paced | state | large | idle | stall | sweep) "mode_$BENCH" ;;
+*)
+	say "BENCH=$BENCH: race quick paced state large idle stall sweep"
+	exit 2
+	;;
+esac
+export BENCH BENCH_ROUNDS BENCH_MESSAGES BENCH_DIR results qlen
+"$here/report.sh" || exit 1
+# Ours must never lose one; what the others do is in the report.
+! grep '^[^,]*,bufwriterd,' "$raw" | grep -q ',no$'
