@@ -196,6 +196,14 @@ void arena_emptied(struct arena *a)
 	put(a);
 }
 
+void arena_restart(struct arena *a)
+{
+	assert(arena_is_empty(a));
+	memset(&a->now, 0, sizeof(a->now));
+	a->fill = 0;
+	put(a);
+}
+
 void arena_snapshot(const struct arena *a, struct arena_record *out)
 {
 	uint64_t *word = (uint64_t *)out, cur;

@@ -128,6 +128,8 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end,
 void arena_begin_write(struct arena *a, const char *name);
 /* WRITING -> RENAMING: the temp file is complete. */
 void arena_begin_rename(struct arena *a);
+/* A new life of an empty arena: its counters start again. */
+void arena_restart(struct arena *a);
 /* The messages are in a file (or were of no bytes): empty and FILLING. */
 void arena_emptied(struct arena *a);
 

@@ -206,6 +206,7 @@ static void start_at(struct ring *r, uint64_t ticket)
 	set_armed(r, ticket);
 	for (slot = 0; slot < r->geo.slots; slot++)
 		set_header(r, slot);
+	r->first = ticket;
 	r->next_ticket = ticket;
 	r->next_slot = ticket % r->geo.slots;
 	r->spares = r->geo.overflows;
@@ -233,16 +234,10 @@ void ring_format(struct ring *r, uint64_t first)
 
 void ring_adopt(struct ring *r)
 {
-	uint64_t head;
-	int err;
-
-	err = ring_unseal(atomic_load(&r->region->head), &head);
-	assert(err == 0);
-	start_at(r, head);
+	start_at(r, ring_head(r));
 }
 
-/* Recovery has one thread: the plain orders below are all it needs. */
-static uint64_t old_head(const struct ring *r)
+uint64_t ring_head(const struct ring *r)
 {
 	uint64_t ticket;
 
@@ -256,6 +251,20 @@ static uint64_t old_armed(const struct ring *r)
 
 	ring_unseal(atomic_load(&r->region->armed), &ticket);
 	return ticket;
+}
+
+/*
+ * A buffer belongs to one message: notes in `owned` that this slot has it.
+ * The spare stack serves as the note pad; nothing else uses it yet.
+ */
+static int own_overflow(const struct ring *r, uint64_t slot)
+{
+	uint32_t overflow = r->overflow_of[slot];
+
+	if (overflow >= r->geo.overflows || r->spare[overflow])
+		return -EBADMSG;
+	r->spare[overflow] = 1;
+	return 0;
 }
 
 static int check_slot(const struct ring *r, uint64_t ticket, const char **why)
@@ -276,9 +285,8 @@ static int check_slot(const struct ring *r, uint64_t ticket, const char **why)
 	*why = "a published message is longer than the ring takes";
 	if (!(low & META_SKIP) && (low & META_LEN) > r->geo.max_message)
 		return -EBADMSG;
-	*why = "a message's overflow buffer does not exist";
-	if ((low & META_LEN) > r->geo.inlined &&
-	    r->overflow_of[slot] >= r->geo.overflows)
+	*why = "a message's overflow buffer is not its own";
+	if ((low & META_LEN) > r->geo.inlined && own_overflow(r, slot))
 		return -EBADMSG;
 	return 0;
 }
@@ -303,11 +311,11 @@ int ring_check(const struct ring *r, const char **why)
 		*why = "a slot was armed before it was released";
 		if (atomic_load(&r->released[slot]) != ticket + 1 - n)
 			return -EBADMSG;
-		*why = "an armed slot's overflow buffer does not exist";
-		if (r->geo.overflows &&
-		    r->overflow_of[slot] >= r->geo.overflows)
+		*why = "an armed slot's overflow buffer is not its own";
+		if (r->geo.overflows && own_overflow(r, slot))
 			return -EBADMSG;
 	}
+	memset(r->spare, 0, r->geo.overflows * sizeof(*r->spare));
 	return 0;
 }
 
@@ -347,7 +355,7 @@ static uint64_t make_meta(const struct ring *r, uint64_t slot, uint64_t ticket)
 
 uint64_t ring_recover(struct ring *r)
 {
-	uint64_t head = old_head(r), armed = old_armed(r);
+	uint64_t head = ring_head(r), armed = old_armed(r);
 	uint64_t ticket, slot;
 
 	for (ticket = head; ticket < armed; ticket++) {
@@ -364,7 +372,7 @@ uint64_t ring_recover(struct ring *r)
 
 bool ring_is_held(const struct ring *r, uint64_t ticket)
 {
-	uint64_t head = old_head(r), n = r->geo.slots;
+	uint64_t head = ring_head(r), n = r->geo.slots;
 
 	return ticket < head && ticket + n >= head &&
 	       atomic_load(&r->released[ticket % n]) == ticket + 1 - n;
@@ -511,6 +519,16 @@ bool ring_want(struct ring *r)
 	}
 	atomic_store_explicit(&r->wanted, false, memory_order_relaxed);
 	return false;
+}
+
+bool ring_is_pressed(struct ring *r)
+{
+	if (ring_waiting(r) * 4 >= r->geo.slots)
+		return true;
+	if (r->spares * 2 >= r->geo.overflows)
+		return false;
+	collect_spares(r);
+	return r->spares * 2 < r->geo.overflows;
 }
 
 void ring_peek(const struct ring *r, uint64_t ticket, struct ring_message *m)

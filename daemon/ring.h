@@ -75,7 +75,8 @@ struct ring {
 	_Atomic uint32_t *next; /* links of the returned list */
 
 	/* loop thread */
-	alignas(CACHE_LINE) uint64_t next_ticket; /* = published */
+	alignas(CACHE_LINE) uint64_t first;	  /* ticket of this life */
+	uint64_t next_ticket;			  /* = published */
 	uint64_t next_slot;			  /* its slot */
 	uint64_t armed;
 	uint32_t spares;
@@ -142,6 +143,13 @@ int ring_check(const struct ring *r, const char **why);
 uint64_t ring_recover(struct ring *r);
 /* True if this ticket was published and its slot not released. */
 bool ring_is_held(const struct ring *r, uint64_t ticket);
+/* The end of what the region calls published. */
+uint64_t ring_head(const struct ring *r);
+/*
+ * Loop thread.  True if workers should take messages now rather than within
+ * the next millisecond, because slots or overflow buffers run short.
+ */
+bool ring_is_pressed(struct ring *r);
 
 /*
  * Loop thread.  Arms up to `want` slots that follow each other in memory,

@@ -338,14 +338,21 @@ static int check_boot(struct state_header *h, struct state_error *error)
 
 static int check_parts(struct state *s, struct state_error *error)
 {
+	const struct arena_record *rec;
 	const char *why;
 	uint64_t i;
 
 	if (ring_check(&s->ring, &why))
 		return failed(error, -EBADMSG, "%s", why);
-	for (i = 0; i < s->header->workers; i++)
+	for (i = 0; i < s->header->workers; i++) {
 		if (arena_load(&s->arenas[i], &why))
 			return failed(error, -EBADMSG, "%s", why);
+		rec = &s->arenas[i].now;
+		if (rec->end > ring_head(&s->ring) ||
+		    rec->end - rec->begin > s->header->ring.slots)
+			return failed(error, -EBADMSG,
+				      "an arena's tickets are not the ring's");
+	}
 	return 0;
 }
 
@@ -407,7 +414,11 @@ int state_fits(const struct state *s, const struct config *cfg)
 
 void state_adopt(struct state *s)
 {
+	uint64_t i;
+
 	(void)populate(s);
+	for (i = 0; i < s->header->workers; i++)
+		arena_restart(&s->arenas[i]);
 	ring_adopt(&s->ring);
 	(void)POINT("state.adopted");
 }

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* See bind.h. */
+#include "bind.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void make_parent(const char *path)
+{
+	char dir[sizeof(((struct bound *)0)->path)];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return;
+	*slash = 0;
+	/* What fails here is reported by the bind that follows. */
+	(void)mkdir(dir, 0755);
+}
+
+/* Group by name or number: 0 and *gid, or -ENOENT. */
+static int find_group(const char *name, gid_t *gid)
+{
+	struct group *g = getgrnam(name);
+	unsigned long n;
+	char *end;
+
+	if (g) {
+		*gid = g->gr_gid;
+		return 0;
+	}
+	if (!isdigit((unsigned char)*name))
+		return -ENOENT;
+	n = strtoul(name, &end, 10);
+	if (*end || n >= (gid_t)-1)
+		return -ENOENT;
+	*gid = n;
+	return 0;
+}
+
+/* 0: nobody listens on it and it is gone now, or it was not there. */
+static int remove_stale(int type, const struct sockaddr_un *addr)
+{
+	struct stat st;
+	int fd, err;
+
+	if (lstat(addr->sun_path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	err = connect(fd, (const void *)addr, sizeof(*addr)) ? errno : 0;
+	close(fd);
+	if (err != ECONNREFUSED)
+		/* a full backlog (EAGAIN), a wrong type: somebody is there */
+		return err == ENOENT ? 0 : -EADDRINUSE;
+	return unlink(addr->sun_path) && errno != ENOENT ? -errno : 0;
+}
+
+static int set_owner(const char *path, uint64_t mode, const char *group,
+		     const char *key, char *why, size_t n)
+{
+	gid_t gid;
+
+	if (*group && find_group(group, &gid)) {
+		snprintf(why, n,
+			 "%s.group: there is no group \"%s\"; name one from "
+			 "/etc/group, or leave it empty", key, group);
+		return -ENOENT;
+	}
+	if (*group && chown(path, (uid_t)-1, gid)) {
+		snprintf(why, n, "%s.group: cannot give %s to group %s: %s",
+			 key, path, group, strerror(errno));
+		return -errno;
+	}
+	if (chmod(path, mode)) {
+		snprintf(why, n, "%s.mode: cannot set the mode of %s: %s",
+			 key, path, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+static int explain(int err, const char *key, const char *path, char *why,
+		   size_t n)
+{
+	if (err == -EADDRINUSE)
+		snprintf(why, n,
+			 "%s.path: %s is in use; is another daemon running? "
+			 "Stop it first, or choose another path", key, path);
+	else if (err == -ENOTSOCK)
+		snprintf(why, n,
+			 "%s.path: %s exists and is not a socket; remove it, "
+			 "or choose another path", key, path);
+	else
+		snprintf(why, n, "%s.path: cannot make the socket %s: %s",
+			 key, path, strerror(-err));
+	return err;
+}
+
+int bind_socket(struct bound *b, int type, const char *path, uint64_t mode,
+		const char *group, const char *key, char *why, size_t n)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct stat st;
+	mode_t mask;
+	int err;
+
+	b->fd = -1;
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return explain(-ENAMETOOLONG, key, path, why, n);
+	strcpy(addr.sun_path, path);
+	strcpy(b->path, path);
+	make_parent(path);
+	err = remove_stale(type, &addr);
+	if (err)
+		return explain(err, key, path, why, n);
+	b->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (b->fd < 0)
+		return explain(-errno, key, path, why, n);
+	/* Nobody but us until mode and group are as they should be. */
+	mask = umask(0177);
+	err = bind(b->fd, (void *)&addr, sizeof(addr)) ? -errno : 0;
+	umask(mask);
+	if (!err && lstat(path, &st))
+		err = -errno;
+	if (err) {
+		close(b->fd);
+		b->fd = -1;
+		return explain(err, key, path, why, n);
+	}
+	b->dev = st.st_dev;
+	b->ino = st.st_ino;
+	err = set_owner(path, mode, group, key, why, n);
+	if (err)
+		bind_close(b);
+	return err;
+}
+
+void bind_close(struct bound *b)
+{
+	struct stat st;
+
+	if (b->fd < 0)
+		return;
+	if (!lstat(b->path, &st) && st.st_dev == b->dev &&
+	    st.st_ino == b->ino)
+		unlink(b->path);
+	close(b->fd);
+	b->fd = -1;
+}

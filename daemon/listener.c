@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See listener.h.
+ *
+ * Workers are not woken for each batch: that would cost two context switches
+ * for a few messages.  They are woken when the ring is a quarter full, or a
+ * millisecond after the first message that nobody took; a message is as safe
+ * in the ring as in an arena, and its age counts from its receipt.
+ */
+#include "listener.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "point.h"
+
+/* Batches taken before other handles of the loop get their turn. */
+#define TURN 16
+/* Datagrams a stopping daemon still takes from a socket that stays open. */
+#define DRAIN_MOST 65536
+#define KICK_MS 1
+
+static void read_socket(struct listener *l);
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct listener *l = poll->data;
+
+	(void)status;
+	(void)events;
+	read_socket(l);
+}
+
+static void watch(struct listener *l)
+{
+	int err = uv_poll_start(&l->poll, UV_READABLE, on_readable);
+
+	if (err)
+		log_error("cannot watch the socket: %s", uv_strerror(err));
+}
+
+static void on_kick(uv_timer_t *timer)
+{
+	struct listener *l = timer->data;
+
+	workers_kick(l->workers);
+	if (ring_waiting(l->ring))
+		uv_timer_start(timer, on_kick, KICK_MS, 0);
+}
+
+static void hand_over(struct listener *l)
+{
+	uint64_t waiting = ring_waiting(l->ring);
+
+	if (waiting > l->ring_high)
+		l->ring_high = waiting;
+	if (ring_is_pressed(l->ring))
+		workers_kick(l->workers);
+	if (!uv_is_active((uv_handle_t *)&l->kick))
+		uv_timer_start(&l->kick, on_kick, KICK_MS, 0);
+}
+
+static void report_large(struct listener *l, uint64_t len)
+{
+	uint64_t missed;
+
+	if (!log_limit(&l->limit_large, clock_now(), &missed))
+		return;
+	log_warning("a datagram of %llu bytes is larger than "
+		    "socket.max_message (%llu) and was dropped; raise it, or "
+		    "send smaller ones (%llu more since the last report)",
+		    (unsigned long long)len,
+		    (unsigned long long)l->cfg->socket_max_message,
+		    (unsigned long long)missed);
+}
+
+static void report_error(struct listener *l, int err)
+{
+	uint64_t missed;
+
+	if (log_limit(&l->limit_error, clock_now(), &missed))
+		log_error("recvmmsg on the socket: %s (%llu more since the "
+			  "last report)",
+			  strerror(err), (unsigned long long)missed);
+}
+
+static void drain_ends(struct listener *l)
+{
+	l->draining = false;
+	l->state = LISTENER_STOPPED;
+	uv_poll_stop(&l->poll);
+	uv_timer_stop(&l->patience);
+	/* `kick` goes on: the workers still have to see what is there. */
+	l->drained(l->drained_arg);
+}
+
+/*
+ * One system call.  Returns the datagrams taken; 0: none is there now.
+ */
+static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n)
+{
+	int got;
+
+	(void)POINT("recv.before");
+	/*
+	 * MSG_TRUNC: msg_len is the datagram's own length, so that a too
+	 * large one is recognised (recv(2)).
+	 */
+	got = recvmmsg(l->fd, msgs, n, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	(void)POINT("recv.after");
+	if (got > 0) {
+		stats_add(&l->stats.batches, 1);
+		stats_add(&l->stats.received, got);
+		return got;
+	}
+	if (got < 0 && errno != EAGAIN && errno != EINTR)
+		report_error(l, errno);
+	return 0;
+}
+
+static unsigned take_batch(struct listener *l, struct mmsghdr *msgs,
+			   unsigned n)
+{
+	struct ring_batch batch = { 0 };
+	unsigned got = receive(l, msgs, n);
+
+	if (!got)
+		return 0;
+	ring_publish(l->ring, got, clock_now(), &batch);
+	stats_add(&l->stats.received_bytes, batch.bytes);
+	if (batch.too_large) {
+		stats_add(&l->stats.too_large, batch.too_large);
+		report_large(l, batch.largest);
+	}
+	return got;
+}
+
+static unsigned drop_batch(struct listener *l)
+{
+	struct mmsghdr msgs[RING_BATCH];
+	unsigned got, i;
+
+	memset(msgs, 0, sizeof(msgs));
+	got = receive(l, msgs, RING_BATCH);
+	for (i = 0; i < got; i++)
+		stats_add(&l->stats.received_bytes, msgs[i].msg_len);
+	stats_add(&l->stats.ring_full, got);
+	return got;
+}
+
+static void begin_dropping(struct listener *l)
+{
+	uint64_t missed;
+
+	l->state = LISTENER_DROPPING;
+	l->dropped_at = stats_get(&l->stats.ring_full);
+	if (log_limit(&l->limit_drop, clock_now(), &missed))
+		log_warning("the ring is full for longer than buffer.timeout: "
+			    "datagrams are dropped until a worker gets on; "
+			    "see the messages before this one, or raise "
+			    "buffer.queue_size");
+	watch(l);
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+	begin_dropping(timer->data);
+}
+
+static void arm_patience(struct listener *l)
+{
+	uint64_t ms, timeout = l->cfg->buffer_timeout;
+
+	uv_timer_stop(&l->patience);
+	if (timeout == CONFIG_NEVER)
+		return;
+	ms = (timeout + 999999) / 1000000;
+	uv_update_time(l->patience.loop);
+	uv_timer_start(&l->patience, on_patience, ms, 0);
+}
+
+static void begin_waiting(struct listener *l)
+{
+	stats_add(&l->stats.waits, 1);
+	workers_kick(l->workers);
+	if (l->draining && !l->ours) {
+		/* The queue outlives this process: leave the rest there. */
+		drain_ends(l);
+		return;
+	}
+	l->full_since = clock_now();
+	if (!l->cfg->buffer_timeout) {
+		begin_dropping(l);
+		return;
+	}
+	l->state = LISTENER_WAITING;
+	uv_poll_stop(&l->poll);
+	arm_patience(l);
+}
+
+static void end_waiting(struct listener *l)
+{
+	uint64_t dropped = stats_get(&l->stats.ring_full) - l->dropped_at;
+
+	uv_timer_stop(&l->patience);
+	if (l->state == LISTENER_DROPPING && dropped)
+		log_warning("reading again after %.1f s; %llu datagrams were "
+			    "dropped",
+			    (clock_now() - l->full_since) / 1e9,
+			    (unsigned long long)dropped);
+	l->state = LISTENER_READING;
+}
+
+/* Slots for a batch; 0: the ring is full and this was dealt with. */
+static unsigned get_slots(struct listener *l, struct mmsghdr **msgs)
+{
+	unsigned n;
+
+	do {
+		n = ring_arm(l->ring, RING_BATCH, msgs);
+	} while (!n && !ring_want(l->ring));
+	if (n && l->state != LISTENER_READING)
+		end_waiting(l);
+	if (!n && l->state == LISTENER_READING)
+		begin_waiting(l);
+	return n;
+}
+
+static void read_socket(struct listener *l)
+{
+	struct mmsghdr *msgs;
+	unsigned turn, n, got, taken = 0;
+
+	for (turn = 0; turn < TURN && l->state != LISTENER_STOPPED; turn++) {
+		n = get_slots(l, &msgs);
+		if (n)
+			got = take_batch(l, msgs, n);
+		else if (l->state == LISTENER_DROPPING)
+			got = drop_batch(l);
+		else
+			break;
+		taken += got;
+		if (l->draining) {
+			if (!got || got >= l->drain_left) {
+				drain_ends(l);
+				break;
+			}
+			l->drain_left -= got;
+		} else if (got < (n ? n : RING_BATCH)) {
+			break;
+		}
+	}
+	if (taken)
+		hand_over(l);
+}
+
+int listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
+		   struct ring *ring, struct workers *workers,
+		   const struct config *cfg)
+{
+	int err;
+
+	memset(l, 0, sizeof(*l));
+	l->fd = fd;
+	l->ours = ours;
+	l->ring = ring;
+	l->workers = workers;
+	l->cfg = cfg;
+	l->limit_large.every_ns = 10 * CLOCK_SECOND;
+	l->limit_drop.every_ns = 10 * CLOCK_SECOND;
+	l->limit_error.every_ns = 10 * CLOCK_SECOND;
+	err = uv_poll_init(loop, &l->poll, fd);
+	if (err)
+		return err;
+	uv_timer_init(loop, &l->kick);
+	uv_timer_init(loop, &l->patience);
+	l->poll.data = l->kick.data = l->patience.data = l;
+	return uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
+void listener_resume(struct listener *l)
+{
+	if (l->state != LISTENER_WAITING && l->state != LISTENER_DROPPING)
+		return;
+	watch(l);
+	read_socket(l);
+}
+
+void listener_configure(struct listener *l, const struct config *cfg)
+{
+	bool changed = l->cfg->buffer_timeout != cfg->buffer_timeout;
+
+	l->cfg = cfg;
+	if (changed && l->state == LISTENER_WAITING)
+		arm_patience(l);
+}
+
+void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
+{
+	l->drained = drained;
+	l->drained_arg = arg;
+	l->draining = true;
+	l->drain_left = DRAIN_MOST;
+	if (l->ours) {
+		/* Senders get EPIPE from here on, the queue can still be
+		 * read: af_unix.c, unix_dgram_sendmsg(). */
+		shutdown(l->fd, SHUT_RD);
+		l->drain_left = UINT64_MAX;
+	}
+	while (l->draining && l->state == LISTENER_READING)
+		read_socket(l);
+}
+
+void listener_abandon(struct listener *l)
+{
+	if (!l->draining)
+		return;
+	if (l->ours)
+		while (drop_batch(l))
+			;
+	drain_ends(l);
+}
+
+void listener_close(struct listener *l)
+{
+	uv_close((uv_handle_t *)&l->poll, NULL);
+	uv_close((uv_handle_t *)&l->kick, NULL);
+	uv_close((uv_handle_t *)&l->patience, NULL);
+}
+
+const char *listener_state_word(enum listener_state state)
+{
+	static const char *const words[] = { "reading", "waiting", "dropping",
+					     "stopped" };
+
+	return words[state];
+}

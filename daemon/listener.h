@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The socket: datagrams into the ring, back-pressure, drops.
+ *
+ *	READING --ring full--> WAITING --timeout--> DROPPING
+ *	   ^                      |  slot free         |  slot free
+ *	   +----------------------+--------------------+
+ *
+ * WAITING does not read: the kernel's queue fills, and then the senders
+ * wait.  DROPPING reads and counts, so that no sender waits longer than
+ * `timeout`.  Loop thread only.
+ */
+#ifndef BUFWRITER_LISTENER_H
+#define BUFWRITER_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "../conf/config.h"
+#include "log.h"
+#include "ring.h"
+#include "stats.h"
+#include "worker.h"
+
+enum listener_state { LISTENER_READING, LISTENER_WAITING,
+		      LISTENER_DROPPING, LISTENER_STOPPED };
+
+struct listener {
+	uv_poll_t poll;
+	uv_timer_t kick;     /* until workers look at what is waiting */
+	uv_timer_t patience; /* until WAITING becomes DROPPING */
+	int fd;
+	bool ours; /* bound here, so no later process reads its queue */
+	struct ring *ring;
+	struct workers *workers;
+	const struct config *cfg;
+	enum listener_state state;
+	uint64_t full_since; /* CLOCK_MONOTONIC, in WAITING and DROPPING */
+	uint64_t dropped_at; /* ring_full when DROPPING began */
+	uint64_t ring_high;  /* most messages that waited in the ring */
+	/* stop: how many datagrams may still be taken, and whom to tell */
+	bool draining;
+	uint64_t drain_left;
+	void (*drained)(void *arg);
+	void *drained_arg;
+	struct log_limit limit_large;
+	struct log_limit limit_drop;
+	struct log_limit limit_error;
+	struct stats_listener stats;
+};
+
+/*
+ * Starts reading `fd` (non-blocking, SOCK_DGRAM; stays the caller's).
+ * 0 or -errno.
+ */
+int listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
+		   struct ring *ring, struct workers *workers,
+		   const struct config *cfg);
+/* A worker released a slot that was waited for. */
+void listener_resume(struct listener *l);
+/* New settings: timeout. */
+void listener_configure(struct listener *l, const struct config *cfg);
+/*
+ * Takes what is in the socket's queue, a bounded number, then stops and
+ * calls drained(), once, perhaps before this returns.  A socket bound here
+ * first refuses new datagrams, so that none is accepted and then lost.
+ */
+void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg);
+/*
+ * Ends a drain that does not get on: what is still in the queue of a socket
+ * bound here is counted as dropped, else it stays there.
+ */
+void listener_abandon(struct listener *l);
+/* Closes the handles; the loop must run once more for that. */
+void listener_close(struct listener *l);
+
+const char *listener_state_word(enum listener_state state);
+
+#endif

@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bufwriterd: arguments, wiring, signals, and the order of start and stop.
+ *
+ * Start: settings, directories, the region and what a dead process left in
+ * it, the socket, workers, listener, READY.  A failure before READY is one
+ * line and an exit status.
+ *
+ * Stop: the listener takes what is in the socket's queue, the workers file
+ * everything, the region is marked clean.  What a disk refuses for longer
+ * than stop_timeout stays in the region for the next start.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "../conf/config.h"
+#include "bind.h"
+#include "clock.h"
+#include "flush.h"
+#include "listener.h"
+#include "log.h"
+#include "notify.h"
+#include "recover.h"
+#include "state.h"
+#include "worker.h"
+
+#define QLEN_FILE "/proc/sys/net/unix/max_dgram_qlen"
+#define QLEN_GOOD 512
+/* Time for workers to see that they are to give up. */
+#define ABANDON_MS 500
+
+/* Settings that workers may still use. */
+struct retired {
+	struct config *cfg;
+	struct retired *next;
+};
+
+struct daemon {
+	/* arguments */
+	const char *file;
+	const char **options;
+	size_t noptions;
+	/* settings */
+	struct config *cfg;
+	struct retired *retired;
+	/* parts */
+	int lock; /* descriptor that holds the region's lock, or -1 */
+	struct state state;
+	struct recovered recovered;
+	struct bound socket; /* fd -1: systemd passed `fd` */
+	int fd;
+	struct workers workers;
+	struct listener listener;
+	/* loop */
+	uv_loop_t loop;
+	uv_async_t notified;
+	uv_signal_t on_term, on_int, on_hup, on_usr1;
+	uv_timer_t watchdog;
+	uv_timer_t stop_timer;
+	bool stopping;
+	bool abandoned;
+	uint64_t stop_began;
+};
+
+/* Lines about settings: before the log is open they go out as they are. */
+static void print_line(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "bufwriterd: %s\n", line);
+}
+
+static void log_reload_error(void *arg, const char *line)
+{
+	(void)arg;
+	log_error("reload: %s", line);
+}
+
+static void log_applied(void *arg, const char *key)
+{
+	(void)arg;
+	log_notice("reload: %s changed", key);
+}
+
+static void log_restart(void *arg, const char *key)
+{
+	(void)arg;
+	log_warning("reload: %s changed in the file; it needs a restart", key);
+}
+
+/* -- arguments ----------------------------------------------------------- */
+
+static void print_help(FILE *to)
+{
+	fputs("Usage: bufwriterd [-c FILE] [-t] [-o SECTION.KEY=VALUE]...\n"
+	      "Takes datagrams from a Unix socket and makes complete files "
+	      "of them.\n\n"
+	      "  -c, --config FILE    settings (default "
+	      "/etc/bufwriter/bufwriter.ini, if it is there)\n"
+	      "  -o, --option S.K=V   one setting; wins over the file\n"
+	      "  -t, --test           check the settings, print them, exit\n"
+	      "      --version        print the version, exit\n"
+	      "      --help           print this, exit\n\n"
+	      "SIGTERM files everything and exits, SIGUSR1 flushes now, "
+	      "SIGHUP reads FILE again.\n"
+	      "See bufwriterd(8) and bufwriter.ini(5).\n",
+	      to);
+}
+
+enum action { RUN, TEST, DONE, WRONG };
+
+static enum action parse_arguments(struct daemon *d, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "option", required_argument, NULL, 'o' },
+		{ "test", no_argument, NULL, 't' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	enum action action = RUN;
+	int c;
+
+	d->options = calloc(argc, sizeof(*d->options));
+	if (!d->options)
+		return WRONG;
+	while ((c = getopt_long(argc, argv, "c:o:th", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			d->file = optarg;
+			break;
+		case 'o':
+			d->options[d->noptions++] = optarg;
+			break;
+		case 't':
+			action = TEST;
+			break;
+		case 'V':
+			puts("bufwriterd " BW_VERSION);
+			return DONE;
+		case 'h':
+			print_help(stdout);
+			return DONE;
+		default:
+			fputs("Try 'bufwriterd --help'.\n", stderr);
+			return WRONG;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr,
+			"bufwriterd: unexpected argument '%s'; a settings "
+			"file is given with -c\n"
+			"Try 'bufwriterd --help'.\n",
+			argv[optind]);
+		return WRONG;
+	}
+	if (!d->file && !access("/etc/bufwriter/bufwriter.ini", F_OK))
+		d->file = "/etc/bufwriter/bufwriter.ini";
+	return action;
+}
+
+/* -- stop ---------------------------------------------------------------- */
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void on_stop_timeout(uv_timer_t *timer);
+
+static void on_drained(void *arg)
+{
+	struct daemon *d = arg;
+
+	workers_stop(&d->workers);
+}
+
+static void begin_stop(struct daemon *d, const char *why)
+{
+	uint64_t ms = (d->cfg->buffer_stop_timeout + 999999) / 1000000;
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	d->stop_began = clock_now();
+	log_info("stopping: %s", why);
+	notify_send("STOPPING=1\nSTATUS=Filing what is in memory.");
+	uv_update_time(&d->loop);
+	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
+	listener_stop(&d->listener, on_drained, d);
+}
+
+/* The workers had stop_timeout; then they get a moment to give up. */
+static void on_stop_timeout(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	if (d->abandoned) {
+		uv_stop(&d->loop);
+		return;
+	}
+	d->abandoned = true;
+	listener_abandon(&d->listener);
+	workers_abandon(&d->workers);
+	uv_timer_start(timer, on_stop_timeout, ABANDON_MS, 0);
+}
+
+/* -- reload -------------------------------------------------------------- */
+
+static void free_retired(struct daemon *d)
+{
+	struct retired *r;
+
+	while ((r = d->retired)) {
+		d->retired = r->next;
+		config_free(r->cfg);
+		free(r);
+	}
+}
+
+static void use_settings(struct daemon *d, struct config *cfg,
+			 struct retired *slot)
+{
+	slot->cfg = d->cfg;
+	slot->next = d->retired;
+	d->retired = slot;
+	d->cfg = cfg;
+	log_set_level(cfg->log_level);
+	listener_configure(&d->listener, cfg);
+	workers_configure(&d->workers, cfg);
+}
+
+static void reload(struct daemon *d)
+{
+	struct config *new, *merged = NULL;
+	struct retired *slot = NULL;
+
+	notify_reloading();
+	if (config_load(d->file, d->options, d->noptions, log_reload_error,
+			NULL, &new)) {
+		log_error("reload: the settings stay as they are");
+		goto out;
+	}
+	if (!config_diff(d->cfg, new, log_applied, log_restart, NULL))
+		log_notice("reload: no setting changed");
+	slot = malloc(sizeof(*slot));
+	merged = config_merge(d->cfg, new);
+	config_free(new);
+	if (!slot || !merged) {
+		log_error("reload: out of memory; the settings stay as they "
+			  "are");
+		free(slot);
+		config_free(merged);
+		goto out;
+	}
+	use_settings(d, merged, slot);
+out:
+	notify_send("READY=1");
+}
+
+/* -- events of the loop -------------------------------------------------- */
+
+static void on_notified(uv_async_t *async)
+{
+	struct daemon *d = async->data;
+
+	listener_resume(&d->listener);
+	if (d->retired && workers_settled(&d->workers))
+		free_retired(d);
+	if (d->stopping && workers_exited(&d->workers))
+		uv_stop(&d->loop);
+}
+
+/* Any thread. */
+static void notify_loop(void *arg)
+{
+	struct daemon *d = arg;
+
+	uv_async_send(&d->notified);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct daemon *d = handle->data;
+
+	switch (signum) {
+	case SIGHUP:
+		reload(d);
+		break;
+	case SIGUSR1:
+		log_info("SIGUSR1: flushing all workers");
+		workers_flush(&d->workers);
+		break;
+	default:
+		begin_stop(d, signum == SIGTERM ? "SIGTERM" : "SIGINT");
+	}
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	if (workers_alive(&d->workers))
+		notify_send("WATCHDOG=1");
+	else
+		log_error("a worker does not move: the watchdog is not fed");
+}
+
+static void watch_signal(struct daemon *d, uv_signal_t *handle, int signum)
+{
+	uv_signal_init(&d->loop, handle);
+	handle->data = d;
+	uv_signal_start(handle, on_signal, signum);
+}
+
+static int open_loop(struct daemon *d)
+{
+	int err = uv_loop_init(&d->loop);
+
+	if (err)
+		return err;
+	err = uv_async_init(&d->loop, &d->notified, on_notified);
+	if (err)
+		return err;
+	d->notified.data = d;
+	watch_signal(d, &d->on_term, SIGTERM);
+	watch_signal(d, &d->on_int, SIGINT);
+	watch_signal(d, &d->on_hup, SIGHUP);
+	watch_signal(d, &d->on_usr1, SIGUSR1);
+	uv_timer_init(&d->loop, &d->stop_timer);
+	d->stop_timer.data = d;
+	uv_timer_init(&d->loop, &d->watchdog);
+	d->watchdog.data = d;
+	return 0;
+}
+
+/* -- start --------------------------------------------------------------- */
+
+static int open_files(struct daemon *d, struct flush *probe)
+{
+	int err;
+
+	flush_open(probe, d->cfg, 0);
+	err = flush_probe(probe);
+	if (err) {
+		log_error("files.%s: %s %s: %s; %s",
+			  strncmp(probe->where, d->cfg->temp,
+				  strlen(d->cfg->temp)) ? "path" : "temp",
+			  probe->op, probe->where, strerror(-err),
+			  err == -ENOENT ? "create the directory, or name "
+					   "another" : flush_remedy(err));
+		return EX_CONFIG;
+	}
+	if (probe->dot)
+		log_warning("files.temp: %s is on another file system than "
+			    "%s, where a rename cannot reach; files are "
+			    "written as dot files inside %s instead",
+			    d->cfg->temp, d->cfg->files_path,
+			    d->cfg->files_path);
+	return 0;
+}
+
+static void wait_for_disk(uint64_t pause_ns)
+{
+	notify_send("STATUS=Recovery waits for the disk.\n"
+		    "EXTEND_TIMEOUT_USEC=%" PRIu64,
+		    pause_ns / 1000 + 30000000);
+}
+
+static void check_state_path(const struct config *cfg)
+{
+	struct statfs fs;
+
+	if (!cfg->state_path[0])
+		log_notice("state.path is empty: a crash loses what is in "
+			   "memory");
+	else if (!statfs(cfg->state_path, &fs) &&
+		 fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+		log_notice("state.path: %s is not on tmpfs: the kernel will "
+			   "write it to disk now and then, for nothing",
+			   cfg->state_path);
+}
+
+static int open_state(struct daemon *d)
+{
+	struct state_error error;
+	int err;
+
+	if (d->cfg->state_path[0]) {
+		d->lock = state_lock(d->cfg->state_path, &error);
+		if (d->lock < 0) {
+			log_error("%s", error.text);
+			return d->lock == -EBUSY ? EX_TEMPFAIL : EX_CONFIG;
+		}
+	}
+	err = recover_state(&d->state, d->cfg, wait_for_disk, &d->recovered,
+			    &error);
+	if (err) {
+		log_error("%s", error.text);
+		return EX_CONFIG;
+	}
+	check_state_path(d->cfg);
+	return 0;
+}
+
+static int open_socket(struct daemon *d)
+{
+	char text[400];
+	const char *why;
+	int err;
+
+	d->socket.fd = -1;
+	d->fd = notify_socket(&why);
+	if (d->fd >= 0)
+		return 0;
+	if (d->fd != -ENOENT) {
+		log_error("the socket passed by systemd cannot be used: %s",
+			  why);
+		return EX_CONFIG;
+	}
+	err = bind_socket(&d->socket, SOCK_DGRAM, d->cfg->socket_path,
+			  d->cfg->socket_mode, d->cfg->socket_group, "socket",
+			  text, sizeof(text));
+	if (err) {
+		log_error("%s", text);
+		return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
+	}
+	d->fd = d->socket.fd;
+	return 0;
+}
+
+static void check_queue_length(void)
+{
+	FILE *f = fopen(QLEN_FILE, "re");
+	int n = QLEN_GOOD;
+
+	if (!f)
+		return;
+	if (fscanf(f, "%d", &n) == 1 && n < QLEN_GOOD)
+		log_warning("net.unix.max_dgram_qlen is %d: senders wait "
+			    "after so few datagrams; set it with 'sysctl -w "
+			    "net.unix.max_dgram_qlen=%d' and start again",
+			    n, QLEN_GOOD);
+	fclose(f);
+}
+
+static int start(struct daemon *d)
+{
+	struct flush probe;
+	uint64_t interval;
+	int status, err;
+
+	status = open_files(d, &probe);
+	if (!status)
+		status = open_state(d);
+	if (!status)
+		status = open_socket(d);
+	if (status)
+		return status;
+	check_queue_length();
+	err = open_loop(d);
+	if (!err) {
+		state_set_clean(&d->state, 0);
+		err = workers_start(&d->workers, d->cfg, &d->state.ring,
+				    d->state.arenas, probe.dot, notify_loop,
+				    d);
+	}
+	if (!err)
+		err = listener_start(&d->listener, &d->loop, d->fd,
+				     d->socket.fd >= 0, &d->state.ring,
+				     &d->workers, d->cfg);
+	if (err) {
+		log_error("cannot start: %s", uv_strerror(err));
+		return EX_OSERR;
+	}
+	interval = notify_watchdog() / 2000000;
+	if (interval)
+		uv_timer_start(&d->watchdog, on_watchdog, interval, interval);
+	log_info("ready: listening on %s, filing into %s, %u workers",
+		 d->socket.fd >= 0 ? d->cfg->socket_path
+				   : "the socket passed by systemd",
+		 d->cfg->files_path, d->workers.count);
+	notify_send("READY=1\nSTATUS=Listening.");
+	return 0;
+}
+
+/* -- the end ------------------------------------------------------------- */
+
+/* Messages that are in memory still. */
+static uint64_t left_over(struct daemon *d)
+{
+	uint64_t left = ring_waiting(&d->state.ring);
+	struct arena_record rec;
+	unsigned i;
+
+	for (i = 0; i < d->workers.count; i++) {
+		arena_snapshot(d->workers.list[i].arena, &rec);
+		left += rec.count;
+	}
+	return left;
+}
+
+static void report_end(struct daemon *d)
+{
+	const struct stats_listener *l = &d->listener.stats;
+	uint64_t written = 0, files = 0, bytes = 0;
+	struct arena_record rec;
+	unsigned i;
+
+	for (i = 0; i < d->workers.count; i++) {
+		const struct worker *w = &d->workers.list[i];
+
+		arena_snapshot(w->arena, &rec);
+		written += rec.written;
+		files += stats_get(&w->stats.files);
+		bytes += stats_get(&w->stats.file_bytes);
+	}
+	log_info("stopped: received=%" PRIu64 " written=%" PRIu64
+		 " dropped=%" PRIu64 " (too_large=%" PRIu64
+		 " ring_full=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
+		 stats_get(&l->received), written,
+		 stats_get(&l->too_large) + stats_get(&l->ring_full),
+		 stats_get(&l->too_large), stats_get(&l->ring_full), files,
+		 bytes);
+}
+
+static int end(struct daemon *d)
+{
+	uint64_t left = left_over(d);
+	int status = 0;
+
+	report_end(d);
+	if (!left) {
+		state_set_clean(&d->state, 1);
+	} else {
+		status = EX_TEMPFAIL;
+		log_error("%" PRIu64 " messages could not be filed within "
+			  "buffer.stop_timeout; %s",
+			  left,
+			  d->state.anonymous
+				  ? "they are lost, because state.path is "
+				    "empty"
+				  : "they stay in the state region, and the "
+				    "next start files them");
+	}
+	bind_close(&d->socket);
+	notify_close();
+	if (!workers_exited(&d->workers)) {
+		/* A thread that hangs at the disk can not be joined. */
+		fflush(NULL);
+		_exit(status);
+	}
+	workers_join(&d->workers);
+	listener_close(&d->listener);
+	uv_walk(&d->loop, close_handle, NULL);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&d->loop);
+	free_retired(d);
+	state_close(&d->state);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon d = { .lock = -1, .fd = -1 };
+	int status;
+
+	switch (parse_arguments(&d, argc, argv)) {
+	case DONE:
+		return fflush(stdout) ? EX_IOERR : 0;
+	case WRONG:
+		return EX_USAGE;
+	case RUN:
+	case TEST:
+		break;
+	}
+	log_open();
+	if (config_load(d.file, d.options, d.noptions, print_line, NULL,
+			&d.cfg))
+		return EX_CONFIG;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	log_set_level(d.cfg->log_level);
+	notify_open();
+	status = start(&d);
+	if (!status) {
+		uv_run(&d.loop, UV_RUN_DEFAULT);
+		status = end(&d);
+	}
+	config_free(d.cfg);
+	free(d.options);
+	return status;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See recover.h.
+ *
+ * Recovery is a worker on the old region: it takes the same steps, in the
+ * same order, with the same records, so being killed in it is being killed
+ * in a worker, and the next start goes on.  What only it does comes first:
+ *
+ * 1. Messages that were received but not published are published.
+ * 2. The tickets of each arena's last commit are released: they are in that
+ *    arena, or in a file already.  This must precede any new commit, which
+ *    overwrites the record that says so.
+ * 3. A rename in doubt is finished.  The temp file is gone: it happened (the
+ *    final file proves nothing, a shipper may have taken it).
+ *
+ * Then every arena is filed, and every message that is still held goes
+ * through the first arena.  A held message that a dead worker had claimed
+ * but not committed is like one that nobody had claimed.
+ */
+#include "recover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "flush.h"
+#include "log.h"
+#include "point.h"
+#include "transfer.h"
+
+#define PAUSE_FIRST UINT64_C(100000000)
+#define PAUSE_LAST UINT64_C(5000000000)
+
+struct recovery {
+	struct state *s;
+	const struct config *cfg;
+	struct flush flush;
+	recover_wait_fn *waits;
+	struct recovered *out;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
+}
+
+static void release_committed(struct recovery *rec)
+{
+	struct ring *r = &rec->s->ring;
+	const struct arena_record *a;
+	uint64_t i, ticket;
+
+	for (i = 0; i < rec->s->header->workers; i++) {
+		a = &rec->s->arenas[i].now;
+		for (ticket = a->begin; ticket < a->end; ticket++)
+			if (ring_is_held(r, ticket))
+				ring_release(r, ticket, 1);
+	}
+	(void)POINT("recover.released");
+}
+
+/* Files an arena, waiting for the disk as long as it takes. */
+static void file_arena(struct recovery *rec, struct arena *a)
+{
+	uint64_t pause = PAUSE_FIRST, count = a->now.count, bytes;
+	struct timespec ts;
+	int err, last = 0;
+
+	if (a->now.step == ARENA_WRITING)
+		flush_discard(&rec->flush, a->name);
+	while ((err = transfer_file(a, &rec->flush, &bytes))) {
+		if (err != last)
+			log_error("recovery: %s %s: %s; %s; the data is kept "
+				  "and tried again",
+				  rec->flush.op, rec->flush.where,
+				  strerror(-err), flush_remedy(err));
+		last = err;
+		if (rec->waits)
+			rec->waits(pause);
+		ts.tv_sec = pause / 1000000000;
+		ts.tv_nsec = pause % 1000000000;
+		nanosleep(&ts, NULL);
+		pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
+	}
+	rec->out->messages += count;
+	rec->out->bytes += bytes;
+	rec->out->files += bytes > 0;
+	(void)POINT("recover.arena");
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st);
+}
+
+/*
+ * The temp file of a rename in doubt: 1 and its path; 0: it is gone;
+ * -errno: its directory is gone as well, nobody can tell.
+ */
+static int find_temp(const struct state_header *h, const char *name,
+		     char path[PATH_MAX])
+{
+	if (!flush_path(path, h->files_temp, "", name) && exists(path))
+		return 1;
+	if (!flush_path(path, h->files_path, ".", name) && exists(path))
+		return 1;
+	return exists(h->files_temp) ? 0 : -ENOENT;
+}
+
+static void finish_rename(struct recovery *rec, struct arena *a)
+{
+	const struct state_header *h = rec->s->header;
+	char from[PATH_MAX], to[PATH_MAX];
+	uint64_t count = a->now.count, bytes = a->now.len;
+	int found = find_temp(h, a->name, from), err;
+
+	if (found == 0) {
+		arena_emptied(a);
+		return;
+	}
+	if (found > 0) {
+		err = flush_path(to, h->files_path, "", a->name);
+		if (!err)
+			err = flush_rename(from, to);
+		(void)POINT("recover.renamed");
+		if (!err) {
+			arena_emptied(a);
+			rec->out->messages += count;
+			rec->out->bytes += bytes;
+			rec->out->files++;
+			return;
+		}
+	}
+	/* The directories changed, or the name is taken: write it again. */
+	arena_begin_write(a, a->name);
+	if (found > 0)
+		unlink(from);
+}
+
+static void file_messages(struct recovery *rec)
+{
+	struct ring *r = &rec->s->ring;
+	struct arena *a = &rec->s->arenas[0];
+	uint64_t head = ring_head(r), n = r->geo.slots, ticket, cost;
+	struct ring_message m;
+
+	for (ticket = head - n; ticket < head; ticket++) {
+		if (!ring_is_held(r, ticket))
+			continue;
+		ring_peek(r, ticket, &m);
+		cost = m.skip ? 0 : arena_cost(a, m.len, m.newline);
+		if (a->fill > a->size || transfer_must_file(a, cost))
+			file_arena(rec, a);
+		transfer_one(r, a, ticket);
+		(void)POINT("recover.message");
+	}
+	file_arena(rec, a);
+}
+
+static void recover_region(struct recovery *rec)
+{
+	struct state *s = rec->s;
+	uint64_t i;
+
+	(void)POINT("recover.begin");
+	ring_recover(&s->ring);
+	(void)POINT("recover.published");
+	release_committed(rec);
+	for (i = 0; i < s->header->workers; i++)
+		if (s->arenas[i].now.step == ARENA_RENAMING)
+			finish_rename(rec, &s->arenas[i]);
+	for (i = 0; i < s->header->workers; i++)
+		file_arena(rec, &s->arenas[i]);
+	file_messages(rec);
+	state_set_clean(s, 1);
+	(void)POINT("recover.done");
+}
+
+static int set_aside(const struct config *cfg, struct recovered *out,
+		     struct state_error *error)
+{
+	const char *path = cfg->state_path;
+	int err = state_set_aside(path, out->aside, sizeof(out->aside));
+
+	if (err) {
+		snprintf(error->text, sizeof(error->text),
+			 "state.path: cannot rename %s to %s: %s", path,
+			 out->aside, strerror(-err));
+		return err;
+	}
+	log_error("recovery: the state region %s can not be trusted: %.200s; "
+		  "it was set aside as %s, and this start begins with an "
+		  "empty one",
+		  path, error->text, out->aside);
+	return 0;
+}
+
+static void report(const struct recovered *out)
+{
+	if (out->messages)
+		log_notice("recovered: messages=%llu files=%llu bytes=%llu "
+			   "from the process before, in %.1f ms",
+			   (unsigned long long)out->messages,
+			   (unsigned long long)out->files,
+			   (unsigned long long)out->bytes, out->ns / 1e6);
+}
+
+int recover_state(struct state *s, const struct config *cfg,
+		  recover_wait_fn *waits, struct recovered *out,
+		  struct state_error *error)
+{
+	struct recovery rec = { s, cfg, .waits = waits, .out = out };
+	uint64_t start = now_ns();
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	if (!cfg->state_path[0])
+		return state_create(s, cfg, error);
+	err = state_open_old(s, cfg->state_path, cfg->files_framing, error);
+	if (err == -ENOENT)
+		return state_create(s, cfg, error);
+	if (err == -EBADMSG) {
+		err = set_aside(cfg, out, error);
+		return err ? err : state_create(s, cfg, error);
+	}
+	if (err)
+		return err;
+	flush_open(&rec.flush, cfg, 0);
+	/* A directory that is missing is waited for by file_arena(). */
+	(void)flush_probe(&rec.flush);
+	recover_region(&rec);
+	out->ns = now_ns() - start;
+	report(out);
+	if (state_fits(s, cfg)) {
+		state_adopt(s);
+		return 0;
+	}
+	state_close(s);
+	/* Empty now; its memory makes room for the new one. */
+	if (unlink(cfg->state_path) && errno != ENOENT) {
+		snprintf(error->text, sizeof(error->text),
+			 "state.path: cannot remove %s: %s", cfg->state_path,
+			 strerror(errno));
+		return -errno;
+	}
+	(void)POINT("recover.removed");
+	return state_create(s, cfg, error);
+}

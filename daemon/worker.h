@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The workers: threads that take messages from the ring into their arena and
+ * make files of it.
+ *
+ * A worker is LOOKING (takes what is there), PARKED (sleeps, costs nothing)
+ * or FILING (at the disk, holds no slot).  Only the loop thread wakes
+ * workers, with workers_kick(): while one is looking none is woken, and of
+ * the parked ones it takes that with the oldest data, so that under light
+ * load one worker does everything and a trickle makes one file an interval.
+ */
+#ifndef BUFWRITER_WORKER_H
+#define BUFWRITER_WORKER_H
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "flush.h"
+#include "ring.h"
+#include "stats.h"
+
+enum worker_state { WORKER_PARKED, WORKER_LOOKING, WORKER_FILING,
+		    WORKER_EXITED };
+
+struct workers;
+
+struct worker {
+	/* constant after start */
+	alignas(CACHE_LINE) struct workers *all;
+	struct arena *arena;
+	unsigned index;
+	pthread_t thread;
+	/* worker */
+	struct flush flush;
+	uint64_t asked; /* the flush request being answered */
+	/* shared, atomic: written by the worker */
+	alignas(CACHE_LINE) _Atomic int state; /* enum worker_state */
+	_Atomic int error;	    /* errno of the failing flush, or 0 */
+	_Atomic uint64_t failing;   /* since when, CLOCK_MONOTONIC */
+	_Atomic uint64_t flushed;   /* last flush request that was done */
+	_Atomic uint64_t beat;	    /* last ping that was seen */
+	_Atomic uint64_t cfg_seen;  /* generation of settings in use */
+	struct stats_worker stats;
+	/* shared, atomic: the futex it parks on */
+	alignas(CACHE_LINE) _Atomic uint32_t signal;
+};
+
+/* Called by a worker: wakes the loop thread.  Must not wait. */
+typedef void workers_notify_fn(void *arg);
+
+struct workers {
+	/* constant after start */
+	struct ring *ring;
+	struct worker *list;
+	unsigned count;
+	workers_notify_fn *notify;
+	void *arg;
+	/* shared, atomic: written by the loop thread */
+	alignas(CACHE_LINE) _Atomic(const struct config *) cfg;
+	_Atomic uint64_t cfg_generation;
+	_Atomic uint64_t ask;	     /* number of the last flush request */
+	_Atomic uint64_t ask_ticket; /* which covers tickets below this */
+	_Atomic uint64_t ping;
+	_Atomic bool stop;	/* file everything, then exit */
+	_Atomic bool abandon;	/* exit, leave data in the region */
+};
+
+/*
+ * Starts cfg->buffer_workers threads, one for each arena.  All signals are
+ * blocked in them.  0 or -errno.  `dot` as in struct flush.
+ */
+int workers_start(struct workers *ws, const struct config *cfg,
+		  struct ring *ring, struct arena *arenas, bool dot,
+		  workers_notify_fn *notify, void *arg);
+
+/* Loop thread, after messages were published: wakes a worker if needed. */
+void workers_kick(struct workers *ws);
+
+/*
+ * Loop thread.  Asks that every message received before now is filed;
+ * returns the request's number, see workers_flushed().
+ */
+uint64_t workers_flush(struct workers *ws);
+/* Loop thread.  True once that request is done by all workers. */
+bool workers_flushed(const struct workers *ws, uint64_t request);
+
+/*
+ * Loop thread.  New settings for all workers; `cfg` stays valid until
+ * workers_settled() is true.
+ */
+void workers_configure(struct workers *ws, const struct config *cfg);
+bool workers_settled(const struct workers *ws);
+
+/*
+ * Loop thread.  Checks that every worker that is not at the disk has moved
+ * since the last call.  A worker that retries is alive.
+ */
+bool workers_alive(struct workers *ws);
+
+/* Loop thread.  No more messages will come: file all and exit. */
+void workers_stop(struct workers *ws);
+/* Loop thread.  Exit even if there is data left. */
+void workers_abandon(struct workers *ws);
+bool workers_exited(const struct workers *ws);
+/* Joins the threads, all of which have exited, and frees the list. */
+void workers_join(struct workers *ws);
+
+#endif
