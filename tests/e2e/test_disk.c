@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Disks that fail: said once, with the path and what to do; nothing is lost,
+ * and everything is filed when the cause is gone.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/bed.h"
+#include "../lib/sender.h"
+#include "../lib/tally.h"
+
+static const struct flow flow = { .id = 1, .count = 2000, .min = 1, .max = 500 };
+
+/*
+ * Lines about trouble below the files' directory.  Those before the ready
+ * line (about /proc's settings, say) name other paths.
+ */
+static unsigned complaints(void)
+{
+	return log_count("error:", bed.files) +
+	       log_count("warning:", bed.files);
+}
+
+/* Fails `point` while there is a block, and counts everything in the end. */
+static void fail_and_recover(const char *point, const char *error,
+			     const char *sync)
+{
+	struct sender *s;
+	struct tally tally;
+
+	bed_block();
+	bed.points = bed_point(point, error, "");
+	daemon_start("buffer.workers=1", "buffer.size=16K",
+		     "buffer.queue_size=64", "buffer.timeout=never",
+		     "buffer.forced=10ms", bed_text("files.sync=%s", sync));
+	s = sender_start(&flow);
+	UNTIL(complaints() >= 1);
+	/* Time for retries, which must not repeat the complaint. */
+	bed_sleep_ms(500);
+	REQUIRE(complaints() == 1, "%s: %u complaints instead of one", point,
+		complaints());
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	bed_release();
+	sender_wait(s);
+	daemon_stop(NULL);
+	tally_open(&tally);
+	tally_expect_sender(&tally, s);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+	ck_assert(dir_empty(bed.temp));
+}
+
+static const struct failure {
+	const char *point, *error, *sync;
+} failures[] = {
+	{ "flush.open", "EACCES", "none" },
+	{ "flush.open", "ENOENT", "none" },
+	{ "flush.open", "EMFILE", "none" },
+	{ "flush.write", "ENOSPC", "none" },
+	{ "flush.write", "EIO", "none" },
+	{ "flush.write", "EDQUOT", "none" },
+	{ "flush.mode", "EPERM", "none" },
+	{ "flush.sync", "EIO", "data" },
+	{ "flush.rename", "ENOSPC", "none" },
+	{ "flush.rename", "EROFS", "none" },
+};
+
+START_TEST(a_failing_step_is_logged_once_and_made_good)
+{
+	const struct failure *f = &failures[_i];
+
+	fail_and_recover(f->point, f->error, f->sync);
+}
+END_TEST
+
+/* Failures of a single try: nobody needs to hear of a short write. */
+static const char *const single[] = {
+	"flush.write=short",	 "flush.write=ENOSPC@2", "flush.write=EINTR@1",
+	"flush.rename=EEXIST@1", "flush.open=EEXIST@1",	 "flush.rename=EIO@3",
+};
+
+START_TEST(a_single_failure_or_short_writes_change_nothing)
+{
+	struct sender *s;
+	struct tally tally;
+
+	bed.points = single[_i];
+	daemon_start("buffer.workers=2", "buffer.size=8K");
+	s = sender_start(&flow);
+	sender_wait(s);
+	daemon_stop(NULL);
+	tally_open(&tally);
+	tally_expect_sender(&tally, s);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+	ck_assert(dir_empty(bed.temp));
+}
+END_TEST
+
+START_TEST(no_space_is_named_with_a_remedy)
+{
+	int fd;
+
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.forced=10ms");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	UNTIL(complaints() == 1);
+	REQUIRE(log_count(strerror(ENOSPC), bed.files) == 1,
+		"the complaint does not name the error");
+	bed_release();
+	UNTIL(files_count(bed.files) == 1);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* Sends until the daemon complains, then `repair`s, and counts. */
+static void break_and_repair(void (*repair)(void))
+{
+	struct flow endless = { .id = 1, .min = 1, .max = 500, .pause_us = 200 };
+	struct sender *s = sender_start(&endless);
+	struct tally tally;
+
+	UNTIL(complaints() >= 1);
+	bed_sleep_ms(300);
+	repair();
+	UNTIL(files_count(bed.files) >= 1);
+	sender_finish(s);
+	daemon_stop(NULL);
+	/* One for each of two workers, at most. */
+	ck_assert_uint_le(complaints(), 2);
+	tally_open(&tally);
+	tally_expect_sender(&tally, s);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+
+static void make_files(void)
+{
+	ck_assert_int_eq(mkdir(bed.files, 0777), 0);
+	ck_assert_int_eq(chmod(bed.files, 0777), 0);
+}
+
+START_TEST(a_removed_directory_is_waited_for)
+{
+	daemon_start("buffer.workers=2", "buffer.forced=10ms", "buffer.size=8K",
+		     "buffer.timeout=never");
+	rmdir(bed.temp);
+	ck_assert_int_eq(rmdir(bed.files), 0);
+	break_and_repair(make_files);
+}
+END_TEST
+
+static void allow_files(void)
+{
+	ck_assert_int_eq(chmod(bed.files, 0777), 0);
+}
+
+START_TEST(permission_taken_away_is_waited_for)
+{
+	if (getuid() == 0)
+		bed.unprivileged = 1;
+	daemon_start("buffer.workers=2", "buffer.forced=10ms", "buffer.size=8K",
+		     "buffer.timeout=never");
+	ck_assert_int_eq(chmod(bed.files, 0555), 0);
+	break_and_repair(allow_files);
+}
+END_TEST
+
+static char ballast[BED_PATH + 16];
+
+static void remove_ballast(void)
+{
+	ck_assert_int_eq(unlink(ballast), 0);
+}
+
+START_TEST(a_really_full_disk_is_waited_for)
+{
+	static char block[64 * 1024];
+	int fd;
+
+	if (bed_mount(bed.files, "2m")) {
+		bed_skip("no mounts here, so no disk of our own to fill");
+		return;
+	}
+	daemon_start("buffer.workers=2", "buffer.forced=10ms", "buffer.size=8K",
+		     "buffer.timeout=never");
+	snprintf(ballast, sizeof(ballast), "%s/.ballast", bed.files);
+	fd = open(ballast, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	close(fd);
+	break_and_repair(remove_ballast);
+	umount2(bed.files, MNT_DETACH);
+}
+END_TEST
+
+START_TEST(a_disk_that_stays_broken_leaves_the_data_for_the_next_start)
+{
+	struct tally tally;
+	struct sender *s;
+	int status;
+
+	bed_hold_socket();
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.workers=2", "buffer.size=8K",
+		     "buffer.queue_size=4K", "buffer.timeout=never",
+		     "buffer.stop_timeout=200ms");
+	s = sender_start(&flow);
+	sender_wait(s);
+	UNTIL(complaints() >= 1);
+	daemon_signal(SIGTERM);
+	status = daemon_wait();
+	REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) != 0,
+		"wait status %#x", status);
+	REQUIRE(log_count(bed.state) >= 1,
+		"the log does not say where the data is");
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	bed_release();
+	daemon_start();
+	UNTIL(bed_queue_empty());
+	daemon_stop(NULL);
+	tally_open(&tally);
+	tally_expect_sender(&tally, s);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("disk");
+	TCase *t = bed_case(suite, "injected");
+
+	tcase_add_loop_test(t, a_failing_step_is_logged_once_and_made_good, 0,
+			    sizeof(failures) / sizeof(failures[0]));
+	tcase_add_loop_test(t, a_single_failure_or_short_writes_change_nothing,
+			    0, sizeof(single) / sizeof(single[0]));
+	tcase_add_test(t, no_space_is_named_with_a_remedy);
+	t = bed_case(suite, "real");
+	tcase_add_test(t, a_removed_directory_is_waited_for);
+	tcase_add_test(t, permission_taken_away_is_waited_for);
+	tcase_add_test(t, a_really_full_disk_is_waited_for);
+	tcase_add_test(
+		t, a_disk_that_stays_broken_leaves_the_data_for_the_next_start);
+	return bed_run(suite);
+}

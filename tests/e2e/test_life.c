@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/* Start, signals, reload, stop, and what is refused at start. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/bed.h"
+#include "../lib/sender.h"
+#include "../lib/tally.h"
+
+#define EX_CONFIG 78
+
+/* The daemon has to end by itself with this status. */
+static void require_exit(int wanted)
+{
+	int status = daemon_wait();
+
+	REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == wanted,
+		"wait status %#x instead of exit %d", status, wanted);
+	REQUIRE(!log_count("ready: "), "it said that it was ready");
+}
+
+/* Options or a settings file, and two texts of the one line they deserve. */
+static const struct wrong {
+	const char *option, *conf, *text1, *text2;
+} wrong[] = {
+	{ "buffer.sise=1M", "", "buffer.sise", "-o" },
+	{ "bufer.size=1M", "", "bufer.size", "-o" },
+	{ "buffer.size=10 parsecs", "", "buffer.size", "10 parsecs" },
+	{ "buffer.size=-1", "", "buffer.size", "-o" },
+	{ "buffer.size=0", "", "buffer.size", "1" },
+	{ "buffer.size=99999999999999999999G", "", "buffer.size", "-o" },
+	{ "buffer.forced=5 lightyears", "", "buffer.forced", "-o" },
+	{ "buffer.workers=0", "", "buffer.workers", "64" },
+	{ "socket.mode=0999", "", "socket.mode", "-o" },
+	{ "files.framing=xml", "", "files.framing", "newline" },
+	{ "files.prefix=a/b", "", "files.prefix", "-o" },
+	{ NULL, "[buffer]\nsize = 1M\nbad = 1\n", "bed.ini:3:", "buffer.bad" },
+	{ NULL, "[nowhere]\nsize = 1M\n", "bed.ini:2:", "nowhere.size" },
+	{ NULL, "[buffer]\nsize = 1M\nsize = 2M\n",
+	  "bed.ini:3:", "buffer.size" },
+	{ NULL, "[buffer]\nsize: 12 apples\n", "bed.ini:2:", "buffer.size" },
+	{ NULL, "\n\ngarbage\n", "bed.ini:3", "bed.ini" },
+	{ "socket.path=relative/path", "", "socket.path", "-o" },
+};
+
+START_TEST(a_wrong_setting_is_one_line_and_exit_78)
+{
+	const struct wrong *w = &wrong[_i];
+
+	bed_write_conf(w->conf);
+	if (w->option)
+		daemon_spawn(w->option);
+	else
+		daemon_spawn();
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count(w->text1, w->text2) == 1,
+		"not one line with '%s' and '%s'", w->text1, w->text2);
+	REQUIRE(log_count("") == 1, "%u lines instead of one", log_count(""));
+}
+END_TEST
+
+START_TEST(each_wrong_setting_has_its_own_line)
+{
+	bed_write_conf("[buffer]\nsize = x\nworkers = y\n[log]\nlevel = z\n");
+	daemon_spawn();
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count("bed.ini:2: buffer.size: ") == 1, "line 2");
+	REQUIRE(log_count("bed.ini:3: buffer.workers: ") == 1, "line 3");
+	REQUIRE(log_count("bed.ini:5: log.level: ") == 1, "line 5");
+}
+END_TEST
+
+START_TEST(a_too_long_socket_path_is_refused)
+{
+	char path[160];
+
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[150] = '\0';
+	daemon_spawn(bed_text("socket.path=%s", path));
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count("socket.path", "107") == 1, "limit not named");
+}
+END_TEST
+
+START_TEST(a_missing_directory_is_refused)
+{
+	daemon_spawn("files.path=/nonexistent/dir");
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count("/nonexistent/dir") == 1, "not one line names it");
+}
+END_TEST
+
+START_TEST(a_missing_settings_file_is_refused)
+{
+	unlink(bed.conf);
+	daemon_spawn();
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count(bed.conf, strerror(ENOENT)) == 1,
+		"not one line names it");
+}
+END_TEST
+
+START_TEST(an_unreadable_settings_file_is_refused)
+{
+	if (getuid() == 0)
+		bed.unprivileged = 1;
+	ck_assert_int_eq(chmod(bed.conf, 0), 0);
+	daemon_spawn();
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count(bed.conf, strerror(EACCES)) == 1,
+		"not one line names it");
+}
+END_TEST
+
+START_TEST(an_unwritable_directory_is_refused)
+{
+	if (getuid() == 0)
+		bed.unprivileged = 1;
+	ck_assert_int_eq(chmod(bed.files, 0555), 0);
+	daemon_spawn();
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count(bed.files) == 1, "not one line names it");
+}
+END_TEST
+
+/* A second daemon beside bed's, which is left alone. */
+static void refuse_second(const char *option, const char *named)
+{
+	struct bed first = bed;
+	int fd;
+
+	bed.pid = 0;
+	snprintf(bed.log, sizeof(bed.log), "%s/second", bed.root);
+	daemon_spawn("control.path=", option);
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count(named) == 1, "not one line with '%s'", named);
+	bed = first;
+	/* The first is as alive as before. */
+	fd = send_open();
+	ck_assert_int_ge(fd, 0);
+	send_one(fd, "one", 3);
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+}
+
+START_TEST(a_second_daemon_on_the_same_socket_is_refused)
+{
+	daemon_start();
+	refuse_second(bed_text("state.path=%s/state2", bed.root), bed.sock);
+}
+END_TEST
+
+START_TEST(a_second_daemon_on_the_same_region_is_refused_by_pid)
+{
+	daemon_start();
+	refuse_second(bed_text("socket.path=%s/sock2", bed.root),
+		      bed_text("%d", (int)bed.pid));
+}
+END_TEST
+
+START_TEST(a_stale_socket_file_is_replaced)
+{
+	int fd;
+
+	bed_hold_socket();
+	close(bed.held);
+	bed.held = -1;
+	ck_assert_int_eq(send_open(), -ECONNREFUSED);
+	daemon_start();
+	fd = send_open();
+	ck_assert_int_ge(fd, 0);
+	send_one(fd, "one", 3);
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_socket_is_left_alone)
+{
+	struct stat st;
+	int fd = open(bed.sock, O_WRONLY | O_CREAT, 0600);
+
+	close(fd);
+	daemon_spawn();
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count(bed.sock) == 1, "not one line names it");
+	ck_assert_int_eq(lstat(bed.sock, &st), 0);
+	ck_assert(S_ISREG(st.st_mode));
+}
+END_TEST
+
+START_TEST(a_killed_daemon_is_followed_by_one_on_the_same_socket)
+{
+	int fd;
+
+	daemon_start();
+	daemon_kill();
+	daemon_start();
+	fd = send_open();
+	send_one(fd, "one", 3);
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	/* A clean stop takes its socket away. */
+	ck_assert_int_eq(send_open(), -ENOENT);
+}
+END_TEST
+
+START_TEST(the_socket_has_the_mode_asked_for)
+{
+	struct stat st;
+
+	daemon_start("socket.mode=0606");
+	ck_assert_int_eq(stat(bed.sock, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0606);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_socket_from_systemd_is_used_and_kept)
+{
+	int fd;
+
+	bed_hold_socket();
+	daemon_start("socket.path=/nonexistent/never-bound");
+	REQUIRE(log_count("ready: ", bed.sock) == 1,
+		"the ready line does not name the socket passed in");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	/* Still there for the next one. */
+	send_one(fd, "two", 3);
+	daemon_start();
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 2);
+}
+END_TEST
+
+START_TEST(sigusr1_flushes_all_workers_now)
+{
+	int fd;
+
+	daemon_start("buffer.forced=0");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	send_drain(fd);
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	UNTIL((daemon_signal(SIGUSR1), bed_sleep_ms(5),
+	       files_count(bed.files) == 1));
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+}
+END_TEST
+
+static const int stop_signals[] = { SIGTERM, SIGINT };
+
+START_TEST(sigterm_and_sigint_file_everything_and_exit_0)
+{
+	int status;
+	int fd;
+
+	daemon_start("buffer.forced=0");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	daemon_signal(stop_signals[_i]);
+	status = daemon_wait();
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+}
+END_TEST
+
+START_TEST(sighup_applies_what_it_can_and_names_the_rest)
+{
+	int fd;
+
+	bed_write_conf("[buffer]\nforced = 0\nworkers = 2\n");
+	daemon_start();
+	fd = send_open();
+	send_one(fd, "one", 3);
+	send_drain(fd);
+	bed_write_conf("[buffer]\nforced = 10ms\nworkers = 3\n"
+		       "[files]\nsuffix = .new\n");
+	daemon_signal(SIGHUP);
+	/* The arena's age counts by the new rule. */
+	UNTIL(files_count(bed.files) == 1);
+	UNTIL(log_count("buffer.workers", "restart") == 1);
+	send_one(fd, "two", 3);
+	UNTIL(files_count(bed.files) == 2);
+	ck_assert_int_ne(
+		system(bed_text("ls %s | grep -q '[.]new$'", bed.files)), 256);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(sighup_with_a_bad_file_changes_nothing)
+{
+	int fd;
+
+	bed_write_conf("[buffer]\nforced = 0\n");
+	daemon_start();
+	bed_write_conf("[buffer]\nforced = 1ms\nsize = 10 parsecs\n");
+	daemon_signal(SIGHUP);
+	UNTIL(log_count("bed.ini:3: buffer.size: ") == 1);
+	fd = send_open();
+	send_one(fd, "one", 3);
+	send_drain(fd);
+	bed_sleep_ms(200);
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+}
+END_TEST
+
+/* Resident pages and descriptors of the daemon. */
+static long resident(void)
+{
+	FILE *f = fopen(bed_text("/proc/%d/statm", (int)bed.pid), "r");
+	long size, rss;
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &rss), 2);
+	fclose(f);
+	return rss;
+}
+
+static unsigned descriptors(void)
+{
+	DIR *dir = opendir(bed_text("/proc/%d/fd", (int)bed.pid));
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void connect_send_close(unsigned times)
+{
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < times; i++) {
+		fd = send_open();
+		ck_assert_int_ge(fd, 0);
+		send_one(fd, "short life", 10);
+		close(fd);
+	}
+}
+
+static void fork_send_exit(unsigned times)
+{
+	struct flow flow = { .count = 1, .min = 10, .max = 10 };
+	unsigned i;
+
+	for (i = 0; i < times; i++)
+		sender_wait(sender_start(&flow));
+}
+
+START_TEST(a_hundred_thousand_short_lives_leave_nothing_behind)
+{
+	unsigned all = (unsigned)bed_scale(100000);
+	unsigned forks = (unsigned)bed_scale(2000);
+	struct totals totals;
+	unsigned fds;
+	long rss;
+
+	daemon_start("buffer.size=64K", "buffer.queue_size=64");
+	/* Until everything has been touched once. */
+	connect_send_close(all / 5);
+	fds = descriptors();
+	rss = resident();
+	connect_send_close(all - all / 5 - forks);
+	fork_send_exit(forks);
+	ck_assert_uint_le(descriptors(), fds + 4);
+	REQUIRE(resident() <= rss + 256, "grew from %ld to %ld pages", rss,
+		resident());
+	daemon_stop(&totals);
+	ck_assert_uint_eq(totals.received, all);
+	ck_assert_uint_eq(totals.written, all);
+}
+END_TEST
+
+START_TEST(a_state_file_system_that_is_too_small_is_said_at_start)
+{
+	char dir[BED_PATH];
+
+	snprintf(dir, sizeof(dir), "%s/run", bed.root);
+	ck_assert_int_eq(mkdir(dir, 0777), 0);
+	if (bed_mount(dir, "512k")) {
+		bed_skip("no mounts here, so no small file system");
+		return;
+	}
+	daemon_spawn(bed_text("state.path=%s/state", dir));
+	require_exit(EX_CONFIG);
+	REQUIRE(log_count(dir) == 1, "not one line names it");
+	/* It leaves nothing behind that fills the file system. */
+	daemon_start(bed_text("state.path=%s/state", dir), "buffer.size=4K",
+		     "buffer.workers=1", "buffer.queue_size=16",
+		     "socket.max_message=4K");
+	daemon_stop(NULL);
+	umount2(dir, MNT_DETACH);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("life");
+	TCase *t = bed_case(suite, "refused");
+
+	tcase_add_loop_test(t, a_wrong_setting_is_one_line_and_exit_78, 0,
+			    sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(t, each_wrong_setting_has_its_own_line);
+	tcase_add_test(t, a_too_long_socket_path_is_refused);
+	tcase_add_test(t, a_missing_directory_is_refused);
+	tcase_add_test(t, a_missing_settings_file_is_refused);
+	tcase_add_test(t, an_unreadable_settings_file_is_refused);
+	tcase_add_test(t, an_unwritable_directory_is_refused);
+	tcase_add_test(t, a_second_daemon_on_the_same_socket_is_refused);
+	tcase_add_test(t, a_second_daemon_on_the_same_region_is_refused_by_pid);
+	tcase_add_test(t, a_file_that_is_no_socket_is_left_alone);
+	tcase_add_test(t,
+		       a_state_file_system_that_is_too_small_is_said_at_start);
+	t = bed_case(suite, "socket");
+	tcase_add_test(t, a_stale_socket_file_is_replaced);
+	tcase_add_test(t,
+		       a_killed_daemon_is_followed_by_one_on_the_same_socket);
+	tcase_add_test(t, the_socket_has_the_mode_asked_for);
+	tcase_add_test(t, a_socket_from_systemd_is_used_and_kept);
+	tcase_add_test(t, a_hundred_thousand_short_lives_leave_nothing_behind);
+	t = bed_case(suite, "signals");
+	tcase_add_test(t, sigusr1_flushes_all_workers_now);
+	tcase_add_loop_test(t, sigterm_and_sigint_file_everything_and_exit_0, 0,
+			    2);
+	tcase_add_test(t, sighup_applies_what_it_can_and_names_the_rest);
+	tcase_add_test(t, sighup_with_a_bad_file_changes_nothing);
+	return bed_run(suite);
+}

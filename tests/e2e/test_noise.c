@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * State regions with random damage: the daemon always starts, and what it
+ * files was sent.
+ *
+ * Regions of daemons that were killed in telling moments are damaged and
+ * given to a new daemon, BW_NOISE times (default 200; the long run is
+ * 10,000 under the address sanitizer).  Half of the damage keeps away from
+ * the bytes of messages, which nothing but a checksum of every message could
+ * protect; then each message that comes out has to be one that went in.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../lib/bed.h"
+#include "../lib/sender.h"
+#include "../lib/tally.h"
+
+#define SETTINGS                                                      \
+	"buffer.workers=2", "buffer.size=4K", "buffer.queue_size=16", \
+		"files.framing=length", "socket.max_message=6000",    \
+		"buffer.timeout=never", "buffer.forced=5ms"
+
+/* Where the daemon was when it left its region behind. */
+static const char *const moments[] = {
+	"publish.metas=kill@30", "append.after=kill@60", "commit.after=kill@40",
+	"release.mid=kill@50",	 "flush.marked=kill@6",	 "flush.renamed=kill@6",
+	"flush.write=kill@7",	 "recv.armed=kill@30",
+};
+#define MOMENTS (sizeof(moments) / sizeof(moments[0]))
+
+static uint64_t seed;
+
+static uint64_t chance(uint64_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (seed >> 24) % n;
+}
+
+/* A region, which of its bytes belong to messages, and what was sent. */
+static uint8_t *region, *damaged, *is_message;
+static size_t region_len;
+static struct tally sent;
+static char filed[BED_PATH]; /* files of the life before */
+
+static int is_text(uint8_t c)
+{
+	return c == '[' || c == ']' || c == '+' || c == '/' ||
+	       (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	       (c >= 'a' && c <= 'z');
+}
+
+/* Runs of message text, with the length in front of each. */
+static void find_messages(void)
+{
+	size_t i, begin;
+
+	memset(is_message, 0, region_len);
+	for (i = 0; i < region_len; i++) {
+		for (begin = i; i < region_len && is_text(region[i]); i++)
+			;
+		if (i - begin < 3 && region[begin] != '!')
+			continue;
+		begin -= begin < 4 ? begin : 4;
+		memset(is_message + begin, 1, i - begin + 1);
+	}
+}
+
+static void load_region(void)
+{
+	struct stat st;
+	int fd = open(bed.state, O_RDONLY);
+
+	REQUIRE(fd >= 0 && !fstat(fd, &st), "no region was left");
+	region_len = (size_t)st.st_size;
+	free(region);
+	free(damaged);
+	free(is_message);
+	region = malloc(region_len);
+	damaged = malloc(2 * region_len);
+	is_message = malloc(region_len);
+	ck_assert(region && damaged && is_message);
+	ck_assert_int_eq(read(fd, region, region_len), (ssize_t)region_len);
+	close(fd);
+	find_messages();
+}
+
+/* Runs a daemon until it dies at `moment`; keeps its region and its files. */
+static void leave_region(const char *moment)
+{
+	struct flow flow = { .count = 200, .min = 1, .max = 5000 };
+	struct sender *s[2];
+	unsigned i;
+
+	bed_hold_socket();
+	bed.points = moment;
+	daemon_spawn(SETTINGS);
+	for (i = 0; i < 2; i++) {
+		flow.id = i;
+		s[i] = sender_start(&flow);
+	}
+	daemon_wait();
+	bed.points = NULL;
+	load_region();
+	/*
+	 * Senders are one message ahead of what they say, and some messages
+	 * are in the kernel: a superset of what can come out.
+	 */
+	tally_open(&sent);
+	sender_kill_all();
+	for (i = 0; i < 2; i++) {
+		s[i]->flow.count = flow.count;
+		tally_expect_sender(&sent, s[i]);
+	}
+	close(bed.held);
+	bed.held = -1;
+	snprintf(filed, sizeof(filed), "%s/filed", bed.root);
+	ck_assert_int_eq(rename(bed.files, filed), 0);
+}
+
+/* A word that is wrong in a way that arithmetic stumbles over. */
+static uint64_t bad_word(void)
+{
+	static const uint64_t words[] = { 0,	      1,
+					  UINT64_MAX, INT64_MAX,
+					  1ull << 63, UINT32_MAX,
+					  1ull << 32, 4096,
+					  1ull << 20, UINT64_MAX - 4095 };
+
+	return chance(2) ? words[chance(sizeof(words) / sizeof(words[0]))] :
+			   chance(UINT64_MAX);
+}
+
+/* Where damage is worth it: the first pages, or the first of each page. */
+static size_t place(void)
+{
+	switch (chance(3)) {
+	case 0:
+		return chance(region_len < 65536 ? region_len : 65536);
+	case 1:
+		return chance(region_len / 4096) * 4096 + chance(512);
+	default:
+		return chance(region_len);
+	}
+}
+
+/* Overwrites `len` bytes at `at` with `with`, or with noise if it is NULL. */
+static void damage(size_t at, size_t len, const void *with, int spare)
+{
+	const uint8_t *byte = with;
+	size_t i;
+
+	for (i = 0; i < len && at + i < region_len; i++) {
+		if (spare && is_message[at + i])
+			continue;
+		damaged[at + i] = byte ? byte[i] : (uint8_t)chance(256);
+	}
+}
+
+static void damage_some(int spare)
+{
+	static const uint8_t zeroes[4096];
+	unsigned n = 1 + (unsigned)chance(8);
+	uint64_t word;
+
+	while (n--) {
+		word = bad_word();
+		switch (chance(5)) {
+		case 0:
+			damage(place(), 1, NULL, spare);
+			break;
+		case 1:
+			damage(place() & ~(size_t)7, 8, &word, spare);
+			break;
+		case 2:
+			damage(place(), 1 + chance(64), NULL, spare);
+			break;
+		case 3:
+			damage(place() & ~(size_t)4095, 4096, zeroes, spare);
+			break;
+		default:
+			damage(place() & ~(size_t)4095, 4096, NULL, spare);
+			break;
+		}
+	}
+}
+
+/* Writes a damaged copy as the region of the next daemon. */
+static void make_noise(int spare)
+{
+	size_t len = region_len;
+	int fd;
+
+	memcpy(damaged, region, region_len);
+	memset(damaged + region_len, 0, region_len);
+	damage_some(spare);
+	if (chance(10) == 0)
+		len = chance(2) ? chance(region_len) :
+				  region_len + chance(region_len);
+	fd = open(bed.state, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, damaged, len), (ssize_t)len);
+	close(fd);
+}
+
+static void empty_files(void)
+{
+	ck_assert_int_eq(
+		system(bed_text("rm -rf '%s' %s.bad*", bed.files, bed.state)),
+		0);
+	ck_assert_int_eq(mkdir(bed.files, 0777), 0);
+}
+
+/* All that came out was sent; nothing that was filed before came again. */
+static void judge(uint64_t number)
+{
+	struct tally tally;
+
+	tally_copy(&tally, &sent);
+	tally_read(&tally, filed, LENGTH);
+	tally_read(&tally, bed.files, LENGTH);
+	tally_judge(&tally);
+	REQUIRE(!tally.torn && !tally.doubled,
+		"noise %" PRIu64 ": %" PRIu64 " doubled, %" PRIu64 " torn; %s",
+		number, tally.doubled, tally.torn, tally.first);
+	tally_close(&tally);
+}
+
+START_TEST(a_damaged_region_never_keeps_the_daemon_from_starting)
+{
+	uint64_t n = bed_number("BW_NOISE", bed_scale(200)) / MOMENTS + 1;
+	uint64_t i, aside = 0;
+	int spare;
+
+	leave_region(moments[_i]);
+	for (i = 0; i < n; i++) {
+		spare = i % 2 == 0;
+		make_noise(spare);
+		empty_files();
+		daemon_start(SETTINGS);
+		aside += log_count("set aside") > 0;
+		daemon_stop(NULL);
+		if (spare)
+			judge(i);
+	}
+	printf("%s: %" PRIu64 " regions, %" PRIu64 " set aside\n", moments[_i],
+	       n, aside);
+	tally_close(&sent);
+}
+END_TEST
+
+/* What is no region at all. */
+static const char *const rubbish[] = {
+	":",
+	"echo hello",
+	"head -c 16384 /dev/zero",
+	"head -c 1000000 /dev/urandom",
+	"yes BUFWRITE | head -c 300000",
+};
+
+START_TEST(a_file_that_is_no_region_is_set_aside_and_kept)
+{
+	daemon_start(SETTINGS);
+	daemon_stop(NULL);
+	ck_assert_int_eq(system(bed_text("(%s) >%s; cp %s %s/was", rubbish[_i],
+					 bed.state, bed.state, bed.root)),
+			 0);
+	daemon_start(SETTINGS);
+	REQUIRE(log_count("set aside") == 1, "the log does not say so");
+	daemon_stop(NULL);
+	ck_assert_int_eq(
+		system(bed_text("cmp -s %s/was %s.bad*", bed.root, bed.state)),
+		0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("noise");
+	TCase *t = bed_case(suite, "regions");
+
+	seed = bed_number("BW_SEED", (uint64_t)time(NULL) ^ (uint64_t)getpid());
+	printf("BW_SEED=%" PRIu64 "\n", seed);
+	tcase_add_loop_test(
+		t, a_damaged_region_never_keeps_the_daemon_from_starting, 0,
+		MOMENTS);
+	tcase_add_loop_test(t, a_file_that_is_no_region_is_set_aside_and_kept,
+			    0, sizeof(rubbish) / sizeof(rubbish[0]));
+	return bed_run(suite);
+}

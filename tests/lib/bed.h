@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The test bed: a directory of its own for each test, the daemon's processes
+ * in it, and what they said.
+ *
+ * A test program uses one bed at a time, `bed`, from one thread.  Children
+ * (daemon, senders, shipper) die with the test program.  Every wait has a
+ * deadline that is far beyond what a healthy run needs: it turns a hang into
+ * a failure and measures nothing.
+ *
+ * Environment: BW_BUILD (where the binaries are, default `build`), BW_KEEP
+ * (do not remove the directory), BW_SCALE (percent of the usual counts).
+ */
+#ifndef BUFWRITER_TEST_BED_H
+#define BUFWRITER_TEST_BED_H
+
+#include <check.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BED_PATH 112
+
+struct bed {
+	char root[64];
+	char sock[BED_PATH];
+	char control[BED_PATH];
+	char state[BED_PATH];
+	char files[BED_PATH];
+	char temp[BED_PATH];  /* files + /.tmp, the daemon's default */
+	char conf[BED_PATH];  /* settings file, empty unless the test writes */
+	char log[BED_PATH];   /* standard error of the last daemon started */
+	char block[BED_PATH]; /* a file that points can wait or fail on */
+	int held;	      /* socket passed as systemd does, or -1 */
+	int unprivileged;     /* run the daemon as nobody */
+	const char *points;   /* BW_POINTS of the next daemon, or NULL */
+	const char *points_log;
+	pid_t pid; /* the daemon, or 0 */
+};
+
+extern struct bed bed;
+
+/* The numbers of the daemon's last line. */
+struct totals {
+	uint64_t received, written, dropped, too_large, ring_full, files, bytes;
+};
+
+/* Checked fixtures: a new directory; everything stopped and removed. */
+void bed_open(void);
+void bed_close(void);
+/* Prints settings and the last lines of the daemon's log, for a failure. */
+void bed_dump(void);
+
+/* `n` or less of it, with a sanitizer or BW_SCALE; at least 1. */
+uint64_t bed_scale(uint64_t n);
+/* An environment variable's number, or `fallback`. */
+uint64_t bed_number(const char *name, uint64_t fallback);
+/* CLOCK_MONOTONIC in seconds. */
+double bed_now(void);
+/* Seconds after which a wait is a hang. */
+double bed_limit(void);
+void bed_sleep_ms(unsigned ms);
+
+/* Fails the test after the deadline, naming what it waited for. */
+void bed_waiting(double since, const char *what, const char *file, int line);
+
+#define REQUIRE(cond, ...)                         \
+	do {                                       \
+		if (!(cond)) {                     \
+			bed_dump();                \
+			ck_abort_msg(__VA_ARGS__); \
+		}                                  \
+	} while (0)
+
+/* Waits until cond holds. */
+#define UNTIL(cond)                                                          \
+	do {                                                                 \
+		double until_since = bed_now();                              \
+		while (!(cond))                                              \
+			bed_waiting(until_since, #cond, __FILE__, __LINE__); \
+	} while (0)
+
+/* The file bed.block, on which stall:FILE and ERRNO:FILE depend. */
+void bed_block(void);
+void bed_release(void);
+/* "NAME=ACTION:<block>SUFFIX" for bed.points; lives as bed_text(). */
+const char *bed_point(const char *name, const char *action, const char *suffix);
+
+/* A text put together; it lives until 255 more were. */
+const char *bed_text(const char *fmt, ...)
+	__attribute__((format(printf, 1, 2)));
+
+/* Replaces the settings file. */
+void bed_write_conf(const char *text);
+
+/*
+ * Mounts a file system of this size, as for mount -o size=, which nobody else
+ * sees; 0, or -errno where that is not allowed.  The caller unmounts it.
+ */
+int bed_mount(const char *dir, const char *size);
+
+/* Binds the datagram socket as systemd would and passes it from now on. */
+void bed_hold_socket(void);
+/* Nothing is left in the held socket's queue. */
+int bed_queue_empty(void);
+
+/*
+ * Starts the daemon with the bed's paths and these options ("KEY=VALUE"; one
+ * that names a path of the bed replaces it).  daemon_start() also waits until
+ * it is ready and fails the test if it does not get so far.
+ */
+#define daemon_spawn(...) \
+	daemon_spawn_list((const char *const[]){ NULL, ##__VA_ARGS__, NULL })
+#define daemon_start(...)                                            \
+	do {                                                         \
+		daemon_spawn(__VA_ARGS__);                           \
+		REQUIRE(daemon_ready(), "the daemon did not start"); \
+	} while (0)
+/* As above with a list that begins with one NULL and ends with another. */
+void daemon_spawn_list(const char *const *options);
+/* Waits for the ready line: 1, or 0 if the daemon ended before it. */
+int daemon_ready(void);
+/* 1 while the daemon runs. */
+int daemon_alive(void);
+void daemon_signal(int sig);
+/* Waits for the end; returns the wait status. */
+int daemon_wait(void);
+/* SIGKILL and wait; fine if it is gone already. */
+void daemon_kill(void);
+/* SIGTERM; the exit status has to be 0; the last line's numbers. */
+void daemon_stop(struct totals *totals);
+/* Parses the log's last `stopped:` line: 0, or -1 if there is none. */
+int daemon_totals(struct totals *totals);
+
+/* Lines of the daemon's log that contain every one of the texts. */
+#define log_count(...) \
+	log_count_list((const char *const[]){ __VA_ARGS__, NULL })
+unsigned log_count_list(const char *const *texts);
+
+/* Runs the suite of one test program; the value for main() to return. */
+int bed_run(Suite *suite);
+/* A test case with the bed's fixtures, added to the suite. */
+TCase *bed_case(Suite *suite, const char *name);
+/* Says why a case proves nothing here. */
+void bed_skip(const char *why);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's process as a test sees it.  See bed.h. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bed.h"
+
+#define MAX_ARGS 64
+
+static int open_binary(void)
+{
+	static const char *const names[] = { "points/bufwriterd",
+					     "bufwriterd" };
+	const char *build = getenv("BW_BUILD");
+	char path[4096];
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", build ? build : "build",
+			 names[i]);
+		/* Opened before privileges go: nobody may not get there. */
+		fd = open(path, O_PATH | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+	}
+	ck_abort_msg("no daemon: %s", path);
+	return -1;
+}
+
+/* Takes `KEY=<path>` unless an option of the test sets KEY itself. */
+static unsigned add_path(const char **args, unsigned n, const char *key,
+			 const char *path, const char *const *options)
+{
+	size_t len = strlen(key);
+	unsigned i;
+
+	for (i = 0; options[i]; i++)
+		if (!strncmp(options[i], key, len) && options[i][len] == '=')
+			return n;
+	args[n++] = "-o";
+	args[n++] = bed_text("%s=%s", key, path);
+	return n;
+}
+
+static void set_environment(void)
+{
+	static char pid[32];
+
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("INVOCATION_ID");
+	unsetenv("JOURNAL_STREAM");
+	unsetenv("BW_POINTS");
+	unsetenv("BW_POINTS_LOG");
+	if (bed.points)
+		setenv("BW_POINTS", bed.points, 1);
+	if (bed.points_log)
+		setenv("BW_POINTS_LOG", bed.points_log, 1);
+	if (bed.held < 0)
+		return;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "1", 1);
+}
+
+static void become_nobody(void)
+{
+	const struct passwd *pw = getpwnam("nobody");
+
+	if (!pw || setgid(pw->pw_gid) || setuid(pw->pw_uid))
+		_exit(126);
+}
+
+static void child(int binary, const char **args)
+{
+	int log = open(bed.log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
+	int null = open("/dev/null", O_RDWR);
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (binary == 3)
+		binary = fcntl(binary, F_DUPFD_CLOEXEC, 10);
+	if (log < 0 || null < 0 || dup2(log, STDERR_FILENO) < 0 ||
+	    dup2(null, STDIN_FILENO) < 0)
+		_exit(126);
+	close(log);
+	close(null);
+	if (bed.held == 3)
+		fcntl(3, F_SETFD, 0);
+	else if (bed.held >= 0 && dup2(bed.held, 3) < 0)
+		_exit(126);
+	set_environment();
+	if (bed.unprivileged && getuid() == 0)
+		become_nobody();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	execveat(binary, "", (char *const *)args, environ, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+void daemon_spawn_list(const char *const *options)
+{
+	const char *args[MAX_ARGS];
+	unsigned n = 0;
+	int binary;
+
+	options++;
+	ck_assert_int_eq(bed.pid, 0);
+	args[n++] = "bufwriterd";
+	args[n++] = "-c";
+	args[n++] = bed.conf;
+	n = add_path(args, n, "socket.path", bed.sock, options);
+	n = add_path(args, n, "control.path", bed.control, options);
+	n = add_path(args, n, "state.path", bed.state, options);
+	n = add_path(args, n, "files.path", bed.files, options);
+	for (; *options; options++) {
+		ck_assert_uint_lt(n, MAX_ARGS - 3);
+		args[n++] = "-o";
+		args[n++] = *options;
+	}
+	args[n] = NULL;
+	binary = open_binary();
+	unlink(bed.log);
+	bed.pid = fork();
+	ck_assert_int_ge(bed.pid, 0);
+	if (bed.pid == 0)
+		child(binary, args);
+	close(binary);
+}
+
+/* What a sanitizer finds is a failure whatever the exit status says. */
+static void require_clean_log(void)
+{
+	REQUIRE(!log_count("Sanitizer"), "a sanitizer found something");
+	REQUIRE(!log_count("runtime error:"), "undefined behaviour");
+	REQUIRE(!log_count("Assertion"), "an assertion failed");
+}
+
+int daemon_alive(void)
+{
+	siginfo_t info = { 0 };
+
+	if (!bed.pid)
+		return 0;
+	/* Left as it is, for daemon_wait(). */
+	if (waitid(P_PID, (id_t)bed.pid, &info, WEXITED | WNOHANG | WNOWAIT))
+		return 0;
+	return info.si_pid == 0;
+}
+
+int daemon_ready(void)
+{
+	double since = bed_now();
+
+	while (!log_count("ready: ")) {
+		if (!daemon_alive())
+			return log_count("ready: ") > 0;
+		bed_waiting(since, "ready line", __FILE__, __LINE__);
+	}
+	return 1;
+}
+
+void daemon_signal(int sig)
+{
+	ck_assert_int_gt(bed.pid, 0);
+	kill(bed.pid, sig);
+}
+
+int daemon_wait(void)
+{
+	int status = 0;
+
+	ck_assert_int_gt(bed.pid, 0);
+	UNTIL(!daemon_alive());
+	ck_assert_int_eq(waitpid(bed.pid, &status, 0), bed.pid);
+	bed.pid = 0;
+	require_clean_log();
+	return status;
+}
+
+void daemon_kill(void)
+{
+	int status;
+
+	if (!bed.pid)
+		return;
+	kill(bed.pid, SIGKILL);
+	waitpid(bed.pid, &status, 0);
+	bed.pid = 0;
+	/* No REQUIRE: this also cleans up after a failure. */
+	if (log_count("Sanitizer") || log_count("runtime error:") ||
+	    log_count("Assertion")) {
+		bed_dump();
+		ck_abort_msg("the killed daemon had found an error");
+	}
+}
+
+int daemon_totals(struct totals *t)
+{
+	char line[4096];
+	FILE *log = fopen(bed.log, "r");
+	const char *at;
+	int found = -1;
+
+	if (!log)
+		return -1;
+	memset(t, 0, sizeof(*t));
+	while (fgets(line, sizeof(line), log)) {
+		at = strstr(line, "stopped: received=");
+		if (at && sscanf(at,
+				 "stopped: received=%" SCNu64
+				 " written=%" SCNu64 " dropped=%" SCNu64
+				 " (too_large=%" SCNu64 " ring_full=%" SCNu64
+				 ") files=%" SCNu64 " bytes=%" SCNu64,
+				 &t->received, &t->written, &t->dropped,
+				 &t->too_large, &t->ring_full, &t->files,
+				 &t->bytes) == 7)
+			found = 0;
+	}
+	fclose(log);
+	return found;
+}
+
+void daemon_stop(struct totals *totals)
+{
+	struct totals ignored;
+	int status;
+
+	daemon_signal(SIGTERM);
+	status = daemon_wait();
+	REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		"stopped with wait status %#x instead of exit 0", status);
+	REQUIRE(!daemon_totals(totals ? totals : &ignored),
+		"no `stopped:` line with all numbers");
+}

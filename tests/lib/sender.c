@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* Flows, sender processes, shipper.  See sender.h. */
+#define _GNU_SOURCE
+#include "sender.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bed.h"
+
+#define MAX_SENDERS 16
+
+/* No brackets, no newline. */
+static const char alphabet[65] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static struct sender senders[MAX_SENDERS];
+static struct {
+	pid_t pid;
+	struct sender_page *page;
+} shipper;
+
+/* splitmix64 */
+static uint64_t mix(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+static size_t message_size(const struct flow *flow, uint64_t *state)
+{
+	uint64_t random = mix(state);
+	uint64_t low = flow->min;
+	uint64_t high = flow->max;
+
+	if (low == high)
+		return low;
+	/* The ends are where mistakes are. */
+	if (random % 16 == 0)
+		return random & 16 ? low : high;
+	/* A random one of the powers of two in between, then within it. */
+	random >>= 8;
+	while (high > 2 * low && random & 3) {
+		high = high / 2 > low ? high / 2 : low;
+		random >>= 2;
+	}
+	return low + mix(state) % (high - low + 1);
+}
+
+static void fill_text(const struct flow *flow, uint64_t number, uint8_t *buf,
+		      size_t len, uint64_t state)
+{
+	uint64_t head = (uint64_t)flow->id << 36 | number;
+	uint64_t random = 0;
+	size_t i;
+
+	if (len == 1)
+		buf[0] = '!';
+	if (len < 2)
+		return;
+	buf[0] = '[';
+	for (i = 1; i < len - 1; i++) {
+		if (i % 8 == 1)
+			random = i == 1 ? head : mix(&state);
+		buf[i] = (uint8_t)alphabet[random & 63];
+		random >>= 6;
+	}
+	buf[len - 1] = ']';
+}
+
+static void fill_binary(const struct flow *flow, uint64_t number, uint8_t *buf,
+			size_t len, uint64_t state)
+{
+	uint64_t random = (uint64_t)flow->id << 36 | number;
+	size_t i;
+
+	for (i = 0; i < len; i += 8) {
+		memcpy(buf + i, &random, len - i < 8 ? len - i : 8);
+		random = mix(&state);
+	}
+}
+
+size_t flow_message(const struct flow *flow, uint64_t number, uint8_t *buf)
+{
+	uint64_t state = ((uint64_t)flow->id << 40) + number;
+	size_t len;
+
+	mix(&state);
+	len = message_size(flow, &state);
+	if (flow->binary)
+		fill_binary(flow, number, buf, len, state);
+	else
+		fill_text(flow, number, buf, len, state);
+	return len;
+}
+
+int send_open(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int room = 2 * FLOW_LARGEST;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", bed.sock);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+void send_one(int fd, const void *data, size_t len)
+{
+	ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+
+	REQUIRE(n == (ssize_t)len, "send of %zu bytes: %s", len,
+		strerror(errno));
+}
+
+static int taken(int fd)
+{
+	int queued = 0;
+
+	return ioctl(fd, SIOCOUTQ, &queued) == 0 && queued == 0;
+}
+
+void send_drain(int fd)
+{
+	UNTIL(taken(fd));
+}
+
+static void run(const struct flow *flow, struct sender_page *page)
+{
+	static uint8_t buf[FLOW_LARGEST];
+	uint64_t i;
+	size_t len;
+	int fd = send_open();
+
+	if (fd < 0) {
+		page->error = -fd;
+		_exit(1);
+	}
+	for (i = 0; (!flow->count || i < flow->count) && !page->stop; i++) {
+		len = flow_message(flow, i, buf);
+		if (send(fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len) {
+			page->error = errno;
+			_exit(1);
+		}
+		page->sent = i + 1;
+		if (flow->pause_us &&
+		    (!flow->pause_each || i % flow->pause_each == 0))
+			usleep(flow->pause_us);
+	}
+	_exit(0);
+}
+
+static struct sender_page *new_page(void)
+{
+	void *page = mmap(NULL, sizeof(struct sender_page),
+			  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			  -1, 0);
+
+	ck_assert_ptr_ne(page, MAP_FAILED);
+	return page;
+}
+
+struct sender *sender_start(const struct flow *flow)
+{
+	struct sender *s = senders;
+
+	while (s < senders + MAX_SENDERS && s->page)
+		s++;
+	ck_assert(s < senders + MAX_SENDERS);
+	s->flow = *flow;
+	s->page = new_page();
+	s->pid = fork();
+	ck_assert_int_ge(s->pid, 0);
+	if (s->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run(flow, s->page);
+	}
+	return s;
+}
+
+uint64_t sender_sent(const struct sender *s)
+{
+	return s->page->sent;
+}
+
+int sender_running(const struct sender *s)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT))
+		return 0;
+	return info.si_pid == 0;
+}
+
+int sender_result(struct sender *s)
+{
+	int error;
+
+	UNTIL(!sender_running(s));
+	waitpid(s->pid, NULL, 0);
+	s->flow.count = s->page->sent;
+	error = s->page->error;
+	munmap(s->page, sizeof(*s->page));
+	s->page = NULL;
+	return error;
+}
+
+void sender_wait(struct sender *s)
+{
+	int error = sender_result(s);
+
+	REQUIRE(error == 0, "a sender's send failed: %s", strerror(error));
+}
+
+void sender_finish(struct sender *s)
+{
+	s->page->stop = 1;
+	sender_wait(s);
+}
+
+void sender_kill_all(void)
+{
+	struct sender *s;
+
+	for (s = senders; s < senders + MAX_SENDERS; s++) {
+		if (!s->page)
+			continue;
+		kill(s->pid, SIGKILL);
+		waitpid(s->pid, NULL, 0);
+		munmap(s->page, sizeof(*s->page));
+		s->page = NULL;
+	}
+	if (shipper.pid) {
+		kill(shipper.pid, SIGKILL);
+		waitpid(shipper.pid, NULL, 0);
+		shipper.pid = 0;
+	}
+}
+
+static void ship(const char *to)
+{
+	char from_path[BED_PATH + 256];
+	char to_path[BED_PATH + 256];
+	const struct dirent *entry;
+	DIR *dir = opendir(bed.files);
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(from_path, sizeof(from_path), "%s/%s", bed.files,
+			 entry->d_name);
+		snprintf(to_path, sizeof(to_path), "%s/%s", to, entry->d_name);
+		/* A name that was there before would hide a file: say so. */
+		if (renameat2(-1, from_path, -1, to_path, RENAME_NOREPLACE))
+			_exit(1);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+void shipper_start(const char *to)
+{
+	ck_assert_int_eq(shipper.pid, 0);
+	shipper.page = new_page();
+	shipper.pid = fork();
+	ck_assert_int_ge(shipper.pid, 0);
+	if (shipper.pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!shipper.page->stop) {
+		ship(to);
+		usleep(100);
+	}
+	ship(to);
+	_exit(0);
+}
+
+void shipper_finish(void)
+{
+	int status = 0;
+
+	shipper.page->stop = 1;
+	waitpid(shipper.pid, &status, 0);
+	shipper.pid = 0;
+	munmap(shipper.page, sizeof(*shipper.page));
+	REQUIRE(status == 0, "the shipper met a name twice");
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes that send what can be told apart afterwards.
+ *
+ * A flow is a rule: message number i of flow `id` has one content, which the
+ * sender makes and the tally (tally.h) makes again.  Text messages are
+ * `[...]` with the flow and number in front and no newline or bracket inside,
+ * so that they show where they begin and end in any framing; one byte is `!`.
+ * Binary ones are any bytes, for framing = length.
+ */
+#ifndef BUFWRITER_TEST_SENDER_H
+#define BUFWRITER_TEST_SENDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define FLOW_LARGEST (208 * 1024)
+
+struct flow {
+	uint32_t id;
+	uint64_t count;	   /* messages; 0: until sender_finish() */
+	uint32_t min, max; /* bytes; as often 10 to 99 as 100 to 999 */
+	int binary;
+	uint32_t pause_us;   /* after each message */
+	uint32_t pause_each; /* ... or only after so many, if not 0 */
+};
+
+/* Shared with the sender's process. */
+struct sender_page {
+	_Atomic uint64_t sent;
+	_Atomic int stop;
+	_Atomic int error; /* errno of the send that ended it, or 0 */
+};
+
+struct sender {
+	pid_t pid;
+	struct flow flow;
+	struct sender_page *page;
+};
+
+/* Message `number` of the flow into buf[FLOW_LARGEST]; its size. */
+size_t flow_message(const struct flow *flow, uint64_t number, uint8_t *buf);
+
+/* Starts a process that sends the flow to bed.sock with blocking sends. */
+struct sender *sender_start(const struct flow *flow);
+/* How many messages the daemon's socket has taken from it. */
+uint64_t sender_sent(const struct sender *sender);
+/* 1 while its process runs. */
+int sender_running(const struct sender *sender);
+/* Waits for a counted flow's end; no send may have failed. */
+void sender_wait(struct sender *sender);
+/* Asks it to end after the current message, and waits. */
+void sender_finish(struct sender *sender);
+/* As sender_wait(), but gives back the errno that ended it. */
+int sender_result(struct sender *sender);
+/* SIGKILL to all that are left. */
+void sender_kill_all(void);
+
+/* A connected socket of the test itself. */
+int send_open(void);
+/* One datagram, blocking; fails the test on an error. */
+void send_one(int fd, const void *data, size_t len);
+/* Waits until nothing that was sent on fd is in the socket's queue. */
+void send_drain(int fd);
+
+/*
+ * A process that renames each complete file of bed.files into `to` as soon as
+ * it sees it, as a shipper on an edge server does.  Ended by
+ * shipper_finish() after it has taken all that is there.
+ */
+void shipper_start(const char *to);
+void shipper_finish(void);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* Sent against filed.  See tally.h. */
+#define _GNU_SOURCE
+#include "tally.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bed.h"
+
+const char *const framing_words[3] = { "newline", "none", "length" };
+
+/* A content, by its 64-bit hash; 0 marks a free place. */
+struct tally_entry {
+	uint64_t hash;
+	uint32_t expected, found;
+};
+
+static uint64_t hash_bytes(const void *data, size_t len)
+{
+	uint64_t h = 0x9e3779b97f4a7c15u ^ len;
+	const uint8_t *p = data;
+	uint64_t word;
+
+	for (; len; p += len < 8 ? len : 8, len -= len < 8 ? len : 8) {
+		word = 0;
+		memcpy(&word, p, len < 8 ? len : 8);
+		h = (h ^ word) * 0xbf58476d1ce4e5b9u;
+		h ^= h >> 29;
+	}
+	h *= 0x94d049bb133111ebu;
+	h ^= h >> 32;
+	return h ? h : 1;
+}
+
+static struct tally_entry *lookup(struct tally *t, uint64_t hash)
+{
+	size_t i = hash & (t->room - 1);
+
+	while (t->table[i].hash && t->table[i].hash != hash)
+		i = (i + 1) & (t->room - 1);
+	return &t->table[i];
+}
+
+static void grow(struct tally *t)
+{
+	struct tally_entry *old = t->table;
+	size_t old_room = t->room;
+	size_t i;
+
+	t->room = old_room ? old_room * 2 : 1024;
+	t->table = calloc(t->room, sizeof(*t->table));
+	ck_assert_ptr_nonnull(t->table);
+	for (i = 0; i < old_room; i++)
+		if (old[i].hash)
+			*lookup(t, old[i].hash) = old[i];
+	free(old);
+}
+
+void tally_open(struct tally *t)
+{
+	memset(t, 0, sizeof(*t));
+	grow(t);
+}
+
+void tally_copy(struct tally *t, const struct tally *from)
+{
+	*t = *from;
+	t->table = malloc(t->room * sizeof(*t->table));
+	ck_assert_ptr_nonnull(t->table);
+	memcpy(t->table, from->table, t->room * sizeof(*t->table));
+}
+
+void tally_close(struct tally *t)
+{
+	free(t->table);
+	t->table = NULL;
+}
+
+static void complain(struct tally *t, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void complain(struct tally *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->first[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(t->first, sizeof(t->first), fmt, ap);
+	va_end(ap);
+}
+
+void tally_expect(struct tally *t, const void *data, size_t len)
+{
+	uint64_t hash = hash_bytes(data, len);
+	struct tally_entry *e;
+
+	if (t->used * 2 >= t->room)
+		grow(t);
+	e = lookup(t, hash);
+	if (!e->hash)
+		t->used++;
+	e->hash = hash;
+	e->expected++;
+	t->expected++;
+}
+
+void tally_expect_sender(struct tally *t, const struct sender *s)
+{
+	static uint8_t buf[FLOW_LARGEST];
+	uint64_t i;
+
+	for (i = 0; i < s->flow.count; i++)
+		tally_expect(t, buf, flow_message(&s->flow, i, buf));
+}
+
+static void take(struct tally *t, const char *name, const char *data,
+		 size_t len)
+{
+	struct tally_entry *e = lookup(t, hash_bytes(data, len));
+
+	t->found++;
+	if (e->hash) {
+		if (++e->found > e->expected)
+			complain(t, "%s: again: %.40s (%zu bytes)", name, data,
+				 len);
+		return;
+	}
+	t->torn++;
+	complain(t, "%s: never sent: %.40s (%zu bytes)", name, data, len);
+}
+
+/* Length of the message at `data` and of what frames it; -1: none is whole. */
+static ssize_t next(enum framing framing, const char *data, size_t left,
+		    size_t *head, size_t *tail)
+{
+	const char *end = NULL;
+	uint32_t len;
+
+	*head = *tail = 0;
+	switch (framing) {
+	case LENGTH:
+		if (left < 4)
+			return -1;
+		memcpy(&len, data, 4);
+		*head = 4;
+		return le32toh(len) <= left - 4 ? (ssize_t)le32toh(len) : -1;
+	case NEWLINE:
+		*tail = 1;
+		end = memchr(data, '\n', left);
+		return end ? end - data : -1;
+	case NONE:
+		if (*data == '!')
+			return 1;
+		if (*data == '[')
+			end = memchr(data, ']', left);
+		return end ? end + 1 - data : -1;
+	}
+	return -1;
+}
+
+static void take_all(struct tally *t, const char *name, enum framing framing,
+		     const char *data, size_t left)
+{
+	size_t head, tail;
+	ssize_t len;
+
+	while (left) {
+		len = next(framing, data, left, &head, &tail);
+		if (len < 0) {
+			t->torn++;
+			complain(t, "%s: no message in the last %zu bytes",
+				 name, left);
+			return;
+		}
+		take(t, name, data + head, (size_t)len);
+		data += head + (size_t)len + tail;
+		left -= head + (size_t)len + tail;
+	}
+}
+
+static char *read_all(int fd, size_t *len)
+{
+	struct stat st;
+	ssize_t n;
+	char *data;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	data = malloc((size_t)st.st_size + 1);
+	ck_assert_ptr_nonnull(data);
+	for (*len = 0; (off_t)*len < st.st_size; *len += (size_t)n) {
+		n = read(fd, data + *len, (size_t)st.st_size - *len);
+		ck_assert_int_gt(n, 0);
+	}
+	data[*len] = '\0';
+	return data;
+}
+
+/* `<worker>_<pid>_<unix nanoseconds>.log` */
+static int good_name(const char *name)
+{
+	unsigned long long ns;
+	unsigned worker, pid;
+	int end = 0;
+
+	return sscanf(name, "%u_%u_%llu.log%n", &worker, &pid, &ns, &end) ==
+		       3 &&
+	       end > 0 && name[end] == '\0';
+}
+
+static void read_one(struct tally *t, int dir, const char *name,
+		     enum framing framing)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	size_t len;
+	char *data;
+
+	REQUIRE(fd >= 0 && fstat(fd, &st) == 0, "cannot open %s", name);
+	if (!good_name(name) || !S_ISREG(st.st_mode) ||
+	    (st.st_mode & 07777) != 0400) {
+		t->odd++;
+		complain(t, "%s: mode %o", name, (unsigned)st.st_mode);
+	}
+	data = read_all(fd, &len);
+	close(fd);
+	if (!len) {
+		t->odd++;
+		complain(t, "%s: empty", name);
+	}
+	t->files++;
+	t->bytes += len;
+	take_all(t, name, framing, data, len);
+	free(data);
+}
+
+void tally_read(struct tally *t, const char *path, enum framing framing)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+
+	REQUIRE(dir, "cannot open %s", path);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			read_one(t, dirfd(dir), entry->d_name, framing);
+	closedir(dir);
+}
+
+void tally_judge(struct tally *t)
+{
+	const struct tally_entry *e;
+
+	t->lost = t->doubled = 0;
+	for (e = t->table; e < t->table + t->room; e++) {
+		if (e->found < e->expected)
+			t->lost += e->expected - e->found;
+		else
+			t->doubled += e->found - e->expected;
+	}
+}
+
+void tally_require_exact(struct tally *t)
+{
+	tally_judge(t);
+	REQUIRE(!t->lost && !t->doubled && !t->torn && !t->odd,
+		"of %" PRIu64 " sent: %" PRIu64 " lost, %" PRIu64
+		" doubled, %" PRIu64 " torn, %" PRIu64 " odd; %s",
+		t->expected, t->lost, t->doubled, t->torn, t->odd, t->first);
+}
+
+unsigned files_count(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	unsigned n = 0;
+
+	while (dir && (entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+char *files_content(const char *path, size_t *len)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	char *all = calloc(1, 1);
+	char *one;
+	size_t n;
+	int fd;
+
+	*len = 0;
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+		ck_assert_int_ge(fd, 0);
+		one = read_all(fd, &n);
+		close(fd);
+		all = realloc(all, *len + n + 1);
+		ck_assert_ptr_nonnull(all);
+		memcpy(all + *len, one, n + 1);
+		*len += n;
+		free(one);
+	}
+	if (dir)
+		closedir(dir);
+	return all;
+}
+
+int dir_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
+	unsigned n = 0;
+
+	while (dir && (entry = readdir(dir)))
+		n += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+	if (dir)
+		closedir(dir);
+	return n == 0;
+}

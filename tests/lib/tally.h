@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counts every message: what was sent against what the files hold, as
+ * multisets of contents.
+ *
+ * found too few times: lost.  Too many: doubled.  Found but never sent, or a
+ * file that ends within a message: torn.
+ */
+#ifndef BUFWRITER_TEST_TALLY_H
+#define BUFWRITER_TEST_TALLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sender.h"
+
+enum framing { NEWLINE, NONE, LENGTH };
+extern const char *const framing_words[3];
+
+struct tally {
+	/* results, complete after tally_judge() */
+	uint64_t expected, found, lost, doubled, torn;
+	uint64_t files, bytes;
+	uint64_t odd;	 /* names or modes that no complete file has */
+	char first[256]; /* the first thing that was wrong */
+
+	/* private */
+	struct tally_entry *table;
+	size_t used, room;
+};
+
+void tally_open(struct tally *tally);
+/* A tally of its own with the same expectations and results so far. */
+void tally_copy(struct tally *tally, const struct tally *from);
+void tally_close(struct tally *tally);
+
+/* One message that was sent. */
+void tally_expect(struct tally *tally, const void *data, size_t len);
+/* All that an ended sender has sent. */
+void tally_expect_sender(struct tally *tally, const struct sender *sender);
+
+/* All complete files of a directory; dot files are none. */
+void tally_read(struct tally *tally, const char *dir, enum framing framing);
+
+/* Fills in lost and doubled. */
+void tally_judge(struct tally *tally);
+/* tally_judge(), and fails the test unless everything is there once. */
+void tally_require_exact(struct tally *tally);
+
+/* Complete files in a directory (names without a dot in front). */
+unsigned files_count(const char *dir);
+/* The bytes of all complete files one after the other; caller frees. */
+char *files_content(const char *dir, size_t *len);
+/* 1 if a directory holds nothing at all, or is not there. */
+int dir_empty(const char *dir);
+
+#endif
