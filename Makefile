@@ -11,6 +11,7 @@
 #   make install         to DESTDIR, under PREFIX; uninstall takes it away
 #   make deb             Debian packages, in build/deb
 #   make lint            format and static analysis, with what is installed
+#   make format          lays the code out
 #   make deps            installs what the build needs
 #   make clean
 #
@@ -124,7 +125,7 @@ programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter
 libraries := $(BUILD)/libbufwriter.a $(BUILD)/$(so)
 
 .PHONY: all check tests run-check bench bench-deps demo install uninstall \
-	deb clean deps lint model check-systemd FORCE
+	deb clean deps lint format model check-systemd FORCE
 
 all: $(programs) $(libraries) $(man)
 
@@ -176,7 +177,7 @@ $(BUILD)/bufwriter: $(command_obj) $(BUILD)/libbufwriter.a
 	$(say) LD $@
 	$(Q)$(link) -o $@ $^
 
-archive = $(Q)rm -f $@ && $(AR) crs $@ $^
+archive = $(Q)rm -f $@ && $(AR) crsD $@ $^
 
 $(BUILD)/libbufwriter.a: $(lib_obj)
 	$(say) AR $@
@@ -261,7 +262,87 @@ lint:
 deps:
 	@tests/deps.sh install
 
+format:
+	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
+
 # --- install ---------------------------------------------------------------
+
+units := bufwriter.socket bufwriter.service bufwriter@.socket bufwriter@.service
+# SOURCE=TARGET=MODE of everything that is one plain file
+files := $(BUILD)/bufwriterd=$(SBINDIR)/bufwriterd=0755 \
+	$(BUILD)/bufwriter=$(BINDIR)/bufwriter=0755 \
+	$(BUILD)/$(sofile)=$(LIBDIR)/$(sofile)=0644 \
+	$(BUILD)/libbufwriter.a=$(LIBDIR)/libbufwriter.a=0644 \
+	client/bufwriter.h=$(INCLUDEDIR)/bufwriter.h=0644 \
+	systemd/sysusers.conf=$(SYSUSERSDIR)/bufwriter.conf=0644 \
+	systemd/sysctl.conf=$(SYSCTLDIR)/60-bufwriter.conf=0644 \
+	client/completions/bufwriter.bash=$(BASHCOMPDIR)/bufwriter=0644 \
+	client/completions/_bufwriter=$(ZSHCOMPDIR)/_bufwriter=0644 \
+	client/completions/bufwriter.fish=$(FISHCOMPDIR)/bufwriter.fish=0644 \
+	$(foreach m,$(man),$(m)=$(MANDIR)/man$(subst .,,$(suffix \
+		$(m)))/$(notdir $(m))=0644) \
+	$(foreach d,$(wildcard README.md),$(d)=$(DOCDIR)/$(d)=0644)
+# made from a template, or links
+made := $(addprefix $(UNITDIR)/,$(units)) $(LIBDIR)/pkgconfig/bufwriter.pc \
+	$(LIBDIR)/$(soname) $(LIBDIR)/$(so)
+
+field = $(word $(1),$(subst =, ,$(2)))
+
+install: all
+	@$(foreach f,$(files),set -e; $(INSTALL) -D -m $(call field,3,$(f)) \
+		$(call field,1,$(f)) '$(DESTDIR)$(call field,2,$(f))';) :
+	@mkdir -p '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	@set -e; for unit in $(units); do \
+		sed -e 's,/usr/sbin/,$(SBINDIR)/,' \
+			-e 's,/etc/bufwriter/,$(SYSCONFDIR)/bufwriter/,' \
+			"systemd/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit"; \
+		chmod 0644 '$(DESTDIR)$(UNITDIR)'/"$$unit"; \
+	done
+	@sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
+		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
+		-e 's,@VERSION@,$(VERSION),' client/bufwriter.pc.in \
+		>'$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
+	@chmod 0644 '$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
+	@ln -sf $(sofile) '$(DESTDIR)$(LIBDIR)/$(soname)'
+	@ln -sf $(soname) '$(DESTDIR)$(LIBDIR)/$(so)'
+	@# settings that are there stay
+	@[ -e '$(DESTDIR)$(SYSCONFDIR)/bufwriter/bufwriter.ini' ] || \
+		$(INSTALL) -D -m 0644 conf/bufwriter.ini \
+		'$(DESTDIR)$(SYSCONFDIR)/bufwriter/bufwriter.ini'
+	@echo 'Installed under $(DESTDIR)$(PREFIX).'
+	@$(if $(DESTDIR),:,echo 'Next: ldconfig && systemd-sysusers &&' \
+		'systemctl daemon-reload && systemctl enable --now' \
+		'bufwriter.socket')
+
+# Takes away what install put there; settings and files stay.
+uninstall:
+	@$(foreach f,$(files),rm -f '$(DESTDIR)$(call field,2,$(f))';) :
+	@$(foreach f,$(made),rm -f '$(DESTDIR)$(f)';) :
+	@rmdir '$(DESTDIR)$(DOCDIR)' 2>/dev/null || :
+	@echo 'Removed. $(DESTDIR)$(SYSCONFDIR)/bufwriter stays.'
+
+# --- Debian packages -------------------------------------------------------
+
+# debian/ lives below systemd/; the packages are built in a copy of the tree.
+deb_dir := $(BUILD)/deb
+deb_tree := $(deb_dir)/bufwriter-$(VERSION)
+
+deb:
+	@command -v dh >/dev/null && command -v dpkg-buildpackage >/dev/null || \
+		{ echo 'Needed: apt-get install debhelper dpkg-dev fakeroot' \
+			'(or make deps)' >&2; exit 1; }
+	@rm -rf '$(deb_dir)' && mkdir -p '$(deb_tree)'
+	@cp -a Makefile LICENSE $(wildcard README.md) daemon client conf systemd \
+		tests '$(deb_tree)'
+	@cp -a systemd/debian '$(deb_tree)/debian'
+	@sed 's/@VERSION@/$(VERSION)/' systemd/debian/changelog \
+		>'$(deb_tree)/debian/changelog'
+	@cd '$(deb_tree)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+		BW_DEB_VERSION='$(VERSION)' \
+		dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
+		{ tail -n 40 ../build.log; exit 1; }
+	@rm -rf '$(deb_tree)'
+	@ls '$(deb_dir)'/*.deb
 
 clean:
 	rm -rf build $(BUILD)

@@ -57,7 +57,7 @@ generate() {
 			n = int(i / sessions)
 			if ((session + n) % senders != me)
 				continue
-			# %.0f: mawk's %d ends at 32 bits
+			# not %d, which ends at 32 bits in mawk
 			printf "{\"session_id\":\"s%06d\",\"timestamp\":%.0f,", \
 				session, start + i * 7
 			printf "\"event\":\"%s\",\"n\":%d}\n", \

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+# bash completion for bufwriter(1) and bufwriterd(8)
+
+_bufwriter() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local commands='send status metrics flush reload top'
+	local command=${COMP_WORDS[1]} words
+
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		words="$commands --help --version"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		return
+	fi
+	case $prev in
+	--socket | --control)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--timeout)
+		words='0 100ms 1s never'
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		return
+		;;
+	esac
+	case $command in
+	send) words='--null --whole --timeout --socket --help' ;;
+	status) words='--json --check --control --help' ;;
+	metrics | flush | reload | top) words='--control --help' ;;
+	*) words= ;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	elif [ "$command" = send ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	fi
+}
+complete -o filenames -F _bufwriter bufwriter
