@@ -27,8 +27,8 @@ size_t arena_bytes(uint64_t size, uint64_t max_message)
 	return (n + PAGE - 1) / PAGE * PAGE;
 }
 
-void arena_open(struct arena *a, void *mem, uint64_t size,
-		uint64_t max_message, enum config_framing framing)
+void arena_open(struct arena *a, void *mem, uint64_t size, uint64_t max_message,
+		enum config_framing framing)
 {
 	memset(a, 0, sizeof(*a));
 	a->region = mem;
@@ -71,8 +71,8 @@ static void store(_Atomic uint64_t *to, uint64_t value)
 static void put(struct arena *a)
 {
 	/* relaxed: only this worker writes it */
-	uint64_t seq = atomic_load_explicit(&a->region->cur,
-					    memory_order_relaxed) + 1;
+	uint64_t seq =
+		atomic_load_explicit(&a->region->cur, memory_order_relaxed) + 1;
 	struct arena_cell *cell = &a->region->cell[seq & 1];
 	const uint64_t *word = (const uint64_t *)&a->now;
 	size_t i;
@@ -153,8 +153,8 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
 	a->fill = to - a->data;
 }
 
-void arena_commit(struct arena *a, uint64_t begin, uint64_t end,
-		  uint64_t count, uint64_t oldest)
+void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
+		  uint64_t oldest)
 {
 	assert(a->now.step == ARENA_FILLING);
 	if (arena_is_empty(a))
@@ -219,6 +219,6 @@ void arena_snapshot(const struct arena *a, struct arena_record *out)
 				&a->region->cell[cur & 1].word[i],
 				memory_order_relaxed);
 		atomic_thread_fence(memory_order_acquire);
-	} while (atomic_load_explicit(&a->region->cur,
-				      memory_order_relaxed) != cur);
+	} while (atomic_load_explicit(&a->region->cur, memory_order_relaxed) !=
+		 cur);
 }

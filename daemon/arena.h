@@ -81,8 +81,8 @@ struct arena {
 size_t arena_bytes(uint64_t size, uint64_t max_message);
 
 /* The view of an arena at mem.  Before threads start. */
-void arena_open(struct arena *a, void *mem, uint64_t size,
-		uint64_t max_message, enum config_framing framing);
+void arena_open(struct arena *a, void *mem, uint64_t size, uint64_t max_message,
+		enum config_framing framing);
 /* Writes an empty record into new memory. */
 void arena_format(struct arena *a);
 /*
@@ -121,8 +121,8 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
  * Commits what was appended: `count` messages and `skipped` empty tickets,
  * together tickets [begin, end); `oldest` is the receipt of the first.
  */
-void arena_commit(struct arena *a, uint64_t begin, uint64_t end,
-		  uint64_t count, uint64_t oldest);
+void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
+		  uint64_t oldest);
 
 /* FILLING or WRITING or RENAMING -> WRITING a file of this final name. */
 void arena_begin_write(struct arena *a, const char *name);

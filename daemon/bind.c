@@ -76,7 +76,8 @@ static int set_owner(const char *path, uint64_t mode, const char *group,
 	if (*group && find_group(group, &gid)) {
 		snprintf(why, n,
 			 "%s.group: there is no group \"%s\"; name one from "
-			 "/etc/group, or leave it empty", key, group);
+			 "/etc/group, or leave it empty",
+			 key, group);
 		return -ENOENT;
 	}
 	if (*group && chown(path, (uid_t)-1, gid)) {
@@ -85,8 +86,8 @@ static int set_owner(const char *path, uint64_t mode, const char *group,
 		return -errno;
 	}
 	if (chmod(path, mode)) {
-		snprintf(why, n, "%s.mode: cannot set the mode of %s: %s",
-			 key, path, strerror(errno));
+		snprintf(why, n, "%s.mode: cannot set the mode of %s: %s", key,
+			 path, strerror(errno));
 		return -errno;
 	}
 	return 0;
@@ -98,14 +99,16 @@ static int explain(int err, const char *key, const char *path, char *why,
 	if (err == -EADDRINUSE)
 		snprintf(why, n,
 			 "%s.path: %s is in use; is another daemon running? "
-			 "Stop it first, or choose another path", key, path);
+			 "Stop it first, or choose another path",
+			 key, path);
 	else if (err == -ENOTSOCK)
 		snprintf(why, n,
 			 "%s.path: %s exists and is not a socket; remove it, "
-			 "or choose another path", key, path);
+			 "or choose another path",
+			 key, path);
 	else
-		snprintf(why, n, "%s.path: cannot make the socket %s: %s",
-			 key, path, strerror(-err));
+		snprintf(why, n, "%s.path: cannot make the socket %s: %s", key,
+			 path, strerror(-err));
 	return err;
 }
 
@@ -154,8 +157,7 @@ void bind_close(struct bound *b)
 
 	if (b->fd < 0)
 		return;
-	if (!lstat(b->path, &st) && st.st_dev == b->dev &&
-	    st.st_ino == b->ino)
+	if (!lstat(b->path, &st) && st.st_dev == b->dev && st.st_ino == b->ino)
 		unlink(b->path);
 	close(b->fd);
 	b->fd = -1;

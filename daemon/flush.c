@@ -95,8 +95,7 @@ static int open_temp(struct flush *f, const char *path)
 	if (fd < 0 && errno == EACCES && !unlink(path))
 		/* ours, complete but not renamed, without write permission */
 		fd = open(path, flags, 0600);
-	if (fd < 0 && errno == ENOENT && !f->dot &&
-	    !mkdir(f->cfg->temp, 0700))
+	if (fd < 0 && errno == ENOENT && !f->dot && !mkdir(f->cfg->temp, 0700))
 		fd = open(path, flags, 0600);
 	return fd < 0 ? -errno : fd;
 }
@@ -148,8 +147,7 @@ static int fill_temp(const struct flush *f, int fd, const void *data,
 	return err;
 }
 
-int flush_write(struct flush *f, const char *name, const void *data,
-		size_t len)
+int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 {
 	char path[PATH_MAX];
 	const char *op;

@@ -120,8 +120,7 @@ static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n)
 	return 0;
 }
 
-static unsigned take_batch(struct listener *l, struct mmsghdr *msgs,
-			   unsigned n)
+static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n)
 {
 	struct ring_batch batch = { 0 };
 	unsigned got = receive(l, msgs, n);

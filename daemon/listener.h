@@ -23,8 +23,12 @@
 #include "stats.h"
 #include "worker.h"
 
-enum listener_state { LISTENER_READING, LISTENER_WAITING,
-		      LISTENER_DROPPING, LISTENER_STOPPED };
+enum listener_state {
+	LISTENER_READING,
+	LISTENER_WAITING,
+	LISTENER_DROPPING,
+	LISTENER_STOPPED
+};
 
 struct listener {
 	uv_poll_t poll;

@@ -357,10 +357,13 @@ static int open_files(struct daemon *d, struct flush *probe)
 	if (err) {
 		log_error("files.%s: %s %s: %s; %s",
 			  strncmp(probe->where, d->cfg->temp,
-				  strlen(d->cfg->temp)) ? "path" : "temp",
+				  strlen(d->cfg->temp)) ?
+				  "path" :
+				  "temp",
 			  probe->op, probe->where, strerror(-err),
 			  err == -ENOENT ? "create the directory, or name "
-					   "another" : flush_remedy(err));
+					   "another" :
+					   flush_remedy(err));
 		return EX_CONFIG;
 	}
 	if (probe->dot)
@@ -386,8 +389,8 @@ static void check_state_path(const struct config *cfg)
 	if (!cfg->state_path[0])
 		log_notice("state.path is empty: a crash loses what is in "
 			   "memory");
-	else if (!statfs(cfg->state_path, &fs) &&
-		 fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+	else if (!statfs(cfg->state_path, &fs) && fs.f_type != TMPFS_MAGIC &&
+		 fs.f_type != RAMFS_MAGIC)
 		log_notice("state.path: %s is not on tmpfs: the kernel will "
 			   "write it to disk now and then, for nothing",
 			   cfg->state_path);
@@ -474,8 +477,7 @@ static int start(struct daemon *d)
 	if (!err) {
 		state_set_clean(&d->state, 0);
 		err = workers_start(&d->workers, d->cfg, &d->state.ring,
-				    d->state.arenas, probe.dot, notify_loop,
-				    d);
+				    d->state.arenas, probe.dot, notify_loop, d);
 	}
 	if (!err)
 		err = listener_start(&d->listener, &d->loop, d->fd,
@@ -489,8 +491,8 @@ static int start(struct daemon *d)
 	if (interval)
 		uv_timer_start(&d->watchdog, on_watchdog, interval, interval);
 	log_info("ready: listening on %s, filing into %s, %u workers",
-		 d->socket.fd >= 0 ? d->cfg->socket_path
-				   : "the socket passed by systemd",
+		 d->socket.fd >= 0 ? d->cfg->socket_path :
+				     "the socket passed by systemd",
 		 d->cfg->files_path, d->workers.count);
 	notify_send("READY=1\nSTATUS=Listening.");
 	return 0;
@@ -549,11 +551,11 @@ static int end(struct daemon *d)
 		log_error("%" PRIu64 " messages could not be filed within "
 			  "buffer.stop_timeout; %s",
 			  left,
-			  d->state.anonymous
-				  ? "they are lost, because state.path is "
-				    "empty"
-				  : "they stay in the state region, and the "
-				    "next start files them");
+			  d->state.anonymous ?
+				  "they are lost, because state.path is "
+				  "empty" :
+				  "they stay in the state region, and the "
+				  "next start files them");
 	}
 	bind_close(&d->socket);
 	notify_close();

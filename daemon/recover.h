@@ -15,7 +15,7 @@ struct recovered {
 	uint64_t messages; /* filed, or found to be filed in this step */
 	uint64_t files;
 	uint64_t bytes;
-	uint64_t ns;	       /* that it took */
+	uint64_t ns;	      /* that it took */
 	char aside[PATH_MAX]; /* where a region without sense went, or "" */
 };
 

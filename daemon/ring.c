@@ -1,20 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See ring.h.  Which thread runs what is said there at each function.
- *
- * Why a dead process leaves a ring that can be read: each thread's stores
- * reach the mapping in program order as far as it got, because the kernel
- * stops a thread between two instructions and a release store is not moved
- * before what precedes it.  So after a SIGKILL
- *
- *  - [.., head)	is published: meta and bytes are complete.
- *  - [head, armed)	was handed to the kernel.  Each msg_len was
- *			RING_NOTHING before `armed` said so, and the kernel
- *			writes msg_len last, in order: the first RING_NOTHING
- *			ends what was received.  (Not 0: an empty datagram
- *			has that length.)
- *  - released[slot] == ticket + 1 says that the message is in an arena, by
- *			a commit that came before.
  */
 #include "ring.h"
 
@@ -24,13 +10,9 @@
 #include <string.h>
 
 #include "point.h"
+#include "ring_words.h"
 
 #define PAGE 4096
-
-/* A meta word: low half length and flags, high half the ticket's low half. */
-#define META_NEWLINE (UINT32_C(1) << 31)
-#define META_SKIP (UINT32_C(1) << 30)
-#define META_LEN (META_SKIP - 1)
 
 /* Parts of the region, in this order. */
 struct parts {
@@ -151,23 +133,6 @@ void ring_close(struct ring *r)
 	r->next = NULL;
 }
 
-/*
- * A ticket of 56 bits (2000 years at a million a second) and 8 bits that
- * depend on it, so that noise is not taken for a ticket; still one store.
- */
-static uint64_t ring_seal(uint64_t ticket)
-{
-	uint64_t mix = (ticket + 1) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return ticket | (mix & (UINT64_C(0xff) << 56));
-}
-
-static int ring_unseal(uint64_t word, uint64_t *ticket)
-{
-	*ticket = word & ((UINT64_C(1) << 56) - 1);
-	return ring_seal(*ticket) == word ? 0 : -EBADMSG;
-}
-
 static void set_armed(struct ring *r, uint64_t ticket)
 {
 	r->armed = ticket;
@@ -176,7 +141,7 @@ static void set_armed(struct ring *r, uint64_t ticket)
 			      memory_order_release);
 }
 
-static void set_head(struct ring *r, uint64_t ticket)
+void ring_set_head(struct ring *r, uint64_t ticket)
 {
 	/* release: metas and bytes come first; read by recovery only */
 	atomic_store_explicit(&r->region->head, ring_seal(ticket),
@@ -225,10 +190,9 @@ void ring_format(struct ring *r, uint64_t first)
 	assert(first >= n);
 	for (ticket = first - n; ticket < first; ticket++) {
 		atomic_init(&r->released[ticket % n], ticket + 1);
-		atomic_init(&r->meta[ticket % n],
-			    (ticket << 32) | META_SKIP);
+		atomic_init(&r->meta[ticket % n], (ticket << 32) | META_SKIP);
 	}
-	set_head(r, first);
+	ring_set_head(r, first);
 	start_at(r, first);
 }
 
@@ -243,80 +207,6 @@ uint64_t ring_head(const struct ring *r)
 
 	ring_unseal(atomic_load(&r->region->head), &ticket);
 	return ticket;
-}
-
-static uint64_t old_armed(const struct ring *r)
-{
-	uint64_t ticket;
-
-	ring_unseal(atomic_load(&r->region->armed), &ticket);
-	return ticket;
-}
-
-/*
- * A buffer belongs to one message: notes in `owned` that this slot has it.
- * The spare stack serves as the note pad; nothing else uses it yet.
- */
-static int own_overflow(const struct ring *r, uint64_t slot)
-{
-	uint32_t overflow = r->overflow_of[slot];
-
-	if (overflow >= r->geo.overflows || r->spare[overflow])
-		return -EBADMSG;
-	r->spare[overflow] = 1;
-	return 0;
-}
-
-static int check_slot(const struct ring *r, uint64_t ticket, const char **why)
-{
-	uint64_t n = r->geo.slots, slot = ticket % n;
-	uint64_t mark = atomic_load(&r->released[slot]);
-	uint64_t meta = atomic_load(&r->meta[slot]);
-	uint32_t low = (uint32_t)meta;
-
-	*why = "a slot's release mark is of no lap it could be of";
-	if (mark != ticket + 1 && mark != ticket + 1 - n)
-		return -EBADMSG;
-	if (mark == ticket + 1)
-		return 0;
-	*why = "a published slot's length is another ticket's";
-	if ((uint32_t)(meta >> 32) != (uint32_t)ticket)
-		return -EBADMSG;
-	*why = "a published message is longer than the ring takes";
-	if (!(low & META_SKIP) && (low & META_LEN) > r->geo.max_message)
-		return -EBADMSG;
-	*why = "a message's overflow buffer is not its own";
-	if ((low & META_LEN) > r->geo.inlined && own_overflow(r, slot))
-		return -EBADMSG;
-	return 0;
-}
-
-int ring_check(const struct ring *r, const char **why)
-{
-	uint64_t head, armed, ticket, n = r->geo.slots;
-
-	*why = "the ring's tickets are damaged";
-	if (ring_unseal(atomic_load(&r->region->head), &head) ||
-	    ring_unseal(atomic_load(&r->region->armed), &armed))
-		return -EBADMSG;
-	*why = "the ring's tickets contradict each other";
-	if (head < n || armed < head || armed - head > n)
-		return -EBADMSG;
-	for (ticket = head - n; ticket < head; ticket++)
-		if (check_slot(r, ticket, why))
-			return -EBADMSG;
-	for (ticket = head; ticket < armed; ticket++) {
-		uint64_t slot = ticket % n;
-
-		*why = "a slot was armed before it was released";
-		if (atomic_load(&r->released[slot]) != ticket + 1 - n)
-			return -EBADMSG;
-		*why = "an armed slot's overflow buffer is not its own";
-		if (r->geo.overflows && own_overflow(r, slot))
-			return -EBADMSG;
-	}
-	memset(r->spare, 0, r->geo.overflows * sizeof(*r->spare));
-	return 0;
 }
 
 /* The bytes of a message whose meta says where they are. */
@@ -335,7 +225,7 @@ static void locate(const struct ring *r, uint64_t slot, struct ring_message *m)
 }
 
 /* The meta word for a slot that the kernel filled. */
-static uint64_t make_meta(const struct ring *r, uint64_t slot, uint64_t ticket)
+uint64_t ring_make_meta(const struct ring *r, uint64_t slot, uint64_t ticket)
 {
 	uint32_t len = r->msgs[slot].msg_len;
 	struct ring_message m = { .len = len };
@@ -353,31 +243,6 @@ static uint64_t make_meta(const struct ring *r, uint64_t slot, uint64_t ticket)
 	return (ticket << 32) | low;
 }
 
-uint64_t ring_recover(struct ring *r)
-{
-	uint64_t head = ring_head(r), armed = old_armed(r);
-	uint64_t ticket, slot;
-
-	for (ticket = head; ticket < armed; ticket++) {
-		slot = ticket % r->geo.slots;
-		if (r->msgs[slot].msg_len == RING_NOTHING)
-			break;
-		atomic_store_explicit(&r->meta[slot],
-				      make_meta(r, slot, ticket),
-				      memory_order_relaxed);
-	}
-	set_head(r, ticket);
-	return ticket - head;
-}
-
-bool ring_is_held(const struct ring *r, uint64_t ticket)
-{
-	uint64_t head = ring_head(r), n = r->geo.slots;
-
-	return ticket < head && ticket + n >= head &&
-	       atomic_load(&r->released[ticket % n]) == ticket + 1 - n;
-}
-
 /* Takes back all overflow buffers that workers have let go. */
 static void collect_spares(struct ring *r)
 {
@@ -391,16 +256,14 @@ static void collect_spares(struct ring *r)
 	while (i) {
 		r->spare[r->spares++] = i - 1;
 		/* relaxed: the list is ours, ordered by the exchange */
-		i = atomic_load_explicit(&r->next[i - 1],
-					 memory_order_relaxed);
+		i = atomic_load_explicit(&r->next[i - 1], memory_order_relaxed);
 	}
 	assert(r->spares <= r->geo.overflows);
 }
 
 static void give_back(struct ring *r, uint32_t overflow)
 {
-	uint32_t top = atomic_load_explicit(&r->returned,
-					    memory_order_relaxed);
+	uint32_t top = atomic_load_explicit(&r->returned, memory_order_relaxed);
 
 	/*
 	 * release: this worker's reads of the buffer and the link come
@@ -431,8 +294,8 @@ static bool arm_slot(struct ring *r, uint64_t ticket, uint64_t slot)
 			return false;
 		overflow = r->spare[--r->spares];
 		r->overflow_of[slot] = overflow;
-		r->iovs[2 * slot + 1].iov_base =
-			r->overflow + overflow * r->overflow_stride;
+		r->iovs[2 * slot + 1].iov_base = r->overflow +
+						 overflow * r->overflow_stride;
 	}
 	r->msgs[slot].msg_len = RING_NOTHING;
 	return true;
@@ -469,7 +332,8 @@ void ring_publish(struct ring *r, unsigned n, uint64_t now,
 
 		/* relaxed: ordered by the stores of head below */
 		atomic_store_explicit(&r->meta[slot],
-				      make_meta(r, slot, r->next_ticket + i),
+				      ring_make_meta(r, slot,
+						     r->next_ticket + i),
 				      memory_order_relaxed);
 		r->stamp[slot] = now;
 		batch->bytes += len;
@@ -485,7 +349,7 @@ void ring_publish(struct ring *r, unsigned n, uint64_t now,
 	(void)POINT("publish.metas");
 	r->next_ticket += n;
 	r->next_slot = slot == r->geo.slots ? 0 : slot;
-	set_head(r, r->next_ticket);
+	ring_set_head(r, r->next_ticket);
 	(void)POINT("publish.head");
 	/*
 	 * release: pairs with the acquire in ring_published().  After the
@@ -550,13 +414,13 @@ bool ring_claim(struct ring *r, uint64_t from, uint64_t n)
 	 * ring_peek() said of them holds.  acq_rel: nothing is read from the
 	 * slots before, and the next claimer's reads come after.
 	 */
-	return atomic_compare_exchange_strong_explicit(
-		&r->claimed, &from, from + n, memory_order_acq_rel,
-		memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&r->claimed, &from,
+						       from + n,
+						       memory_order_acq_rel,
+						       memory_order_relaxed);
 }
 
-void ring_message(const struct ring *r, uint64_t ticket,
-		  struct ring_message *m)
+void ring_message(const struct ring *r, uint64_t ticket, struct ring_message *m)
 {
 	uint64_t slot = ticket % r->geo.slots;
 
@@ -579,16 +443,22 @@ bool ring_release(struct ring *r, uint64_t from, uint64_t n)
 {
 	struct ring_message m;
 	uint64_t ticket, slot;
+	uint32_t overflow;
 
 	for (ticket = from; ticket < from + n; ticket++) {
 		slot = ticket % r->geo.slots;
 		ring_peek(r, ticket, &m);
-		if (m.len > r->geo.inlined)
-			give_back(r, r->overflow_of[slot]);
+		overflow = r->overflow_of[slot];
 		/* release: our reads of the slot come first */
 		atomic_store_explicit(&r->released[slot], ticket + 1,
 				      memory_order_release);
 		(void)POINT("release.mid");
+		/*
+		 * Only now: else the buffer could be armed again while the
+		 * region still says that it belongs to this message.
+		 */
+		if (m.len > r->geo.inlined)
+			give_back(r, overflow);
 	}
 	/* See ring_want(). */
 	atomic_thread_fence(memory_order_seq_cst);

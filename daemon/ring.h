@@ -70,14 +70,14 @@ struct ring {
 	uint8_t *slots;
 	uint8_t *overflow;
 	/* private memory */
-	struct iovec *iovs;   /* two for each slot */
-	uint32_t *spare;      /* stack of free overflow buffers, loop thread */
+	struct iovec *iovs; /* two for each slot */
+	uint32_t *spare;    /* stack of free overflow buffers, loop thread */
 	_Atomic uint32_t *next; /* links of the returned list */
 
 	/* loop thread */
-	alignas(CACHE_LINE) uint64_t first;	  /* ticket of this life */
-	uint64_t next_ticket;			  /* = published */
-	uint64_t next_slot;			  /* its slot */
+	alignas(CACHE_LINE) uint64_t first; /* ticket of this life */
+	uint64_t next_ticket;		    /* = published */
+	uint64_t next_slot;		    /* its slot */
 	uint64_t armed;
 	uint32_t spares;
 

@@ -135,8 +135,7 @@ static void describe(struct state_header *h, const struct config *cfg)
 	h->total_bytes = STATE_HEADER_BYTES + ring_bytes(&h->ring) +
 			 h->workers * h->arena_bytes;
 	boot_id(h->boot);
-	snprintf(h->files_path, sizeof(h->files_path), "%s",
-		 cfg->files_path);
+	snprintf(h->files_path, sizeof(h->files_path), "%s", cfg->files_path);
 	snprintf(h->files_temp, sizeof(h->files_temp), "%s", cfg->temp);
 	h->check = header_check(h);
 }
@@ -149,7 +148,8 @@ static int open_parts(struct state *s, enum config_framing framing)
 	uint64_t i;
 	int err;
 
-	s->arenas = aligned_alloc(CACHE_LINE, h->workers * sizeof(struct arena));
+	s->arenas = aligned_alloc(CACHE_LINE,
+				  h->workers * sizeof(struct arena));
 	if (!s->arenas)
 		return -ENOMEM;
 	err = ring_open(&s->ring, &h->ring, at);
@@ -204,9 +204,8 @@ static int make_file(const struct config *cfg, size_t bytes, int *out,
 	unlink(made);
 	fd = open(made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return failed(error, -errno,
-			      "state.path: cannot create %s: %s", made,
-			      strerror(errno));
+		return failed(error, -errno, "state.path: cannot create %s: %s",
+			      made, strerror(errno));
 	do {
 		err = posix_fallocate(fd, 0, bytes);
 	} while (err == EINTR);
@@ -303,8 +302,7 @@ static int check_header(const struct state_header *h, size_t bytes,
 	if (h->check != header_check(h))
 		return failed(error, -EBADMSG, "its header is damaged");
 	ring = ring_bytes(&h->ring);
-	if (!ring || h->workers < 1 || h->workers > 4096 ||
-	    !h->arena_bytes ||
+	if (!ring || h->workers < 1 || h->workers > 4096 || !h->arena_bytes ||
 	    h->arena_bytes != arena_bytes(h->size, h->ring.max_message) ||
 	    h->total_bytes !=
 		    STATE_HEADER_BYTES + ring + h->workers * h->arena_bytes ||
@@ -377,8 +375,8 @@ int state_open_old(struct state *s, const char *path,
 		err = failed(error, -EBADMSG, "it is cut short");
 	} else if ((err = posix_fallocate(fd, 0, st.st_size))) {
 		/* A file with holes would be a SIGBUS on a full tmpfs. */
-		err = failed(error, -err, "state.path: cannot use %s: %s",
-			     path, strerror(err));
+		err = failed(error, -err, "state.path: cannot use %s: %s", path,
+			     strerror(err));
 	} else {
 		err = map(s, fd, st.st_size);
 		if (err)

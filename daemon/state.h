@@ -36,8 +36,8 @@ struct state_header {
 	uint64_t workers;
 	uint64_t size; /* of an arena */
 	uint64_t arena_bytes;
-	uint8_t boot[16];	      /* /proc/sys/kernel/random/boot_id */
-	char files_path[STATE_PATH];  /* where renames were going to */
+	uint8_t boot[16];	     /* /proc/sys/kernel/random/boot_id */
+	char files_path[STATE_PATH]; /* where renames were going to */
 	char files_temp[STATE_PATH];
 	uint64_t check; /* over all of the above */
 	/* Not under the check: 1 after an orderly stop that left nothing. */

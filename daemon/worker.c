@@ -48,8 +48,7 @@ static void park(struct worker *w, uint64_t until)
 	struct timespec ts = clock_timespec(until);
 
 	/* acquire: pairs with the release in wake() */
-	while (!atomic_exchange_explicit(&w->signal, 0,
-					 memory_order_acquire)) {
+	while (!atomic_exchange_explicit(&w->signal, 0, memory_order_acquire)) {
 		long n = syscall(SYS_futex, &w->signal,
 				 FUTEX_WAIT_BITSET_PRIVATE, 0,
 				 until ? &ts : NULL, NULL,
@@ -108,9 +107,9 @@ static void count_flush(struct worker *w, enum reason why, uint64_t bytes)
 		return;
 	stats_add(&st->files, 1);
 	stats_add(&st->file_bytes, bytes);
-	stats_add(why == FULL	   ? &st->flushes_full
-		  : why == FORCED ? &st->flushes_forced
-				  : &st->flushes_asked,
+	stats_add(why == FULL	? &st->flushes_full :
+		  why == FORCED ? &st->flushes_forced :
+				  &st->flushes_asked,
 		  1);
 }
 
@@ -260,8 +259,8 @@ static void *thread(void *arg)
 	return NULL;
 }
 
-static void init(struct worker *w, struct workers *ws,
-		 const struct config *cfg, unsigned index)
+static void init(struct worker *w, struct workers *ws, const struct config *cfg,
+		 unsigned index)
 {
 	memset(w, 0, sizeof(*w));
 	w->all = ws;
@@ -282,8 +281,8 @@ int workers_start(struct workers *ws, const struct config *cfg,
 	ws->notify = notify;
 	ws->arg = arg;
 	atomic_init(&ws->cfg, cfg);
-	ws->list = aligned_alloc(CACHE_LINE, cfg->buffer_workers *
-						     sizeof(struct worker));
+	ws->list = aligned_alloc(CACHE_LINE,
+				 cfg->buffer_workers * sizeof(struct worker));
 	if (!ws->list)
 		return -ENOMEM;
 	sigfillset(&all);
@@ -366,8 +365,8 @@ void workers_kick(struct workers *ws)
 
 uint64_t workers_flush(struct workers *ws)
 {
-	uint64_t request = atomic_load_explicit(&ws->ask,
-						memory_order_relaxed) + 1;
+	uint64_t request =
+		atomic_load_explicit(&ws->ask, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&ws->ask_ticket, ring_published(ws->ring),
 			      memory_order_relaxed);
@@ -391,8 +390,7 @@ void workers_configure(struct workers *ws, const struct config *cfg)
 {
 	atomic_store_explicit(&ws->cfg, cfg, memory_order_release);
 	/* release: the settings come first */
-	atomic_fetch_add_explicit(&ws->cfg_generation, 1,
-				  memory_order_release);
+	atomic_fetch_add_explicit(&ws->cfg_generation, 1, memory_order_release);
 	wake_all(ws);
 }
 
@@ -451,8 +449,7 @@ bool workers_exited(const struct workers *ws)
 
 	for (i = 0; i < ws->count; i++)
 		if (atomic_load_explicit(&ws->list[i].state,
-					 memory_order_acquire) !=
-		    WORKER_EXITED)
+					 memory_order_acquire) != WORKER_EXITED)
 			return false;
 	return true;
 }

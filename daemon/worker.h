@@ -23,8 +23,12 @@
 #include "ring.h"
 #include "stats.h"
 
-enum worker_state { WORKER_PARKED, WORKER_LOOKING, WORKER_FILING,
-		    WORKER_EXITED };
+enum worker_state {
+	WORKER_PARKED,
+	WORKER_LOOKING,
+	WORKER_FILING,
+	WORKER_EXITED
+};
 
 struct workers;
 
@@ -39,11 +43,11 @@ struct worker {
 	uint64_t asked; /* the flush request being answered */
 	/* shared, atomic: written by the worker */
 	alignas(CACHE_LINE) _Atomic int state; /* enum worker_state */
-	_Atomic int error;	    /* errno of the failing flush, or 0 */
-	_Atomic uint64_t failing;   /* since when, CLOCK_MONOTONIC */
-	_Atomic uint64_t flushed;   /* last flush request that was done */
-	_Atomic uint64_t beat;	    /* last ping that was seen */
-	_Atomic uint64_t cfg_seen;  /* generation of settings in use */
+	_Atomic int error;	   /* errno of the failing flush, or 0 */
+	_Atomic uint64_t failing;  /* since when, CLOCK_MONOTONIC */
+	_Atomic uint64_t flushed;  /* last flush request that was done */
+	_Atomic uint64_t beat;	   /* last ping that was seen */
+	_Atomic uint64_t cfg_seen; /* generation of settings in use */
 	struct stats_worker stats;
 	/* shared, atomic: the futex it parks on */
 	alignas(CACHE_LINE) _Atomic uint32_t signal;
@@ -65,8 +69,8 @@ struct workers {
 	_Atomic uint64_t ask;	     /* number of the last flush request */
 	_Atomic uint64_t ask_ticket; /* which covers tickets below this */
 	_Atomic uint64_t ping;
-	_Atomic bool stop;	/* file everything, then exit */
-	_Atomic bool abandon;	/* exit, leave data in the region */
+	_Atomic bool stop;    /* file everything, then exit */
+	_Atomic bool abandon; /* exit, leave data in the region */
 };
 
 /*
