@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One handle, many threads, a daemon that is restarted again and again: what
+ * a write says must be what happened to its message.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+
+#include "bufwriter.h"
+#include "test_client_util.h"
+
+#define THREADS 8
+#define RESTARTS 100
+#define PER_LIFE 64	   /* messages that one daemon takes */
+#define MESSAGES (1 << 16) /* at most, by each thread */
+
+struct message {
+	uint32_t thread;
+	uint32_t number;
+};
+
+enum outcome { UNSENT, TAKEN, REFUSED };
+
+struct writer {
+	pthread_t thread;
+	struct bw *bw;
+	uint32_t index;
+	uint32_t sent; /* valid after join */
+	unsigned char outcome[MESSAGES];
+};
+
+static struct writer writers[THREADS];
+static unsigned char received[THREADS][MESSAGES];
+static atomic_int stop;
+
+static void *write_until_stop(void *arg)
+{
+	struct writer *w = arg;
+	struct message m = { .thread = w->index };
+	struct iovec iov[2] = { { &m.thread, 4 }, { &m.number, 4 } };
+	int err;
+
+	/* relaxed: the end is only a bound, join orders the results */
+	while (!atomic_load_explicit(&stop, memory_order_relaxed) &&
+	       m.number < MESSAGES) {
+		if (m.number % 2)
+			err = bw_write(w->bw, &m, sizeof(m));
+		else
+			err = bw_writev(w->bw, iov, 2);
+		w->outcome[m.number++] = err == 0 ? TAKEN : REFUSED;
+	}
+	w->sent = m.number;
+	return NULL;
+}
+
+static void writers_start(struct bw *bw)
+{
+	uint32_t i;
+
+	for (i = 0; i < THREADS; i++) {
+		writers[i].bw = bw;
+		writers[i].index = i;
+		ck_assert_int_eq(pthread_create(&writers[i].thread, NULL,
+						write_until_stop, &writers[i]),
+				 0);
+	}
+}
+
+/* Takes what is in the queue, at most max; returns how many. */
+static int take(int fd, int max)
+{
+	struct message m;
+	int n;
+
+	for (n = 0; n < max; n++) {
+		if (util_receive(fd, &m, sizeof(m)) != sizeof(m))
+			break;
+		ck_assert_uint_lt(m.thread, THREADS);
+		ck_assert_uint_lt(m.number, MESSAGES);
+		received[m.thread][m.number]++;
+	}
+	return n;
+}
+
+static void live(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int n = 0;
+
+	while (n < PER_LIFE) {
+		ck_assert_int_eq(poll(&pfd, 1, 20000), 1);
+		n += take(fd, PER_LIFE - n);
+	}
+}
+
+/* Writers stop while the last daemon goes on to take their messages. */
+static void writers_stop(int fd)
+{
+	uint32_t i;
+
+	atomic_store_explicit(&stop, 1, memory_order_relaxed);
+	for (i = 0; i < THREADS; i++)
+		while (pthread_tryjoin_np(writers[i].thread, NULL) != 0)
+			if (take(fd, MESSAGES) == 0)
+				util_sleep(1);
+	take(fd, MESSAGES);
+}
+
+/* Returns how many messages were taken and not received. */
+static int count_lost(void)
+{
+	int lost = 0;
+	uint32_t i, n;
+
+	for (i = 0; i < THREADS; i++)
+		for (n = 0; n < writers[i].sent; n++) {
+			ck_assert_int_le(received[i][n], 1);
+			if (writers[i].outcome[n] == REFUSED)
+				ck_assert_int_eq(received[i][n], 0);
+			else
+				lost += !received[i][n];
+		}
+	return lost;
+}
+
+static struct bw *open_with(int timeout)
+{
+	struct bw_options options = BW_OPTIONS;
+	struct bw *bw;
+
+	options.socket = util_socket;
+	options.timeout = timeout;
+	ck_assert_int_eq(bw_open(&bw, &options), 0);
+	return bw;
+}
+
+static int all_taken(void)
+{
+	uint32_t i, n;
+
+	for (i = 0; i < THREADS; i++)
+		for (n = 0; n < writers[i].sent; n++)
+			if (writers[i].outcome[n] != TAKEN)
+				return 0;
+	return 1;
+}
+
+/*
+ * A daemon that drains its queue before it goes: every write succeeds, and
+ * every message arrives once.  With _i = 1 the next daemon binds before the
+ * old one has drained.
+ */
+START_TEST(orderly_restarts_lose_nothing)
+{
+	struct bw *bw;
+	int fd = util_listen();
+	int next;
+	int i;
+
+	bw = open_with(20000);
+	writers_start(bw);
+	for (i = 0; i < RESTARTS; i++) {
+		live(fd);
+		next = -1;
+		if (_i == 1) {
+			unlink(util_socket);
+			next = util_listen();
+		}
+		ck_assert_int_eq(shutdown(fd, SHUT_RD), 0);
+		take(fd, MESSAGES);
+		if (next < 0) {
+			unlink(util_socket);
+			if (i % 8 == 0)
+				util_sleep(3);
+			next = util_listen();
+		}
+		close(fd);
+		fd = next;
+	}
+	writers_stop(fd);
+	ck_assert(all_taken());
+	ck_assert_int_eq(count_lost(), 0);
+	bw_close(bw);
+	close(fd);
+}
+END_TEST
+
+static int queue_length(void)
+{
+	FILE *file = fopen("/proc/sys/net/unix/max_dgram_qlen", "r");
+	int n = 0;
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%d", &n), 1);
+	fclose(file);
+	return n;
+}
+
+/*
+ * A daemon that is killed takes its queue with it and nothing more.  A write
+ * that failed has not sent.  With timeouts 0, 1 ms and long.
+ */
+START_TEST(kills_lose_the_queue_and_no_more)
+{
+	static const int timeouts[] = { 0, 1, 20000 };
+	struct bw *bw;
+	int fd = util_listen();
+	int i;
+
+	bw = open_with(timeouts[_i]);
+	writers_start(bw);
+	for (i = 0; i < RESTARTS; i++) {
+		live(fd);
+		util_vanish(fd);
+		fd = util_listen();
+	}
+	writers_stop(fd);
+	if (timeouts[_i] == 20000)
+		ck_assert(all_taken());
+	/* the kernel's queue is full with one more than its length */
+	ck_assert_int_le(count_lost(), RESTARTS * (queue_length() + 1));
+	bw_close(bw);
+	close(fd);
+}
+END_TEST
+
+/* Whatever the threads do at that moment, a child finds the handle usable. */
+START_TEST(fork_while_threads_write)
+{
+	const struct message last = { 0, MESSAGES - 1 };
+	struct bw *bw;
+	int fd = util_listen();
+	pid_t child[20];
+	int status;
+	int i;
+
+	bw = open_with(20000);
+	writers_start(bw);
+	for (i = 0; i < 20; i++) {
+		child[i] = fork();
+		if (child[i] == 0)
+			_exit(bw_write(bw, &last, sizeof(last)) != 0);
+		live(fd);
+	}
+	for (i = 0; i < 20; i++) {
+		while (waitpid(child[i], &status, WNOHANG) == 0)
+			take(fd, PER_LIFE);
+		ck_assert_int_eq(status, 0);
+	}
+	writers_stop(fd);
+	ck_assert_int_eq(received[0][MESSAGES - 1], 20);
+	received[0][MESSAGES - 1] = 0;
+	ck_assert(all_taken());
+	ck_assert_int_eq(count_lost(), 0);
+	bw_close(bw);
+	close(fd);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("client_threads");
+	TCase *tc = tcase_create("threads");
+
+	tcase_add_checked_fixture(tc, util_setup, util_teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, orderly_restarts_lose_nothing, 0, 2);
+	tcase_add_loop_test(tc, kills_lose_the_queue_and_no_more, 0, 3);
+	tcase_add_test(tc, fork_while_threads_write);
+	suite_add_tcase(suite, tc);
+	return util_run(suite);
+}
