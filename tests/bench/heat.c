@@ -141,6 +141,20 @@ static struct sample sample_group(void)
 	return s;
 }
 
+/* Ticks that all CPUs have spent busy, and that the hypervisor took. */
+static void sample_machine(uint64_t *busy, uint64_t *steal)
+{
+	unsigned long long v[8] = { 0 };
+	char buf[512];
+
+	slurp("/proc/stat", buf, sizeof(buf));
+	sscanf(buf, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0],
+	       &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]);
+	/* user nice system idle iowait irq softirq steal */
+	*busy = v[0] + v[1] + v[2] + v[5] + v[6];
+	*steal = v[7];
+}
+
 /* 0 when a datagram socket at `path` takes connections. */
 static int try_connect(const char *path)
 {
@@ -241,10 +255,35 @@ static uint64_t stop(int *status)
 	}
 }
 
+/* Waits at most so long for a tenth of a second with 5 % of one CPU busy. */
+static void wait_quiet(long seconds)
+{
+	uint64_t busy[2], steal;
+	long tick = sysconf(_SC_CLK_TCK);
+
+	for (long i = 0; i < seconds * 10; i++) {
+		sample_machine(&busy[0], &steal);
+		sleep_us(100000);
+		sample_machine(&busy[1], &steal);
+		if ((busy[1] - busy[0]) * 200 <= (uint64_t)tick)
+			return;
+	}
+}
+
+/* Prints what the whole machine did meanwhile: a race wants to be alone. */
 static int run_work(const char *work, const char *path)
 {
+	uint64_t busy[2], steal[2], us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+	int failed;
+
 	setenv("SOCKET", path, 1);
-	return system(work);
+	sample_machine(&busy[0], &steal[0]);
+	failed = system(work);
+	sample_machine(&busy[1], &steal[1]);
+	printf("machine_us=%llu\nsteal_us=%llu\n",
+	       (unsigned long long)((busy[1] - busy[0]) * us),
+	       (unsigned long long)((steal[1] - steal[0]) * us));
+	return failed;
 }
 
 static void report(const struct sample *ready, const struct sample *rest,
@@ -266,9 +305,11 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: heat -s SOCKET -w WORK [-o LOG] [-t SECONDS] "
-		"COMMAND [ARGUMENT]...\n"
+		"[-q SECONDS]\n            COMMAND [ARGUMENT]...\n"
 		"%%p in SOCKET is the contestant's process id; WORK is a shell"
-		"\ncommand and finds the socket in $SOCKET\n");
+		"\ncommand and finds the socket in $SOCKET; -t: how long the\n"
+		"contestant may take to listen; -q: how long to wait for a\n"
+		"quiet machine before WORK\n");
 	exit(2);
 }
 
@@ -279,9 +320,9 @@ int main(int argc, char **argv)
 	uint64_t begin, up, total;
 	int c, status = 0, failed;
 	char path[256];
-	long patience = 10;
+	long patience = 10, quiet = 0;
 
-	while ((c = getopt(argc, argv, "+s:w:o:t:")) != -1) {
+	while ((c = getopt(argc, argv, "+s:w:o:t:q:")) != -1) {
 		if (c == 's')
 			sock = optarg;
 		else if (c == 'w')
@@ -290,6 +331,8 @@ int main(int argc, char **argv)
 			log = optarg;
 		else if (c == 't')
 			patience = atol(optarg);
+		else if (c == 'q')
+			quiet = atol(optarg);
 		else
 			usage();
 	}
@@ -316,6 +359,10 @@ int main(int argc, char **argv)
 	}
 	up = now_ns(CLOCK_MONOTONIC);
 	ready = wait_rest();
+	if (quiet) {
+		wait_quiet(quiet);
+		ready = sample_group();
+	}
 	failed = run_work(work, path);
 	rest = wait_rest();
 	printf("start_ms=%.2f\nthreads='%s'\n", (double)(up - begin) / 1e6,

@@ -31,6 +31,16 @@ machine() {
 		END { print model ", " cpus " CPUs" virtual }'
 }
 
+# Was the machine ours alone?
+disturbance() {
+	awk -F'\t' '
+		$29 > foreign { foreign = $29 }
+		$30 > steal { steal = $30 }
+		END { printf "others on the machine: at most %.0f %% of its CPUs while a contestant ran, the hypervisor %.0f %% (medians of the worst contestant)%s\n",
+			foreign * 100, steal * 100,
+			(foreign + steal > 0.1) ? "; **the machine was not quiet: repeat before believing small differences**" : "" }' "$sum"
+}
+
 head_lines() {
 	cat <<-END
 	# bufwriter benchmark: $BENCH
@@ -40,6 +50,7 @@ head_lines() {
 	- \`net.unix.max_dgram_qlen\`: ${qlen:-not recorded}
 	- files on: $(stat -f -c %T "${BENCH_DIR:-/dev/shm}") (\`BENCH_DIR=${BENCH_DIR:-/dev/shm}\`)
 	- ${BENCH_ROUNDS:-?} rounds, interleaved; medians; ${BENCH_MESSAGES:-?} datagrams a heat
+	- $(disturbance)
 	- to repeat: \`make bench$([ "$BENCH" = race ] || echo " BENCH=$BENCH")\`
 
 	END

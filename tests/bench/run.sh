@@ -25,6 +25,7 @@ deps=$bin/deps
 : "${BENCH_SENDERS:=2}"
 : "${BENCH_BYTES:=200}"
 : "${BENCH_BYTES_MAX:=536870912}"
+: "${BENCH_QUIET:=0}"
 : "${BENCH_RESULTS:=$bin}"
 case $BENCH in
 quick) : "${BENCH_ROUNDS:=3}" ;;
@@ -85,7 +86,7 @@ build() {
 head="test,name,setting,round,senders,bytes,sent,failed,seconds,rate"
 head="$head,rate_taken,p50,p99,p999,max,sender_cpu,cpu,cpu_rest,loop,others"
 head="$head,voluntary,involuntary,rss_kb,anon_kb,shmem_kb,start_ms,stop_ms"
-head="$head,unique,duplicate,broken,files,stored,whole"
+head="$head,unique,duplicate,broken,files,stored,foreign,steal,whole"
 
 # From `sum of loop thread` and the rest out of "name:us;name:us".  The
 # thread that has the program's name is the loop.
@@ -93,6 +94,21 @@ split_threads() {
 	echo "$1" | tr ';' '\n' | awk -F: -v n="$2" '
 		{ if (NR == 1) loop += $2; else others += $2 }
 		END { printf "%.3f,%.3f", loop / n, others / n }'
+}
+
+# Share of the machine that others had during the heat: processes that are
+# neither contestant nor sender, and the hypervisor.
+foreign() {
+	awk -v s="${1:-0}" -v n="$2" -v sender="${3:-0}" -v cpus="$(nproc)" \
+		-v rest="$rest_us" -v all="$machine_us" -v steal="$steal_us" '
+		BEGIN {
+			room = s * cpus * 1e6
+			other = all - rest - sender * n
+			if (other < 0 || !room)
+				other = 0
+			printf "%.3f,%.3f", room ? other / room : 0,
+				room ? steal / room : 0
+		}'
 }
 
 # heat TEST NAME SETTING ROUND "SENDER OPTIONS" [DAEMON OPTION]...
@@ -109,8 +125,8 @@ heat() {
 	[ "$load" ] || load="'$bin/sender' -n $senders -m $messages \
 -s $bytes $extra -p '$prefix' \"\$SOCKET\" >'$work/sender.csv'"
 	: >"$work/sender.csv"
-	"$bin/heat" -s "$sock" -o "$work/log" -w "$load" sh "$work/cmd" \
-		>"$work/heat" 2>"$work/heat.err"
+	"$bin/heat" -s "$sock" -o "$work/log" -q "$BENCH_QUIET" -w "$load" \
+		sh "$work/cmd" >"$work/heat" 2>"$work/heat.err"
 	failed=$?
 	load=''
 	if ! grep -q '^cpu_us=' "$work/heat"; then
@@ -135,7 +151,8 @@ heat() {
 		"${p50:-0},${p99:-0},${p999:-0},${max:-0},${scpu:-0}," \
 		"$cpu,$(split_threads "$threads" "$per"),$voluntary," \
 		"$involuntary,$rss_kb,$anon_kb,$shmem_kb,$start_ms,$stop_ms," \
-		"$unique,$duplicate,$broken,$files,$stored,$whole" |
+		"$unique,$duplicate,$broken,$files,$stored," \
+		"$(foreign "$seconds" "$per" "$scpu"),$whole" |
 		tr -d ' ' >>"$raw"
 	say "$(printf '%-6s %-16s %-14s round %s %9s/s %6s us CPU  p99.9 %9s us  %s' \
 		"$test" "$name" "$setting" "$round" "${rate:-0}" "${cpu%,*}" \
