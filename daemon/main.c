@@ -30,12 +30,11 @@
 #include "listener.h"
 #include "log.h"
 #include "notify.h"
+#include "qlen.h"
 #include "recover.h"
 #include "state.h"
 #include "worker.h"
 
-#define QLEN_FILE "/proc/sys/net/unix/max_dgram_qlen"
-#define QLEN_GOOD 512
 /* Time for workers to see that they are to give up. */
 #define ABANDON_MS 500
 
@@ -446,17 +445,14 @@ static int open_socket(struct daemon *d)
 
 static void check_queue_length(void)
 {
-	FILE *f = fopen(QLEN_FILE, "re");
-	int n = QLEN_GOOD;
+	int n = qlen_read();
 
-	if (!f)
-		return;
-	if (fscanf(f, "%d", &n) == 1 && n < QLEN_GOOD)
+	if (n >= 0 && n < QLEN_GOOD)
 		log_warning("net.unix.max_dgram_qlen is %d: senders wait "
 			    "after so few datagrams; set it with 'sysctl -w "
-			    "net.unix.max_dgram_qlen=%d' and start again",
+			    "net.unix.max_dgram_qlen=%d' and restart "
+			    "what makes the socket",
 			    n, QLEN_GOOD);
-	fclose(f);
 }
 
 static int start(struct daemon *d)
