@@ -224,10 +224,12 @@ $(unit_bin) $(e2e_bin): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(test_libs)
 tests: all $(BUILD)/points/bufwriterd $(unit_bin) $(e2e_bin)
 
 # Two steps, because what is missing has to be installed before make looks
-# for it.
+# for it.  The second one uses all processors, unless told otherwise.
+jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 check:
 	@CC='$(CC)' tests/deps.sh auto check
-	+@$(MAKE) run-check
+	+@$(MAKE) $(jobs) run-check
 
 suites := $(unit_bin) $(e2e_bin)
 ifneq ($(T),)
@@ -241,7 +243,7 @@ run-check: $(suites) $(if $(filter $(e2e_bin),$(suites)),all \
 
 demo:
 	@CC='$(CC)' tests/deps.sh auto
-	+@$(MAKE) all
+	+@$(MAKE) $(jobs) all
 	@BW_BUILD='$(abspath $(BUILD))' tests/demo.sh
 
 bench: all
@@ -256,7 +258,7 @@ model:
 check-systemd:
 	@BW_BUILD='$(abspath $(BUILD))' tests/systemd/run.sh
 
-lint:
+lint: $(man)
 	@BW_BUILD='$(abspath $(BUILD))' tests/lint.sh $(cppflags) $(dep_cflags)
 
 deps:

@@ -11,7 +11,7 @@ set -eu
 cc=${CC:-cc}
 build='gcc libc6-dev libuv1-dev libinih-dev'
 develop='clang clang-format clang-tidy cppcheck shellcheck mandoc man-db
-	systemd pkg-config spin socat'
+	systemd pkg-config spin socat debootstrap systemd-container'
 package='dpkg-dev debhelper fakeroot lintian'
 elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
   Fedora  dnf install gcc make libuv-devel inih-devel check-devel

@@ -1,0 +1,142 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Format and static analysis with whatever is installed; says what is not.
+# The arguments are the preprocessor's flags.  CI=true: what is missing fails.
+set -u
+
+build=${BW_BUILD:-build}
+scratch=$build/lint
+mkdir -p "$scratch"
+failed=
+missing=
+
+# have PROGRAM WHAT-FOR: is it installed?
+have() {
+	command -v "$1" >/dev/null 2>&1 && return 0
+	missing="$missing $1"
+	echo "lint: $1 is not installed: $2 left out (make deps)"
+	return 1
+}
+
+# run NAME COMMAND...: shows what a checker found
+run() {
+	name=$1
+	shift
+	if "$@" >"$scratch/$name.log" 2>&1; then
+		echo "lint: $name is content"
+	else
+		cat "$scratch/$name.log"
+		echo "lint: $name found something"
+		failed="$failed $name"
+	fi
+}
+
+# tidy FLAGS: one process a file, or version 14 sees va_lists that are none
+tidy() {
+	# shellcheck disable=SC2086 # a list of files
+	printf '%s\n' $sources | xargs -P "$(nproc)" -I '{}' \
+		clang-tidy --quiet '{}' -- -std=gnu11 "$@" 2>&1 |
+		grep -v '^[0-9]* warnings\? generated\.$' >"$scratch/tidy"
+	cat "$scratch/tidy"
+	! grep -q -e ': error: ' -e ': warning: ' "$scratch/tidy"
+}
+
+# Units name files of an installed system; the checker wants them to exist.
+units() {
+	mkdir -p "$scratch/units"
+	for unit in systemd/*.service systemd/*.socket; do
+		sed -e 's,/usr/sbin/bufwriterd,/bin/true,' \
+			-e '/^Documentation=/d' "$unit" \
+			>"$scratch/units/${unit##*/}"
+	done
+	out=$(cd "$scratch/units" && systemd-analyze verify --man=no \
+		./bufwriter.socket ./bufwriter.service \
+		./bufwriter@lint.socket ./bufwriter@lint.service 2>&1)
+	echo "$out"
+	[ -z "$out" ]
+}
+
+# exposure UNIT: 0.5 or better, in tenths
+exposure() {
+	tenths=$(cd "$scratch/units" &&
+		systemd-analyze security --offline=true --no-pager "$1" |
+		sed -n 's/.*exposure level for .*: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
+	echo "$1: exposure $tenths tenths, 5 allowed"
+	[ -n "$tenths" ] && [ "$tenths" -le 5 ]
+}
+
+# The template pair says what the plain pair says, but for names.
+templates() {
+	for kind in socket service; do
+		sed -e 's/ (%i)$//' \
+			-e 's/\(bufwriter\)@\(%i\)*\.\(socket\|service\)/\1.\3/' \
+			-e 's,%t,/run,' -e 's/bufwriter-%i/bufwriter/g' \
+			-e 's/%i\.ini/bufwriter.ini/' \
+			-e 's/ \\$//' -e '/^\t-o /d' \
+			"systemd/bufwriter@.$kind" |
+			diff -u "systemd/bufwriter.$kind" - || return 1
+	done
+}
+
+# Rules of our own that no checker knows; the size of a file is advice.
+house() {
+	ok=0
+	for file in daemon/*.[ch] client/*.[ch] conf/*.[ch] tests/*/*.[ch]; do
+		[ -e "$file" ] || continue
+		head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || {
+			echo "$file: no licence line"
+			ok=1
+		}
+	done
+	return $ok
+}
+
+sizes() {
+	for file in $sources; do
+		lines=$(wc -l <"$file")
+		[ "$lines" -le 500 ] ||
+			echo "lint: $file has $lines lines: does it do two jobs?"
+	done
+}
+
+sources=$(ls daemon/*.c conf/*.c client/*.c 2>/dev/null)
+tests=$(ls tests/lib/*.c tests/unit/*.c tests/e2e/*.c 2>/dev/null)
+all=$(ls daemon/*.[ch] conf/*.[ch] client/*.[ch] tests/*/*.[ch] 2>/dev/null)
+scripts=$(grep -rlE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' tests .ci conf \
+	2>/dev/null)
+
+manual=$(ls daemon/*.8 client/*.[138] "$build"/man/* 2>/dev/null)
+
+# shellcheck disable=SC2086 # lists of files
+{
+	run house house
+	sizes
+	have clang-format layout &&
+		run clang-format clang-format --dry-run --Werror $all
+	have clang-tidy analysis &&
+		run clang-tidy tidy "$@"
+	have cppcheck analysis &&
+		run cppcheck cppcheck --quiet --error-exitcode=1 --std=c11 \
+			--enable=warning,performance,portability \
+			--inline-suppr --suppress=missingIncludeSystem \
+			--suppress=checkersReport -D_GNU_SOURCE -DBW_POINTS \
+			$sources $tests
+	have shellcheck scripts &&
+		run shellcheck shellcheck $scripts
+	[ -n "$manual" ] && have mandoc manual &&
+		run mandoc mandoc -T lint -W warning $manual
+	have systemd-analyze units && {
+		run units units
+		run security exposure bufwriter.service
+		run security-template exposure bufwriter@.service
+	}
+	run templates templates
+}
+
+[ -z "$missing" ] || [ "${CI-}" != true ] || failed="$failed (missing$missing)"
+[ -z "$failed" ] || {
+	echo "lint:$failed"
+	exit 1
+}
+echo "lint: nothing to say"
