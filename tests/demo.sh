@@ -100,8 +100,8 @@ pids=
 i=0
 while [ "$i" -lt "$senders" ]; do
 	"$build/bufwriter" send --socket "$run/bufwriter.sock" \
-		--timeout never "$dir/sent/$i.jsonl" \
-		>"$dir/sent/$i.log" 2>&1 </dev/null &
+		--timeout never <"$dir/sent/$i.jsonl" \
+		>"$dir/sent/$i.log" 2>&1 &
 	pids="$pids $!"
 	i=$((i + 1))
 done

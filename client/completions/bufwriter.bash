@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# bash completion for bufwriter(1) and bufwriterd(8)
+# bash completion for bufwriter(1)
 
 _bufwriter() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -13,26 +13,24 @@ _bufwriter() {
 		return
 	fi
 	case $prev in
-	--socket | --control)
+	--socket | --control | --file | -s | -f)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--timeout)
+	--timeout | -t)
 		words='0 100ms 1s never'
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 		;;
 	esac
 	case $command in
-	send) words='--null --whole --timeout --socket --help' ;;
+	send) words='--file --null --whole --timeout --socket --quiet --help' ;;
 	status) words='--json --check --control --help' ;;
 	metrics | flush | reload | top) words='--control --help' ;;
 	*) words= ;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
-	elif [ "$command" = send ]; then
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	fi
 }
 complete -o filenames -F _bufwriter bufwriter

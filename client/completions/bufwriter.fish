@@ -16,10 +16,13 @@ complete -c bufwriter -l help -d 'Show help'
 complete -c bufwriter -n "$first" -l version -d 'Show the version'
 
 set -l send '__fish_seen_subcommand_from send'
-complete -c bufwriter -n "$send" -l null -d 'Messages end with NUL'
-complete -c bufwriter -n "$send" -l whole -d 'All of the input is one message'
-complete -c bufwriter -n "$send" -l timeout -x -a '0 100ms 1s never'
-complete -c bufwriter -n "$send" -l socket -r -d 'Socket of the daemon'
+complete -c bufwriter -n "$send" -f
+complete -c bufwriter -n "$send" -s f -l file -rF -d 'Read this file'
+complete -c bufwriter -n "$send" -s 0 -l null -d 'Messages end with NUL'
+complete -c bufwriter -n "$send" -s w -l whole -d 'All input is one message'
+complete -c bufwriter -n "$send" -s t -l timeout -x -a '0 100ms 1s never'
+complete -c bufwriter -n "$send" -s s -l socket -rF -d "The daemon's socket"
+complete -c bufwriter -n "$send" -s q -l quiet -d 'No progress, no summary'
 
 complete -c bufwriter -n "$asks" -f
 complete -c bufwriter -n "$asks" -l control -r -d 'Control socket'
