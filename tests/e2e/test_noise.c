@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,9 +32,9 @@
 
 /* Where the daemon was when it left its region behind. */
 static const char *const moments[] = {
-	"publish.metas=kill@30", "append.after=kill@60", "commit.after=kill@40",
-	"release.mid=kill@50",	 "flush.marked=kill@6",	 "flush.renamed=kill@6",
-	"flush.write=kill@7",	 "recv.armed=kill@30",
+	"publish.metas=kill@9", "append.after=kill@57", "commit.after=kill@40",
+	"release.mid=kill@50",	"flush.marked=kill@6",	"flush.renamed=kill@6",
+	"flush.write=kill@7",	"recv.armed=kill@9",
 };
 #define MOMENTS (sizeof(moments) / sizeof(moments[0]))
 
@@ -99,6 +100,7 @@ static void leave_region(const char *moment)
 	struct flow flow = { .count = 200, .min = 1, .max = 5000 };
 	struct sender *s[2];
 	unsigned i;
+	int status;
 
 	bed_hold_socket();
 	bed.points = moment;
@@ -107,7 +109,8 @@ static void leave_region(const char *moment)
 		flow.id = i;
 		s[i] = sender_start(&flow);
 	}
-	daemon_wait();
+	status = daemon_wait();
+	REQUIRE(WIFSIGNALED(status), "not killed at %s", moment);
 	bed.points = NULL;
 	load_region();
 	/*

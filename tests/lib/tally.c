@@ -91,12 +91,17 @@ static void complain(struct tally *t, const char *fmt, ...)
 static void complain(struct tally *t, const char *fmt, ...)
 {
 	va_list ap;
+	char *p;
 
 	if (t->first[0])
 		return;
 	va_start(ap, fmt);
 	vsnprintf(t->first, sizeof(t->first), fmt, ap);
 	va_end(ap);
+	/* Binary messages would spoil the report. */
+	for (p = t->first; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '.';
 }
 
 void tally_expect(struct tally *t, const void *data, size_t len)
@@ -127,16 +132,17 @@ static void take(struct tally *t, const char *name, const char *data,
 		 size_t len)
 {
 	struct tally_entry *e = lookup(t, hash_bytes(data, len));
+	int shown = len < 40 ? (int)len : 40;
 
 	t->found++;
 	if (e->hash) {
 		if (++e->found > e->expected)
-			complain(t, "%s: again: %.40s (%zu bytes)", name, data,
-				 len);
+			complain(t, "%s: again: %.*s (%zu bytes)", name, shown,
+				 data, len);
 		return;
 	}
 	t->torn++;
-	complain(t, "%s: never sent: %.40s (%zu bytes)", name, data, len);
+	complain(t, "%s: never sent: %.*s (%zu bytes)", name, shown, data, len);
 }
 
 /* Length of the message at `data` and of what frames it; -1: none is whole. */
