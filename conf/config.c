@@ -18,8 +18,8 @@
 
 /* The texts that are not settings but follow from them. */
 static const size_t derived[] = {
-	offsetof(struct config, prefix),   offsetof(struct config, suffix),
-	offsetof(struct config, temp),	   offsetof(struct config, instance),
+	offsetof(struct config, prefix), offsetof(struct config, suffix),
+	offsetof(struct config, temp),	 offsetof(struct config, instance),
 	offsetof(struct config, file),
 };
 #define DERIVED (sizeof(derived) / sizeof(derived[0]))
@@ -31,8 +31,8 @@ static const char **derived_text(const struct config *cfg, size_t i)
 
 /* --- load ---------------------------------------------------------------- */
 
-void config_problem(struct config_loader *load, unsigned line,
-		    const char *name, const char *fmt, ...)
+void config_problem(struct config_loader *load, unsigned line, const char *name,
+		    const char *fmt, ...)
 {
 	char out[PATH_MAX + 2048];
 	size_t used;
@@ -48,8 +48,8 @@ void config_problem(struct config_loader *load, unsigned line,
 		used = (size_t)snprintf(out, sizeof(out), "%.*s: ", PATH_MAX,
 					load->file);
 	else
-		used = (size_t)snprintf(out, sizeof(out), "%.*s:%u: ",
-					PATH_MAX, load->file, line);
+		used = (size_t)snprintf(out, sizeof(out), "%.*s:%u: ", PATH_MAX,
+					load->file, line);
 	if (name)
 		used += (size_t)snprintf(out + used, sizeof(out) - used,
 					 "%.200s: ", name);
@@ -82,8 +82,7 @@ static int set_defaults(struct config *cfg)
 		const struct setting *set = &config_settings[i];
 
 		/* tests/unit/test_config.c proves that no default fails */
-		if (setting_parse(set, set->def, &number, why,
-				  sizeof(why)) < 0)
+		if (setting_parse(set, set->def, &number, why, sizeof(why)) < 0)
 			abort();
 		if (!setting_is_text(set))
 			setting_set_number(set, cfg, number);

@@ -87,11 +87,13 @@ static char *expand(struct config_loader *load, int i, const char *host)
 		from++;
 		word = *from == 'H' ? host :
 		       *from == 'i' ? load->cfg->instance :
-		       *from == '%' ? "%" : NULL;
+		       *from == '%' ? "%" :
+				      NULL;
 		if (!word) {
-			snprintf(why, sizeof(why), "\"%%%.1s\" is unknown; "
-				 "allowed: %%H host name, %%i instance, %%%% "
-				 "a percent sign", from);
+			snprintf(why, sizeof(why),
+				 "\"%%%.1s\" is unknown; allowed: %%H host "
+				 "name, %%i instance, %%%% a percent sign",
+				 from);
 			problem_of(load, i, why);
 			fclose(to);
 			free(out);
@@ -121,20 +123,24 @@ static void derive_names(struct config_loader *load)
 	if (!cfg->prefix || !cfg->suffix)
 		return;
 	if (cfg->prefix[0] == '.') {
-		snprintf(why, sizeof(why), "\"%.60s\" begins with a dot, and "
-			 "dot files are temporary; allowed: any other "
-			 "beginning", cfg->prefix);
+		snprintf(why, sizeof(why),
+			 "\"%.60s\" begins with a dot, and dot files are "
+			 "temporary; allowed: any other beginning",
+			 cfg->prefix);
 		problem_of(load, SETTING_files_prefix, why);
 	}
 	prefix = strlen(cfg->prefix);
 	suffix = strlen(cfg->suffix);
 	if (prefix + suffix + FILE_NAME_MIDDLE <= FILE_NAME_MAX)
 		return;
-	snprintf(why, sizeof(why), "prefix and suffix have %zu bytes together "
-		 "when their %% words are replaced; allowed: %d",
+	snprintf(why, sizeof(why),
+		 "prefix and suffix have %zu bytes together when their %% "
+		 "words are replaced; allowed: %d",
 		 prefix + suffix, FILE_NAME_MAX - FILE_NAME_MIDDLE);
-	problem_of(load, prefix >= suffix ? SETTING_files_prefix :
-					    SETTING_files_suffix, why);
+	problem_of(load,
+		   prefix >= suffix ? SETTING_files_prefix :
+				      SETTING_files_suffix,
+		   why);
 }
 
 /* --- paths --------------------------------------------------------------- */
@@ -192,9 +198,10 @@ static void check_paths(struct config_loader *load)
 			     set[j].type != TYPE_SOCKET) ||
 			    !same_path(path, *setting_text(&set[j], load->cfg)))
 				continue;
-			snprintf(why, sizeof(why), "\"%.100s\" is %s.%s too; "
-				 "allowed: a path of its own", path,
-				 set[other].section, set[other].key);
+			snprintf(why, sizeof(why),
+				 "\"%.100s\" is %s.%s too; allowed: a path of "
+				 "its own",
+				 path, set[other].section, set[other].key);
 			problem_of(load, at, why);
 		}
 	}

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 /* More is not a settings file. */
-#define FILE_MAX ((size_t)1024 * 1024)
+#define FILE_MAX ((size_t)64 * 1024)
 
 /* Longer names than this are cut in messages, and match nothing. */
 #define NAME_SHOWN 60
@@ -116,8 +116,9 @@ static void unknown_section(struct config_loader *load, unsigned line,
 		if (!is_first(i))
 			continue;
 		if (is_near(section, name)) {
-			config_problem(load, line, shown, "unknown section, "
-				       "did you mean [%s]?", name);
+			config_problem(load, line, shown,
+				       "unknown section, did you mean [%s]?",
+				       name);
 			return;
 		}
 		list(known, sizeof(known), "[", name, "]");
@@ -140,16 +141,18 @@ static void unknown_key(struct config_loader *load, unsigned line,
 			list(elsewhere, sizeof(elsewhere), "[", set->section,
 			     "]");
 	if (*elsewhere) {
-		config_problem(load, line, name, "unknown key in this "
-			       "section; %s is a key of %s", key, elsewhere);
+		config_problem(load, line, name,
+			       "unknown key in this section; %s is a key of %s",
+			       key, elsewhere);
 		return;
 	}
 	for (set = config_settings; set < config_settings + SETTINGS; set++) {
 		if (strcmp(set->section, section) != 0)
 			continue;
 		if (is_near(key, set->key)) {
-			config_problem(load, line, name, "unknown key, did "
-				       "you mean %s?", set->key);
+			config_problem(load, line, name,
+				       "unknown key, did you mean %s?",
+				       set->key);
 			return;
 		}
 		list(keys, sizeof(keys), "", set->key, "");
@@ -180,8 +183,9 @@ static void set_value(struct config_loader *load, unsigned line, int i,
 	snprintf(name, sizeof(name), "%s.%s", set->section, set->key);
 	/* An option may repeat a key: the last word of a command line wins. */
 	if (line != LINE_OPTION && load->line[i] != LINE_DEFAULT) {
-		config_problem(load, line, name, "given twice; the first is "
-			       "in line %u", load->line[i]);
+		config_problem(load, line, name,
+			       "given twice; the first is in line %u",
+			       load->line[i]);
 		return;
 	}
 	load->line[i] = line;
@@ -210,8 +214,9 @@ void config_read_option(struct config_loader *load, const char *option)
 		*value++ = '\0';
 	key = strchr(text, '.');
 	if (!value || !key) {
-		config_problem(load, LINE_OPTION, NULL, "\"%.60s\" is not of "
-			       "the form SECTION.KEY=VALUE", option);
+		config_problem(load, LINE_OPTION, NULL,
+			       "\"%.60s\" is not of the form SECTION.KEY=VALUE",
+			       option);
 		goto out;
 	}
 	*key++ = '\0';
@@ -246,9 +251,9 @@ static char *until(char *text, const char *stop)
 static void no_equals(struct source *src)
 {
 	if (src->pending)
-		config_problem(src->load, src->line, NULL, "no '=' in this "
-			       "line; allowed: [section], key = value, and "
-			       "comments that begin with ; or #");
+		config_problem(src->load, src->line, NULL,
+			       "no '=' in this line; allowed: [section], key = "
+			       "value, and comments that begin with ; or #");
 	src->pending = 0;
 }
 
@@ -262,15 +267,16 @@ static int read_header(struct source *src, char *text)
 	char *rest;
 
 	if (*end != ']') {
-		config_problem(src->load, src->line, NULL, "section header "
-			       "without ']'");
+		config_problem(src->load, src->line, NULL,
+			       "section header without ']'");
 		return 0;
 	}
 	*end = '\0';
 	rest = setting_trim(end + 1);
 	if (*rest && *rest != ';' && *rest != '#') {
-		config_problem(src->load, src->line, NULL, "text after "
-			       "[%.*s]; a key begins a line of its own",
+		config_problem(src->load, src->line, NULL,
+			       "text after [%.*s]; a key begins a line of its "
+			       "own",
 			       NAME_SHOWN, text + 1);
 	}
 	if (!section_known(text + 1)) {
@@ -322,8 +328,9 @@ static char *next_line(char *out, int room, void *stream)
 
 	snprintf(out, (size_t)room, "\n");
 	if (memchr(text, '\0', len)) {
-		config_problem(src->load, src->line, NULL, "a NUL byte in "
-			       "this line; is it a settings file?");
+		config_problem(
+			src->load, src->line, NULL,
+			"a NUL byte in this line; is it a settings file?");
 		return out;
 	}
 	text = setting_trim(text);
@@ -350,12 +357,12 @@ static int take_pair(void *user, const char *section, const char *key,
 	if (src->value)
 		value = src->value;
 	if (!*key) {
-		config_problem(src->load, src->line, NULL, "no key before "
-			       "'='");
+		config_problem(src->load, src->line, NULL, "no key before '='");
 	} else if (!*section) {
-		config_problem(src->load, src->line, NULL, "\"%.*s\" is "
-			       "outside a section; a line such as [files] "
-			       "comes first", NAME_SHOWN, key);
+		config_problem(src->load, src->line, NULL,
+			       "\"%.*s\" is outside a section; a line such as "
+			       "[files] comes first",
+			       NAME_SHOWN, key);
 	} else if (src->in_section) {
 		i = find(section, key);
 		if (i >= 0)
@@ -418,11 +425,11 @@ void config_read_file(struct config_loader *load)
 	}
 	len = slurp(load->file, text, FILE_MAX + 1);
 	if (len < 0) {
-		config_problem(load, LINE_DEFAULT, NULL, "cannot be read: "
-			       "%s%s", strerror((int)-len), hint((int)-len));
+		config_problem(load, LINE_DEFAULT, NULL, "cannot be read: %s%s",
+			       strerror((int)-len), hint((int)-len));
 	} else if ((size_t)len > FILE_MAX) {
-		config_problem(load, LINE_DEFAULT, NULL, "is larger than 1M; "
-			       "is it a settings file?");
+		config_problem(load, LINE_DEFAULT, NULL,
+			       "is larger than 64K; is it a settings file?");
 	} else {
 		src.next = text;
 		src.end = text + len;

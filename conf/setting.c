@@ -15,8 +15,8 @@
 
 const struct setting config_settings[SETTINGS] = {
 #define CONFIG(section, key, type, def, min, max, reload, doc) \
-	{ #section, #key, def, TYPE_##type, reload, min, max, \
-	  offsetof(struct config, section##_##key) },
+	{ #section, #key, def, TYPE_##type,                    \
+	  reload,   min,  max, offsetof(struct config, section##_##key) },
 #include "config.def"
 #undef CONFIG
 };
@@ -61,12 +61,9 @@ static const struct word sync_words[] = {
 	{ NULL, 0 },
 };
 static const struct word level_words[] = {
-	{ "error", LEVEL_ERROR },
-	{ "warning", LEVEL_WARNING },
-	{ "notice", LEVEL_NOTICE },
-	{ "info", LEVEL_INFO },
-	{ "debug", LEVEL_DEBUG },
-	{ NULL, 0 },
+	{ "error", LEVEL_ERROR },   { "warning", LEVEL_WARNING },
+	{ "notice", LEVEL_NOTICE }, { "info", LEVEL_INFO },
+	{ "debug", LEVEL_DEBUG },   { NULL, 0 },
 };
 
 static const struct unit *units_of(enum setting_type type)
@@ -196,8 +193,11 @@ static const char *parse_any_text(const char *text)
 	for (p = (const unsigned char *)text; *p; p++) {
 		if (iscntrl(*p))
 			return "contains a control character";
-		if (*p == ' ' && (p[1] == ';' || p[1] == '#'))
-			return "contains ' ;' or ' #'";
+		if (*p == ' ' && p[1] == '#')
+			return "contains ' #', and a comment behind a value "
+			       "begins with ' ;'";
+		if (*p == ' ' && p[1] == ';')
+			return "contains ' ;', which begins a comment";
 	}
 	if (*text == '"' || *text == '\'')
 		return "begins with a quote, and quotes are not removed";
@@ -283,33 +283,40 @@ static void allowed(const struct setting *set, char *out, size_t room)
 	format_units(set->type, set->max, max, sizeof(max));
 	switch (set->type) {
 	case TYPE_SIZE:
-		snprintf(out, room, "%s to %s, a whole number of bytes "
-			 "or with K, M or G", min, max);
+		snprintf(out, room,
+			 "%s to %s, a whole number of bytes or with K, M or G",
+			 min, max);
 		break;
 	case TYPE_DURATION:
 	case TYPE_PATIENCE:
-		snprintf(out, room, "%s to %s, a whole number with us, ms, "
-			 "s, m or h%s", min, max,
+		snprintf(out, room,
+			 "%s to %s, a whole number with us, ms, s, m or h%s",
+			 min, max,
 			 set->type == TYPE_PATIENCE ? ", or never" : "");
 		break;
 	case TYPE_COUNT:
 		snprintf(out, room, "a whole number from %s to %s", min, max);
 		break;
 	case TYPE_MODE:
-		snprintf(out, room, "octal digits from %04o to %04o, such "
-			 "as 0640", (unsigned)set->min, (unsigned)set->max);
+		snprintf(out, room,
+			 "octal digits from %04o to %04o, such as 0640",
+			 (unsigned)set->min, (unsigned)set->max);
 		break;
 	case TYPE_PATH:
 		snprintf(out, room, "an absolute path of at most %s bytes%s",
 			 max, none);
 		break;
 	case TYPE_SOCKET:
-		snprintf(out, room, "an absolute path of at most %s bytes, "
-			 "as a socket address holds no more%s", max, none);
+		snprintf(out, room,
+			 "an absolute path of at most %s bytes, as a socket "
+			 "address holds no more%s",
+			 max, none);
 		break;
 	case TYPE_NAME:
-		snprintf(out, room, "a part of a file name, of at most %s "
-			 "bytes, without '/'", max);
+		snprintf(out, room,
+			 "a part of a file name, of at most %s bytes, without "
+			 "'/'",
+			 max);
 		break;
 	case TYPE_GROUP:
 		snprintf(out, room, "a group's name or number%s", none);
@@ -320,8 +327,8 @@ static void allowed(const struct setting *set, char *out, size_t room)
 	}
 }
 
-int setting_parse(const struct setting *set, const char *text,
-		  uint64_t *number, char *why, size_t room)
+int setting_parse(const struct setting *set, const char *text, uint64_t *number,
+		  char *why, size_t room)
 {
 	char may[256];
 	const char *wrong;

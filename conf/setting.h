@@ -59,8 +59,8 @@ int setting_is_text(const struct setting *set);
  * *number (0 if the setting is a text).  0, or -EINVAL with what is wrong and
  * what is allowed in `why`.
  */
-int setting_parse(const struct setting *set, const char *text,
-		  uint64_t *number, char *why, size_t room);
+int setting_parse(const struct setting *set, const char *text, uint64_t *number,
+		  char *why, size_t room);
 
 /* The value in cfg, as setting_parse() would read it. */
 void setting_format(const struct setting *set, const struct config *cfg,
@@ -100,9 +100,8 @@ struct config_loader {
  * CONFIG_PROBLEMS of them the rest is only counted.
  */
 #define CONFIG_PROBLEMS 100
-void config_problem(struct config_loader *load, unsigned line,
-		    const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+void config_problem(struct config_loader *load, unsigned line, const char *name,
+		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Reads load->file, and one option; problems are reported. */
 void config_read_file(struct config_loader *load);

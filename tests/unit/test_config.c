@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Values and options: each kind of value, each way to get it wrong, what is
+ * printed, and what two settings have in common after a reload.
+ */
+#include "config_bed.h"
+
+/* --- values -------------------------------------------------------------- */
+
+static const struct {
+	const char *option;
+	const char *printed;
+} good[] = {
+	{ "buffer.size=1", "size = 1" },
+	{ "buffer.size=1023", "size = 1023" },
+	{ "buffer.size=1024", "size = 1K" },
+	{ "buffer.size=1K", "size = 1K" },
+	{ "buffer.size=1024K", "size = 1M" },
+	{ "buffer.size=1025K", "size = 1025K" },
+	{ "buffer.size=1G", "size = 1G" },
+	{ "buffer.size=1073741824", "size = 1G" },
+	{ "buffer.size=0000000000000000000000007", "size = 7" },
+	{ " buffer . size = 5 ", "size = 5" },
+	{ "socket.max_message=208K", "max_message = 208K" },
+	{ "buffer.workers=64", "workers = 64" },
+	{ "buffer.queue_size=2", "queue_size = 2" },
+	{ "buffer.forced=0", "forced = 0" },
+	{ "buffer.forced=0h", "forced = 0" },
+	{ "buffer.forced=1us", "forced = 1us" },
+	{ "buffer.forced=1500us", "forced = 1500us" },
+	{ "buffer.forced=2000us", "forced = 2ms" },
+	{ "buffer.forced=1000ms", "forced = 1s" },
+	{ "buffer.forced=60s", "forced = 1m" },
+	{ "buffer.forced=90m", "forced = 90m" },
+	{ "buffer.forced=24h", "forced = 24h" },
+	{ "buffer.timeout=never", "timeout = never" },
+	{ "buffer.timeout=0", "timeout = 0" },
+	{ "buffer.timeout=1h", "timeout = 1h" },
+	{ "control.metrics_interval=1s", "metrics_interval = 1s" },
+	{ "files.permission=0", "permission = 0000" },
+	{ "files.permission=640", "permission = 0640" },
+	{ "files.permission=0777", "permission = 0777" },
+	{ "socket.group=", "group =" },
+	{ "socket.group=adm", "group = adm" },
+	{ "files.prefix=web-%H-%i-%%", "prefix = web-%H-%i-%%" },
+	{ "files.prefix=a;b#c=d:e", "prefix = a;b#c=d:e" },
+	{ "files.suffix=", "suffix =" },
+	{ "files.path=/with space/\xc3\xa4", "path = /with space/\xc3\xa4" },
+	{ "state.path=", "path =" },
+	{ "control.path=", "path =" },
+	{ "files.framing=none", "framing = none" },
+	{ "files.framing=length", "framing = length" },
+	{ "files.sync=data", "sync = data" },
+	{ "log.level=error", "level = error" },
+	{ "log.level=debug", "level = debug" },
+};
+
+START_TEST(a_value_is_printed_in_its_largest_exact_unit)
+{
+	struct reports reports = { 0 };
+	struct config *cfg;
+	char line[128];
+	char *text;
+	int err = bed_option(good[_i].option, &reports, &cfg);
+
+	ck_assert_msg(err == 0, "%s: %s", good[_i].option,
+		      reports.n ? reports.line[0] : "?");
+	text = bed_print(cfg);
+	snprintf(line, sizeof(line), "\n%s\n", good[_i].printed);
+	ck_assert_msg(strstr(text, line) != NULL, "no %s in\n%s", line, text);
+	free(text);
+	config_free(cfg);
+}
+END_TEST
+
+#define SIZE_1G "1 to 1G, a whole number of bytes or with K, M or G"
+#define TIME_24H "0 to 24h, a whole number with us, ms, s, m or h"
+#define TIME_1H "0 to 1h, a whole number with us, ms, s, m or h, or never"
+#define PATH_MAY "an absolute path of at most 3500 bytes"
+#define SOCKET_MAY                                                          \
+	"an absolute path of at most 107 bytes, as a socket address holds " \
+	"no more"
+#define MODE_MAY "octal digits from 0000 to 0777, such as 0640"
+#define NAME_MAY "a part of a file name, of at most 100 bytes, without '/'"
+
+static const struct {
+	const char *option;
+	const char *report;
+} bad[] = {
+	{ "buffer.size=0",
+	  "buffer.size: \"0\" is out of range; allowed: " SIZE_1G },
+	{ "buffer.size=1025M", "buffer.size: \"1025M\" is out of range; "
+			       "allowed: " SIZE_1G },
+	{ "buffer.size=18446744073709551616",
+	  "is out of range; allowed: " SIZE_1G },
+	/* 2^54 K is 0 modulo 2^64 */
+	{ "buffer.size=18014398509481984K", "is out of range" },
+	{ "buffer.size=99999999999999999999999999M", "is out of range" },
+	{ "buffer.size=99999999999999999999999999 parsecs", "is not a size" },
+	{ "buffer.size=10 parsecs", "buffer.size: \"10 parsecs\" is not a "
+				    "size; allowed: " SIZE_1G },
+	{ "buffer.size=-1", "\"-1\" is not a size" },
+	{ "buffer.size=+1", "\"+1\" is not a size" },
+	{ "buffer.size=1.5M", "\"1.5M\" is not a size" },
+	{ "buffer.size=0x10", "\"0x10\" is not a size" },
+	{ "buffer.size=1 K", "\"1 K\" is not a size" },
+	{ "buffer.size=1k", "\"1k\" is not a size" },
+	{ "buffer.size=1KB", "\"1KB\" is not a size" },
+	{ "buffer.size=K", "\"K\" is not a size" },
+	{ "buffer.size=", "\"\" is not a size" },
+	{ "buffer.size=never", "\"never\" is not a size" },
+	{ "buffer.workers=0", "buffer.workers: \"0\" is out of range; "
+			      "allowed: a whole number from 1 to 64" },
+	{ "buffer.workers=65", "is out of range" },
+	{ "buffer.workers=4K", "\"4K\" is not a number" },
+	{ "buffer.queue_size=1", "is out of range" },
+	{ "socket.max_message=209K", "allowed: 1 to 208K" },
+	{ "buffer.forced=5",
+	  "buffer.forced: \"5\" has no unit; allowed: " TIME_24H },
+	{ "buffer.forced=25h", "is out of range; allowed: " TIME_24H },
+	{ "buffer.forced=18446744073709551615h", "is out of range" },
+	/* 2^64 / 3600e9 and one more: overflows to a little */
+	{ "buffer.forced=5124096h", "is out of range" },
+	{ "buffer.forced=-5s", "\"-5s\" is not a duration" },
+	{ "buffer.forced=5 s", "\"5 s\" is not a duration" },
+	{ "buffer.forced=5S", "\"5S\" is not a duration" },
+	{ "buffer.forced=1h30m", "\"1h30m\" is not a duration" },
+	{ "buffer.forced=10 parsecs", "is not a duration; allowed: " TIME_24H },
+	{ "buffer.forced=never", "\"never\" is not a duration" },
+	{ "buffer.timeout=ever",
+	  "\"ever\" is not a duration; allowed: " TIME_1H },
+	{ "buffer.timeout=61m", "is out of range; allowed: " TIME_1H },
+	{ "control.metrics_interval=999ms", "is out of range; allowed: "
+					    "1s to 24h" },
+	{ "socket.mode=0888", "socket.mode: \"0888\" is not an octal "
+			      "permission; allowed: " MODE_MAY },
+	{ "socket.mode=1777", "is out of range; allowed: " MODE_MAY },
+	{ "socket.mode=", "\"\" is not an octal permission" },
+	{ "socket.mode=rw", "\"rw\" is not an octal permission" },
+	{ "socket.mode=7777777777777777777777777", "is out of range" },
+	{ "files.framing=lines", "files.framing: \"lines\" is unknown; "
+				 "allowed: newline, none or length" },
+	{ "files.framing=", "\"\" is unknown" },
+	{ "files.sync=full", "allowed: none or data" },
+	{ "log.level=Info", "\"Info\" is unknown; allowed: error, warning, "
+			    "notice, info or debug" },
+	{ "files.path=", "files.path: \"\" is empty; allowed: " PATH_MAY },
+	{ "files.path=logs",
+	  "\"logs\" is not an absolute path; allowed: " PATH_MAY },
+	{ "files.path=\"/logs\"", "begins with a quote" },
+	{ "files.path=/a\nb", "\"/a?b\" contains a control character" },
+	{ "files.path=/a\033[2J", "contains a control character" },
+	{ "files.path=/a ;b", "contains ' ;', which begins a comment" },
+	{ "files.path=/a # b", "contains ' #'" },
+	{ "state.path=state",
+	  "is not an absolute path; allowed: " PATH_MAY ", or nothing" },
+	{ "socket.path=@abstract",
+	  "is not an absolute path; allowed: " SOCKET_MAY },
+	{ "socket.path=/1234567890123456789012345678901234567890123456789"
+	  "0123456789012345678901234567890123456789012345678901234567",
+	  "socket.path: "
+	  "\"/12345678901234567890123456789012345678901234567890123456789...\" "
+	  "is too long; allowed: " SOCKET_MAY },
+	{ "files.prefix=a/b",
+	  "files.prefix: \"a/b\" contains '/'; allowed: " NAME_MAY },
+	{ "files.prefix=\twe\tb", "contains a control character" },
+	{ "files.prefix='web'", "begins with a quote" },
+	{ "files.prefix=;web", "begins like a comment" },
+	{ "files.prefix=.web",
+	  "files.prefix: \".web\" begins with a dot, and dot files are "
+	  "temporary; allowed: any other beginning" },
+	{ "files.prefix=%x", "\"%x\" is unknown; allowed: %H host name, %i "
+			     "instance, %% a percent sign" },
+	{ "files.suffix=a%", "files.suffix: \"%\" is unknown" },
+	{ "files.suffix=/", "contains '/'" },
+	{ "socket.group=a\001", "contains a control character" },
+};
+
+START_TEST(a_bad_value_is_one_line_that_says_what_is_allowed)
+{
+	struct reports reports = { 0 };
+	struct config *cfg;
+	int err = bed_option(bad[_i].option, &reports, &cfg);
+
+	ck_assert_int_eq(err, -EINVAL);
+	ck_assert_ptr_null(cfg);
+	ck_assert_uint_eq(reports.n, 1);
+	ck_assert_msg(strstr(reports.line[0], bad[_i].report) != NULL,
+		      "%s\nis not\n%s", reports.line[0], bad[_i].report);
+	ck_assert_msg(strncmp(reports.line[0], "-o: ", 4) == 0, "%s",
+		      reports.line[0]);
+	reports_clear(&reports);
+}
+END_TEST
+
+static const struct {
+	const char *option;
+	const char *report;
+} bad_options[] = {
+	{ "", "-o: \"\" is not of the form SECTION.KEY=VALUE" },
+	{ "buffer.size", "-o: \"buffer.size\" is not of the form" },
+	{ "size=1", "-o: \"size=1\" is not of the form" },
+	{ "size=1.5", "-o: \"size=1.5\" is not of the form" },
+	{ "buffers.size=1", "-o: [buffers]: unknown section, did you mean "
+			    "[buffer]?" },
+	{ "buffer.Size=1", "-o: buffer.Size: unknown key, did you mean "
+			   "size?" },
+	{ ".=", "-o: []: unknown section; allowed: [socket], [buffer], "
+		"[files], [state], [control], [log]" },
+};
+
+START_TEST(an_option_that_is_none_is_refused)
+{
+	struct reports reports = { 0 };
+	struct config *cfg;
+
+	ck_assert_int_eq(bed_option(bad_options[_i].option, &reports, &cfg),
+			 -EINVAL);
+	ck_assert_uint_eq(reports.n, 1);
+	ck_assert_msg(strstr(reports.line[0], bad_options[_i].report) != NULL,
+		      "%s\nis not\n%s", reports.line[0],
+		      bad_options[_i].report);
+	reports_clear(&reports);
+}
+END_TEST
+
+/* --- options and names --------------------------------------------------- */
+
+START_TEST(options_win_over_the_file_and_the_last_one_counts)
+{
+	static const char *const options[] = { "buffer.size=2",
+					       "buffer.size=3" };
+	struct reports reports = { 0 };
+	struct config *cfg;
+
+	bed_write("[buffer]\nsize = 1\nworkers = 1\n", 30);
+	ck_assert_int_eq(config_load(bed_file, options, 2, reports_add,
+				     &reports, &cfg),
+			 0);
+	ck_assert_uint_eq(cfg->buffer_size, 3);
+	ck_assert_uint_eq(cfg->buffer_workers, 1);
+	ck_assert_str_eq(cfg->file, bed_file);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(without_a_file_everything_has_its_default)
+{
+	struct reports reports = { 0 };
+	struct config *cfg;
+	char value[SETTING_TEXT];
+
+	ck_assert_int_eq(
+		config_load(NULL, NULL, 0, reports_add, &reports, &cfg), 0);
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting *set = &config_settings[i];
+
+		/* also: each default is written as it is printed */
+		setting_format(set, cfg, value, sizeof(value));
+		ck_assert_str_eq(value, set->def);
+		ck_assert_uint_le(set->min, set->max);
+	}
+	ck_assert_str_eq(cfg->instance, "bufwriter");
+	ck_assert_str_eq(cfg->prefix, "");
+	ck_assert_str_eq(cfg->suffix, ".log");
+	ck_assert_str_eq(cfg->temp, "/var/log/bufwriter/.tmp");
+	ck_assert_ptr_null(cfg->file);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(percent_words_are_replaced_and_host_has_no_slash)
+{
+	struct config *cfg = bed_good("[files]\nprefix=%i-%H-%%i\n"
+				      "suffix=.%%%i\ntemp = /t\n");
+	char host[256] = "";
+	char expected[512];
+
+	ck_assert_int_eq(gethostname(host, sizeof(host) - 1), 0);
+	for (char *p = host; *p; p++)
+		if (*p == '/')
+			*p = '_';
+	snprintf(expected, sizeof(expected), "test-%s-%%i", host);
+	ck_assert_str_eq(cfg->prefix, expected);
+	ck_assert_str_eq(cfg->suffix, ".%test");
+	ck_assert_str_eq(cfg->files_prefix, "%i-%H-%%i");
+	ck_assert_str_eq(cfg->instance, "test");
+	ck_assert_str_eq(cfg->temp, "/t");
+	config_free(cfg);
+}
+END_TEST
+
+/* name of a file, and the %i that comes from it; NULL: a dot file */
+static const struct {
+	const char *file;
+	const char *instance;
+} instances[] = {
+	{ "web.ini", "web" }, { "web", "web" },	     { "web.conf", "web.conf" },
+	{ "a.b.ini", "a.b" }, { "a\nb.ini", "a_b" }, { ".hidden.ini", NULL },
+};
+
+START_TEST(the_instance_is_the_base_name_of_the_file)
+{
+	static const char *const options[] = { "files.prefix=%i" };
+	struct reports reports = { 0 };
+	struct config *cfg;
+	char file[400];
+	int err;
+
+	snprintf(file, sizeof(file), "%s/%s", bed_dir, instances[_i].file);
+	bed_write("", 0);
+	ck_assert_int_eq(rename(bed_file, file), 0);
+	err = config_load(file, options, 1, reports_add, &reports, &cfg);
+	unlink(file);
+	if (!instances[_i].instance) {
+		ck_assert_int_eq(err, -EINVAL);
+		ck_assert(reports_have(&reports, "begins with a dot"));
+		reports_clear(&reports);
+		return;
+	}
+	ck_assert_int_eq(err, 0);
+	ck_assert_str_eq(cfg->instance, instances[_i].instance);
+	ck_assert_str_eq(cfg->prefix, instances[_i].instance);
+	config_free(cfg);
+}
+END_TEST
+
+/* --- a reload ------------------------------------------------------------ */
+
+/* A value other than the default, for each type. */
+static const char *other_value(const struct setting *set)
+{
+	switch (set->type) {
+	case TYPE_SIZE:
+		return "77K";
+	case TYPE_DURATION:
+		return "77s";
+	case TYPE_PATIENCE:
+		return "never";
+	case TYPE_COUNT:
+		return "7";
+	case TYPE_MODE:
+		return "0123";
+	case TYPE_FRAMING:
+		return "length";
+	case TYPE_SYNC:
+		return "data";
+	case TYPE_LEVEL:
+		return "debug";
+	case TYPE_NAME:
+		return "name-%i";
+	case TYPE_GROUP:
+		return "adm";
+	default:
+		return NULL; /* each path another one */
+	}
+}
+
+/* Everything other than by default. */
+static struct config *other_config(void)
+{
+	char text[4096];
+	char path[64];
+	size_t used = 0;
+
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting *set = &config_settings[i];
+		const char *value = other_value(set);
+
+		snprintf(path, sizeof(path), "/other/%d", i);
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "[%s]\n%s = %s\n", set->section,
+					 set->key, value ? value : path);
+	}
+	return bed_good(text);
+}
+
+struct diff {
+	struct reports applied;
+	struct reports restart;
+};
+
+static void diff_applied(void *arg, const char *line)
+{
+	reports_add(&((struct diff *)arg)->applied, line);
+}
+
+static void diff_restart(void *arg, const char *line)
+{
+	reports_add(&((struct diff *)arg)->restart, line);
+}
+
+START_TEST(diff_names_each_changed_key_once_by_what_it_needs)
+{
+	struct config *old = bed_good("");
+	struct config *new = other_config();
+	struct diff diff = { 0 };
+	unsigned applied = 0;
+	unsigned restart = 0;
+	char name[64];
+
+	ck_assert_uint_eq(
+		config_diff(old, old, diff_applied, diff_restart, &diff), 0);
+	ck_assert_uint_eq(config_diff(old, new, diff_applied, diff_restart,
+				      &diff),
+			  SETTINGS);
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting *set = &config_settings[i];
+
+		snprintf(name, sizeof(name), "%s.%s", set->section, set->key);
+		ck_assert_str_eq(set->reload ? diff.applied.line[applied++] :
+					       diff.restart.line[restart++],
+				 name);
+	}
+	ck_assert_uint_eq(diff.applied.n, applied);
+	ck_assert_uint_eq(diff.restart.n, restart);
+	reports_clear(&diff.applied);
+	reports_clear(&diff.restart);
+	config_free(old);
+	config_free(new);
+}
+END_TEST
+
+START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
+{
+	struct config *old = bed_good("");
+	struct config *new = other_config();
+	struct config *merged = config_merge(old, new);
+	char want[SETTING_TEXT];
+	char have[SETTING_TEXT];
+
+	ck_assert_ptr_nonnull(merged);
+	ck_assert_str_eq(merged->prefix, "name-test");
+	ck_assert_str_eq(merged->suffix, "name-test");
+	ck_assert_str_eq(merged->temp, "/var/log/bufwriter/.tmp");
+	ck_assert_str_eq(merged->file, bed_file);
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting *set = &config_settings[i];
+
+		setting_format(set, set->reload ? new : old, want,
+			       sizeof(want));
+		setting_format(set, merged, have, sizeof(have));
+		ck_assert_str_eq(have, want);
+	}
+	/* a copy: it outlives both */
+	config_free(old);
+	config_free(new);
+	free(bed_print(merged));
+	config_free(merged);
+	config_free(NULL);
+}
+END_TEST
+
+START_TEST(words_are_those_of_the_file)
+{
+	ck_assert_str_eq(config_framing_word(FRAMING_LENGTH), "length");
+	ck_assert_str_eq(config_sync_word(SYNC_DATA), "data");
+	ck_assert_str_eq(config_level_word(LEVEL_WARNING), "warning");
+	ck_assert_str_eq(config_level_word((enum config_level)99), "?");
+}
+END_TEST
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+
+int main(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *values = tcase_create("values");
+	TCase *rest = tcase_create("options, names and reload");
+
+	tcase_add_loop_test(values,
+			    a_value_is_printed_in_its_largest_exact_unit, 0,
+			    COUNT(good));
+	tcase_add_loop_test(values,
+			    a_bad_value_is_one_line_that_says_what_is_allowed,
+			    0, COUNT(bad));
+	tcase_add_loop_test(values, an_option_that_is_none_is_refused, 0,
+			    COUNT(bad_options));
+	suite_add_tcase(suite, values);
+
+	tcase_add_checked_fixture(rest, bed_setup, bed_teardown);
+	tcase_add_test(rest, options_win_over_the_file_and_the_last_one_counts);
+	tcase_add_test(rest, without_a_file_everything_has_its_default);
+	tcase_add_test(rest, percent_words_are_replaced_and_host_has_no_slash);
+	tcase_add_loop_test(rest, the_instance_is_the_base_name_of_the_file, 0,
+			    COUNT(instances));
+	tcase_add_test(rest, diff_names_each_changed_key_once_by_what_it_needs);
+	tcase_add_test(rest,
+		       merge_takes_what_a_reload_applies_and_nothing_else);
+	tcase_add_test(rest, words_are_those_of_the_file);
+	suite_add_tcase(suite, rest);
+	return bed_main(suite);
+}
