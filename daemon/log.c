@@ -76,8 +76,8 @@ static size_t head(char *out, size_t room, enum config_level level)
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
 	used = strftime(out, room, "%Y-%m-%d %H:%M:%S", &tm);
-	used += (size_t)snprintf(out + used, room - used, ".%03d %s: ",
-				 (int)(now.tv_nsec / 1000000),
+	used += (size_t)snprintf(out + used, room - used,
+				 ".%03d %s: ", (int)(now.tv_nsec / 1000000),
 				 config_level_word(level));
 	return used;
 }

@@ -56,7 +56,8 @@ void notify_open(void)
 		notify_addr.sun_family = AF_UNIX;
 		memcpy(notify_addr.sun_path, path, len);
 		notify_len = (socklen_t)(offsetof(struct sockaddr_un,
-						  sun_path) + len);
+						  sun_path) +
+					 len);
 		if (*path == '@')
 			notify_addr.sun_path[0] = '\0';
 		else
