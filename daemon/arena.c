@@ -173,8 +173,11 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 void arena_begin_write(struct arena *a, const char *name)
 {
 	assert(a->fill == a->now.len);
-	memset(a->name, 0, sizeof(a->name));
-	memcpy(a->name, name, strnlen(name, ARENA_NAME - 1));
+	/* recovery passes a->name itself */
+	if (name != a->name) {
+		memset(a->name, 0, sizeof(a->name));
+		memcpy(a->name, name, strnlen(name, ARENA_NAME - 1));
+	}
 	a->now.step = ARENA_WRITING;
 	put(a);
 }
