@@ -387,12 +387,15 @@ bool ring_want(struct ring *r)
 
 bool ring_is_pressed(struct ring *r)
 {
+	/* armed slots have their buffers with them */
+	uint64_t ready = r->armed - r->next_ticket;
+
 	if (ring_waiting(r) * 4 >= r->geo.slots)
 		return true;
-	if (r->spares * 2 >= r->geo.overflows)
+	if ((r->spares + ready) * 2 >= r->geo.overflows)
 		return false;
 	collect_spares(r);
-	return r->spares * 2 < r->geo.overflows;
+	return (r->spares + ready) * 2 < r->geo.overflows;
 }
 
 void ring_peek(const struct ring *r, uint64_t ticket, struct ring_message *m)
