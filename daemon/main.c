@@ -11,7 +11,6 @@
  * than stop_timeout stays in the region for the next start.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <signal.h>
@@ -24,6 +23,7 @@
 #include <uv.h>
 
 #include "../conf/config.h"
+#include "arguments.h"
 #include "bind.h"
 #include "clock.h"
 #include "flush.h"
@@ -32,26 +32,16 @@
 #include "notify.h"
 #include "qlen.h"
 #include "recover.h"
+#include "reload.h"
 #include "state.h"
 #include "worker.h"
 
 /* Time for workers to see that they are to give up. */
 #define ABANDON_MS 500
 
-/* Settings that workers may still use. */
-struct retired {
-	struct config *cfg;
-	struct retired *next;
-};
-
 struct daemon {
-	/* arguments */
-	const char *file;
-	const char **options;
-	size_t noptions;
-	/* settings */
-	struct config *cfg;
-	struct retired *retired;
+	struct arguments arguments;
+	struct reload settings;
 	/* parts */
 	int lock; /* descriptor that holds the region's lock, or -1 */
 	struct state state;
@@ -78,96 +68,6 @@ static void print_line(void *arg, const char *line)
 	fprintf(stderr, "bufwriterd: %s\n", line);
 }
 
-static void log_reload_error(void *arg, const char *line)
-{
-	(void)arg;
-	log_error("reload: %s", line);
-}
-
-static void log_applied(void *arg, const char *key)
-{
-	(void)arg;
-	log_notice("reload: %s changed", key);
-}
-
-static void log_restart(void *arg, const char *key)
-{
-	(void)arg;
-	log_warning("reload: %s changed in the file; it needs a restart", key);
-}
-
-/* -- arguments ----------------------------------------------------------- */
-
-static void print_help(FILE *to)
-{
-	fputs("Usage: bufwriterd [-c FILE] [-t] [-o SECTION.KEY=VALUE]...\n"
-	      "Takes datagrams from a Unix socket and makes complete files "
-	      "of them.\n\n"
-	      "  -c, --config FILE    settings (default "
-	      "/etc/bufwriter/bufwriter.ini, if it is there)\n"
-	      "  -o, --option S.K=V   one setting; wins over the file\n"
-	      "  -t, --test           check the settings, print them, exit\n"
-	      "      --version        print the version, exit\n"
-	      "      --help           print this, exit\n\n"
-	      "SIGTERM files everything and exits, SIGUSR1 flushes now, "
-	      "SIGHUP reads FILE again.\n"
-	      "See bufwriterd(8) and bufwriter.ini(5).\n",
-	      to);
-}
-
-enum action { RUN, TEST, DONE, WRONG };
-
-static enum action parse_arguments(struct daemon *d, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "option", required_argument, NULL, 'o' },
-		{ "test", no_argument, NULL, 't' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	enum action action = RUN;
-	int c;
-
-	d->options = calloc(argc, sizeof(*d->options));
-	if (!d->options)
-		return WRONG;
-	while ((c = getopt_long(argc, argv, "c:o:th", longs, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			d->file = optarg;
-			break;
-		case 'o':
-			d->options[d->noptions++] = optarg;
-			break;
-		case 't':
-			action = TEST;
-			break;
-		case 'V':
-			puts("bufwriterd " BW_VERSION);
-			return DONE;
-		case 'h':
-			print_help(stdout);
-			return DONE;
-		default:
-			fputs("Try 'bufwriterd --help'.\n", stderr);
-			return WRONG;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr,
-			"bufwriterd: unexpected argument '%s'; a settings "
-			"file is given with -c\n"
-			"Try 'bufwriterd --help'.\n",
-			argv[optind]);
-		return WRONG;
-	}
-	if (!d->file && !access("/etc/bufwriter/bufwriter.ini", F_OK))
-		d->file = "/etc/bufwriter/bufwriter.ini";
-	return action;
-}
-
 /* -- stop ---------------------------------------------------------------- */
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -188,7 +88,7 @@ static void on_drained(void *arg)
 
 static void begin_stop(struct daemon *d, const char *why)
 {
-	uint64_t ms = (d->cfg->buffer_stop_timeout + 999999) / 1000000;
+	uint64_t ms = (d->settings.cfg->buffer_stop_timeout + 999999) / 1000000;
 
 	if (d->stopping)
 		return;
@@ -216,59 +116,6 @@ static void on_stop_timeout(uv_timer_t *timer)
 	uv_timer_start(timer, on_stop_timeout, ABANDON_MS, 0);
 }
 
-/* -- reload -------------------------------------------------------------- */
-
-static void free_retired(struct daemon *d)
-{
-	struct retired *r;
-
-	while ((r = d->retired)) {
-		d->retired = r->next;
-		config_free(r->cfg);
-		free(r);
-	}
-}
-
-static void use_settings(struct daemon *d, struct config *cfg,
-			 struct retired *slot)
-{
-	slot->cfg = d->cfg;
-	slot->next = d->retired;
-	d->retired = slot;
-	d->cfg = cfg;
-	log_set_level(cfg->log_level);
-	listener_configure(&d->listener, cfg);
-	workers_configure(&d->workers, cfg);
-}
-
-static void reload(struct daemon *d)
-{
-	struct config *new, *merged = NULL;
-	struct retired *slot = NULL;
-
-	notify_reloading();
-	if (config_load(d->file, d->options, d->noptions, log_reload_error,
-			NULL, &new)) {
-		log_error("reload: the settings stay as they are");
-		goto out;
-	}
-	if (!config_diff(d->cfg, new, log_applied, log_restart, NULL))
-		log_notice("reload: no setting changed");
-	slot = malloc(sizeof(*slot));
-	merged = config_merge(d->cfg, new);
-	config_free(new);
-	if (!slot || !merged) {
-		log_error("reload: out of memory; the settings stay as they "
-			  "are");
-		free(slot);
-		config_free(merged);
-		goto out;
-	}
-	use_settings(d, merged, slot);
-out:
-	notify_send("READY=1");
-}
-
 /* -- events of the loop -------------------------------------------------- */
 
 static void on_notified(uv_async_t *async)
@@ -276,8 +123,7 @@ static void on_notified(uv_async_t *async)
 	struct daemon *d = async->data;
 
 	listener_resume(&d->listener);
-	if (d->retired && workers_settled(&d->workers))
-		free_retired(d);
+	reload_settle(&d->settings);
 	if (d->stopping && workers_exited(&d->workers))
 		uv_stop(&d->loop);
 }
@@ -296,7 +142,7 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 	switch (signum) {
 	case SIGHUP:
-		reload(d);
+		reload_run(&d->settings, NULL, NULL);
 		break;
 	case SIGUSR1:
 		log_info("SIGUSR1: flushing all workers");
@@ -351,12 +197,12 @@ static int open_files(struct daemon *d, struct flush *probe)
 {
 	int err;
 
-	flush_open(probe, d->cfg, 0);
+	flush_open(probe, d->settings.cfg, 0);
 	err = flush_probe(probe);
 	if (err) {
 		log_error("files.%s: %s %s: %s; %s",
-			  strncmp(probe->where, d->cfg->temp,
-				  strlen(d->cfg->temp)) ?
+			  strncmp(probe->where, d->settings.cfg->temp,
+				  strlen(d->settings.cfg->temp)) ?
 				  "path" :
 				  "temp",
 			  probe->op, probe->where, strerror(-err),
@@ -369,8 +215,8 @@ static int open_files(struct daemon *d, struct flush *probe)
 		log_warning("files.temp: %s is on another file system than "
 			    "%s, where a rename cannot reach; files are "
 			    "written as dot files inside %s instead",
-			    d->cfg->temp, d->cfg->files_path,
-			    d->cfg->files_path);
+			    d->settings.cfg->temp, d->settings.cfg->files_path,
+			    d->settings.cfg->files_path);
 	return 0;
 }
 
@@ -400,20 +246,20 @@ static int open_state(struct daemon *d)
 	struct state_error error;
 	int err;
 
-	if (d->cfg->state_path[0]) {
-		d->lock = state_lock(d->cfg->state_path, &error);
+	if (d->settings.cfg->state_path[0]) {
+		d->lock = state_lock(d->settings.cfg->state_path, &error);
 		if (d->lock < 0) {
 			log_error("%s", error.text);
 			return d->lock == -EBUSY ? EX_TEMPFAIL : EX_CONFIG;
 		}
 	}
-	err = recover_state(&d->state, d->cfg, wait_for_disk, &d->recovered,
-			    &error);
+	err = recover_state(&d->state, d->settings.cfg, wait_for_disk,
+			    &d->recovered, &error);
 	if (err) {
 		log_error("%s", error.text);
 		return EX_CONFIG;
 	}
-	check_state_path(d->cfg);
+	check_state_path(d->settings.cfg);
 	return 0;
 }
 
@@ -432,9 +278,10 @@ static int open_socket(struct daemon *d)
 			  why);
 		return EX_CONFIG;
 	}
-	err = bind_socket(&d->socket, SOCK_DGRAM, d->cfg->socket_path,
-			  d->cfg->socket_mode, d->cfg->socket_group, "socket",
-			  text, sizeof(text));
+	err = bind_socket(&d->socket, SOCK_DGRAM, d->settings.cfg->socket_path,
+			  d->settings.cfg->socket_mode,
+			  d->settings.cfg->socket_group, "socket", text,
+			  sizeof(text));
 	if (err) {
 		log_error("%s", text);
 		return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
@@ -472,13 +319,14 @@ static int start(struct daemon *d)
 	err = open_loop(d);
 	if (!err) {
 		state_set_clean(&d->state, 0);
-		err = workers_start(&d->workers, d->cfg, &d->state.ring,
-				    d->state.arenas, probe.dot, notify_loop, d);
+		err = workers_start(&d->workers, d->settings.cfg,
+				    &d->state.ring, d->state.arenas, probe.dot,
+				    notify_loop, d);
 	}
 	if (!err)
 		err = listener_start(&d->listener, &d->loop, d->fd,
 				     d->socket.fd >= 0, &d->state.ring,
-				     &d->workers, d->cfg);
+				     &d->workers, d->settings.cfg);
 	if (err) {
 		log_error("cannot start: %s", uv_strerror(err));
 		return EX_OSERR;
@@ -487,9 +335,9 @@ static int start(struct daemon *d)
 	if (interval)
 		uv_timer_start(&d->watchdog, on_watchdog, interval, interval);
 	log_info("ready: listening on %s, filing into %s, %u workers",
-		 d->socket.fd >= 0 ? d->cfg->socket_path :
+		 d->socket.fd >= 0 ? d->settings.cfg->socket_path :
 				     "the socket passed by systemd",
-		 d->cfg->files_path, d->workers.count);
+		 d->settings.cfg->files_path, d->workers.count);
 	notify_send("READY=1\nSTATUS=Listening.");
 	return 0;
 }
@@ -565,7 +413,6 @@ static int end(struct daemon *d)
 	uv_walk(&d->loop, close_handle, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
-	free_retired(d);
 	state_close(&d->state);
 	return status;
 }
@@ -573,31 +420,33 @@ static int end(struct daemon *d)
 int main(int argc, char **argv)
 {
 	static struct daemon d = { .lock = -1, .fd = -1 };
+	struct reload *settings = &d.settings;
+	enum action action = arguments_parse(&d.arguments, argc, argv);
 	int status;
 
-	switch (parse_arguments(&d, argc, argv)) {
-	case DONE:
+	if (action == ACTION_DONE)
 		return fflush(stdout) ? EX_IOERR : 0;
-	case WRONG:
+	if (action == ACTION_WRONG)
 		return EX_USAGE;
-	case RUN:
-	case TEST:
-		break;
-	}
 	log_open();
-	if (config_load(d.file, d.options, d.noptions, print_line, NULL,
-			&d.cfg))
+	settings->file = d.arguments.file;
+	settings->options = d.arguments.options;
+	settings->noptions = d.arguments.noptions;
+	settings->listener = &d.listener;
+	settings->workers = &d.workers;
+	if (config_load(settings->file, settings->options, settings->noptions,
+			print_line, NULL, &settings->cfg))
 		return EX_CONFIG;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	log_set_level(d.cfg->log_level);
+	log_set_level(settings->cfg->log_level);
 	notify_open();
 	status = start(&d);
 	if (!status) {
 		uv_run(&d.loop, UV_RUN_DEFAULT);
 		status = end(&d);
 	}
-	config_free(d.cfg);
-	free(d.options);
+	reload_close(settings);
+	arguments_free(&d.arguments);
 	return status;
 }

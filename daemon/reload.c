@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* See reload.h. */
+#include "reload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "notify.h"
+
+/* Settings that workers may still use. */
+struct retired {
+	struct config *cfg;
+	struct retired *next;
+};
+
+struct reporter {
+	reload_report_fn *report;
+	void *arg;
+};
+
+static void pass_on(const struct reporter *to, enum reload_kind kind,
+		    const char *text)
+{
+	if (to->report)
+		to->report(to->arg, kind, text);
+}
+
+static void on_wrong(void *arg, const char *line)
+{
+	log_error("reload: %s", line);
+	pass_on(arg, RELOAD_WRONG, line);
+}
+
+static void on_applied(void *arg, const char *key)
+{
+	log_notice("reload: %s changed", key);
+	pass_on(arg, RELOAD_APPLIED, key);
+}
+
+static void on_restart(void *arg, const char *key)
+{
+	log_warning("reload: %s changed in the file; it needs a restart", key);
+	pass_on(arg, RELOAD_RESTART, key);
+}
+
+static void use(struct reload *r, struct config *cfg, struct retired *slot)
+{
+	slot->cfg = r->cfg;
+	slot->next = r->retired;
+	r->retired = slot;
+	r->cfg = cfg;
+	log_set_level(cfg->log_level);
+	listener_configure(r->listener, cfg);
+	workers_configure(r->workers, cfg);
+}
+
+static int read_again(struct reload *r, struct reporter *to)
+{
+	struct config *new, *merged;
+	struct retired *slot;
+	int err = config_load(r->file, r->options, r->noptions, on_wrong, to,
+			      &new);
+
+	if (err) {
+		log_error("reload: the settings stay as they are");
+		return err;
+	}
+	slot = malloc(sizeof(*slot));
+	merged = config_merge(r->cfg, new);
+	if (slot && merged) {
+		if (!config_diff(r->cfg, new, on_applied, on_restart, to))
+			log_notice("reload: no setting changed");
+		use(r, merged, slot);
+	} else {
+		log_error("reload: out of memory; the settings stay as they "
+			  "are");
+		free(slot);
+		config_free(merged);
+		err = -ENOMEM;
+	}
+	config_free(new);
+	return err;
+}
+
+int reload_run(struct reload *r, reload_report_fn *report, void *arg)
+{
+	struct reporter to = { report, arg };
+	int err;
+
+	notify_reloading();
+	err = read_again(r, &to);
+	notify_send("READY=1");
+	return err;
+}
+
+static void free_retired(struct reload *r)
+{
+	struct retired *old;
+
+	while ((old = r->retired)) {
+		r->retired = old->next;
+		config_free(old->cfg);
+		free(old);
+	}
+}
+
+void reload_settle(struct reload *r)
+{
+	if (r->retired && workers_settled(r->workers))
+		free_retired(r);
+}
+
+void reload_close(struct reload *r)
+{
+	free_retired(r);
+	config_free(r->cfg);
+	r->cfg = NULL;
+}
