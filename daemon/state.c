@@ -237,7 +237,7 @@ int state_create(struct state *s, const struct config *cfg,
 		 struct state_error *error)
 {
 	struct state_header *h;
-	char made[PATH_MAX];
+	char made[PATH_MAX] = "";
 	int fd = -1, err;
 
 	memset(s, 0, sizeof(*s));
@@ -281,6 +281,8 @@ int state_create(struct state *s, const struct config *cfg,
 out:
 	if (err)
 		state_close(s);
+	if (err && made[0])
+		unlink(made);
 	free(h);
 	return err;
 }
