@@ -437,6 +437,10 @@ int main(int argc, char **argv)
 	if (config_load(settings->file, settings->options, settings->noptions,
 			print_line, NULL, &settings->cfg))
 		return EX_CONFIG;
+	if (action == ACTION_TEST) {
+		config_print(settings->cfg, stdout);
+		return fflush(stdout) || ferror(stdout) ? EX_IOERR : 0;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	log_set_level(settings->cfg->log_level);
