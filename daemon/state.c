@@ -356,38 +356,67 @@ static int check_parts(struct state *s, struct state_error *error)
 	return 0;
 }
 
+/*
+ * Reads the file's own description before anything is believed, allocated
+ * or mapped because of its size.  0 and *bytes.
+ */
+static int check_file(int fd, const char *path, size_t *bytes,
+		      struct state_error *error)
+{
+	struct state_header *h;
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st))
+		return failed(error, -errno, "state.path: %s: %s", path,
+			      strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return failed(error, -EINVAL,
+			      "state.path: %s is not a regular file", path);
+	if (st.st_size < STATE_HEADER_BYTES)
+		return failed(error, -EBADMSG, "it is cut short");
+	h = malloc(sizeof(*h));
+	if (!h)
+		return failed(error, -ENOMEM, "out of memory");
+	if (pread(fd, h, sizeof(*h), 0) != sizeof(*h))
+		err = failed(error, -EIO, "state.path: cannot read %s", path);
+	else
+		err = check_header(h, st.st_size, error);
+	free(h);
+	*bytes = st.st_size;
+	return err;
+}
+
+static int map_old(struct state *s, int fd, const char *path, size_t bytes,
+		   struct state_error *error)
+{
+	/* A file with holes would be a SIGBUS on a full tmpfs. */
+	int err = -posix_fallocate(fd, 0, bytes);
+
+	if (!err)
+		err = map(s, fd, bytes);
+	if (err)
+		failed(error, err, "state.path: cannot map %s: %s", path,
+		       strerror(-err));
+	return err;
+}
+
 int state_open_old(struct state *s, const char *path,
 		   enum config_framing framing, struct state_error *error)
 {
-	struct stat st;
+	size_t bytes = 0;
 	int fd, err;
 
 	memset(s, 0, sizeof(*s));
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	/* non-blocking: a pipe of that name is no reason to hang */
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return failed(error, -errno, "state.path: cannot open %s: %s",
 			      path, strerror(errno));
-	if (fstat(fd, &st)) {
-		err = failed(error, -errno, "state.path: %s: %s", path,
-			     strerror(errno));
-	} else if (!S_ISREG(st.st_mode)) {
-		err = failed(error, -EINVAL,
-			     "state.path: %s is not a regular file", path);
-	} else if (st.st_size < STATE_HEADER_BYTES) {
-		err = failed(error, -EBADMSG, "it is cut short");
-	} else if ((err = posix_fallocate(fd, 0, st.st_size))) {
-		/* A file with holes would be a SIGBUS on a full tmpfs. */
-		err = failed(error, -err, "state.path: cannot use %s: %s", path,
-			     strerror(err));
-	} else {
-		err = map(s, fd, st.st_size);
-		if (err)
-			failed(error, err, "state.path: cannot map %s: %s",
-			       path, strerror(-err));
-	}
-	close(fd);
+	err = check_file(fd, path, &bytes, error);
 	if (!err)
-		err = check_header(s->header, s->bytes, error);
+		err = map_old(s, fd, path, bytes, error);
+	close(fd);
 	if (!err)
 		err = check_boot(s->header, error);
 	if (!err && (err = open_parts(s, framing)))
