@@ -48,22 +48,21 @@ static int check_slot(const struct ring *r, uint64_t ticket, const char **why)
 {
 	uint64_t n = r->geo.slots, slot = ticket % n;
 	uint64_t mark = atomic_load(&r->released[slot]);
-	uint64_t meta = atomic_load(&r->meta[slot]);
-	uint32_t low = (uint32_t)meta;
+	uint32_t len;
 
 	*why = "a slot's release mark is of no lap it could be of";
 	if (mark != ticket + 1 && mark != ticket + 1 - n)
 		return -EBADMSG;
 	if (mark == ticket + 1)
 		return 0;
-	*why = "a published slot's length is another ticket's";
-	if ((uint32_t)(meta >> 32) != (uint32_t)ticket)
-		return -EBADMSG;
-	*why = "a published message is longer than the ring takes";
-	if (!(low & META_SKIP) && (low & META_LEN) > r->geo.max_message)
-		return -EBADMSG;
 	*why = "a message's overflow buffer is not its own";
-	if ((low & META_LEN) > r->geo.inlined && own_overflow(r, slot))
+	len = r->msgs[slot].msg_len;
+	if (len > r->geo.inlined && len <= r->geo.max_message &&
+	    own_overflow(r, slot))
+		return -EBADMSG;
+	/* The receive header stays as it was until the slot is armed again. */
+	*why = "a published slot's length is not what was received";
+	if (atomic_load(&r->meta[slot]) != ring_make_meta(r, slot, ticket))
 		return -EBADMSG;
 	return 0;
 }
@@ -71,6 +70,7 @@ static int check_slot(const struct ring *r, uint64_t ticket, const char **why)
 int ring_check(const struct ring *r, const char **why)
 {
 	uint64_t head, armed, ticket, n = r->geo.slots;
+	bool ended = false;
 
 	*why = "the ring's tickets are damaged";
 	if (ring_unseal(atomic_load(&r->region->head), &head) ||
@@ -90,6 +90,11 @@ int ring_check(const struct ring *r, const char **why)
 			return -EBADMSG;
 		*why = "an armed slot's overflow buffer is not its own";
 		if (r->geo.overflows && own_overflow(r, slot))
+			return -EBADMSG;
+		*why = "a datagram was received behind a slot without one";
+		if (r->msgs[slot].msg_len == RING_NOTHING)
+			ended = true;
+		else if (ended)
 			return -EBADMSG;
 	}
 	memset(r->spare, 0, r->geo.overflows * sizeof(*r->spare));
