@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters from one table, stats.def.  Each has one writer; any thread may
- * read.  Relaxed: a counter orders nothing.
+ * Counters and histograms from one table, stats.def.  Each has one writer;
+ * any thread may read.  Relaxed: a counter orders nothing.
  */
 #ifndef BUFWRITER_STATS_H
 #define BUFWRITER_STATS_H
@@ -13,19 +13,39 @@ typedef _Atomic uint64_t stats_counter;
 
 struct stats_listener {
 #define LISTENER(name, doc) stats_counter name;
-#define WORKER(name, doc)
+#define DROPPED(name, doc) stats_counter name;
 #include "stats.def"
-#undef LISTENER
-#undef WORKER
+};
+
+struct stats_control {
+#define CONTROL(name, doc) stats_counter name;
+#include "stats.def"
+};
+
+/* Bounds of a histogram's buckets; one more bucket takes what is above. */
+#define STATS_BUCKETS 18
+
+struct stats_histogram {
+	stats_counter bucket[STATS_BUCKETS + 1];
+	stats_counter sum;
 };
 
 struct stats_worker {
-#define LISTENER(name, doc)
 #define WORKER(name, doc) stats_counter name;
+#define HISTOGRAM(name, doc) struct stats_histogram name;
 #include "stats.def"
-#undef LISTENER
-#undef WORKER
 };
+
+/*
+ * Upper bounds, ascending, in the unit in which values are observed: bytes,
+ * and nanoseconds where the name ends in _seconds.
+ */
+struct stats_bounds {
+#define HISTOGRAM(name, doc) uint64_t name[STATS_BUCKETS];
+#include "stats.def"
+};
+
+extern const struct stats_bounds stats_bounds;
 
 /* The counter's one writer: no locked instruction is needed. */
 static inline void stats_add(stats_counter *counter, uint64_t n)
@@ -40,5 +60,11 @@ static inline uint64_t stats_get(const stats_counter *counter)
 {
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
+
+/* The histogram's one writer. */
+void stats_observe(struct stats_histogram *histogram,
+		   const uint64_t bounds[STATS_BUCKETS], uint64_t value);
+#define STATS_OBSERVE(stats, name, value) \
+	stats_observe(&(stats)->name, stats_bounds.name, value)
 
 #endif

@@ -99,7 +99,8 @@ static void look_around(struct worker *w)
 	ws->notify(ws->arg);
 }
 
-static void count_flush(struct worker *w, enum reason why, uint64_t bytes)
+static void count_flush(struct worker *w, enum reason why, uint64_t bytes,
+			uint64_t ns)
 {
 	struct stats_worker *st = &w->stats;
 
@@ -107,6 +108,8 @@ static void count_flush(struct worker *w, enum reason why, uint64_t bytes)
 		return;
 	stats_add(&st->files, 1);
 	stats_add(&st->file_bytes, bytes);
+	STATS_OBSERVE(st, file_size_bytes, bytes);
+	STATS_OBSERVE(st, flush_seconds, ns);
 	stats_add(why == FULL	? &st->flushes_full :
 		  why == FORCED ? &st->flushes_forced :
 				  &st->flushes_asked,
@@ -124,6 +127,8 @@ static void set_failing(struct worker *w, int err)
 		atomic_store_explicit(&w->failing, clock_now(),
 				      memory_order_relaxed);
 	atomic_store_explicit(&w->error, -err, memory_order_release);
+	/* For the status; see control_notified(). */
+	w->all->notify(w->all->arg);
 	log_error("worker %u: %s %s: %s; %s; the data is kept and tried "
 		  "again",
 		  w->index, w->flush.op, w->flush.where, strerror(-err),
@@ -138,6 +143,7 @@ static void set_working(struct worker *w)
 		return;
 	since = atomic_load_explicit(&w->failing, memory_order_relaxed);
 	atomic_store_explicit(&w->error, 0, memory_order_release);
+	w->all->notify(w->all->arg);
 	log_notice("worker %u: filing again after %.1f s; nothing was lost",
 		   w->index, (clock_now() - since) / 1e9);
 }
@@ -148,11 +154,12 @@ static void set_working(struct worker *w)
  */
 static bool file(struct worker *w, enum reason why)
 {
-	uint64_t pause = PAUSE_FIRST, bytes;
+	uint64_t pause = PAUSE_FIRST, bytes, began;
 	int err;
 
 	if (arena_is_empty(w->arena))
 		return true;
+	began = clock_now();
 	set_state(w, WORKER_FILING);
 	while ((err = transfer_file(w->arena, &w->flush, &bytes))) {
 		set_failing(w, err);
@@ -163,7 +170,7 @@ static bool file(struct worker *w, enum reason why)
 		pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
 	}
 	set_working(w);
-	count_flush(w, why, bytes);
+	count_flush(w, why, bytes, clock_now() - began);
 	set_state(w, WORKER_LOOKING);
 	return true;
 }
