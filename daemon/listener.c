@@ -248,6 +248,7 @@ static void read_socket(struct listener *l)
 			}
 			l->drain_left -= got;
 		} else if (got < (n ? n : RING_BATCH)) {
+			l->emptied++;
 			break;
 		}
 	}
@@ -277,6 +278,15 @@ int listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	uv_timer_init(loop, &l->patience);
 	l->poll.data = l->kick.data = l->patience.data = l;
 	return uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
+bool listener_read(struct listener *l)
+{
+	if (l->draining ||
+	    (l->state != LISTENER_READING && l->state != LISTENER_DROPPING))
+		return false;
+	read_socket(l);
+	return true;
 }
 
 void listener_resume(struct listener *l)

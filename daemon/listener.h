@@ -43,6 +43,7 @@ struct listener {
 	uint64_t full_since; /* CLOCK_MONOTONIC, in WAITING and DROPPING */
 	uint64_t dropped_at; /* ring_full when DROPPING began */
 	uint64_t ring_high;  /* most messages that waited in the ring */
+	uint64_t emptied;    /* times that the socket's queue was read empty */
 	/* stop: how many datagrams may still be taken, and whom to tell */
 	bool draining;
 	uint64_t drain_left;
@@ -61,6 +62,12 @@ struct listener {
 int listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 		   struct ring *ring, struct workers *workers,
 		   const struct config *cfg);
+/*
+ * Takes a bounded number of datagrams now, as if the loop had seen them.
+ * False: it does not read at this time, because the ring is full or because
+ * it stops.
+ */
+bool listener_read(struct listener *l);
 /* A worker released a slot that was waited for. */
 void listener_resume(struct listener *l);
 /* New settings: timeout. */
