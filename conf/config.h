@@ -87,8 +87,7 @@ unsigned config_diff(const struct config *old, const struct config *new,
  * A copy of `old` in which every reloadable key has the value of `new`: what
  * the daemon runs with after a reload.  NULL without memory.
  */
-struct config *config_merge(const struct config *old,
-			    const struct config *new);
+struct config *config_merge(const struct config *old, const struct config *new);
 
 const char *config_framing_word(enum config_framing framing);
 const char *config_sync_word(enum config_sync sync);

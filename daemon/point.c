@@ -49,6 +49,7 @@ struct rule {
 
 /* constant after start */
 static struct rule rules[MAX_RULES];
+static char *rules_text; /* what they point into */
 static unsigned nrules;
 static int log_fd = -1;
 
@@ -57,7 +58,7 @@ static _Atomic(const char *) logged[MAX_NAMES];
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void fail(const char *text, const char *about)
+__attribute__((noreturn)) static void fail(const char *text, const char *about)
 {
 	dprintf(STDERR_FILENO, "BW_POINTS: %s: %s\n", text, about);
 	_exit(EXIT_USAGE);
@@ -158,8 +159,8 @@ static void start(void)
 	}
 	if (!env)
 		return;
-	/* kept for good: the rules point into it */
-	rest = strdup(env);
+	rules_text = strdup(env);
+	rest = rules_text;
 	while ((text = strsep(&rest, ";")))
 		if (*text)
 			parse_rule(text);
