@@ -65,15 +65,54 @@ static void release_committed(struct recovery *rec)
 	(void)POINT("recover.released");
 }
 
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st);
+}
+
+/*
+ * The temp file of a dead process: 1, its path and the directory it belongs
+ * to; 0: it is gone; -errno: its directory is gone as well, nobody can tell.
+ */
+static int find_temp(const struct recovery *rec, const char *name,
+		     char path[PATH_MAX], const char **dir)
+{
+	const struct state_header *h = rec->s->header;
+	const struct config *cfg = rec->cfg;
+	const struct {
+		const char *temp, *dot, *dir;
+	} places[] = {
+		{ h->files_temp, "", h->files_path },
+		{ h->files_path, ".", h->files_path },
+		/* of an earlier recovery, which used the new settings */
+		{ cfg->temp, "", cfg->files_path },
+		{ cfg->files_path, ".", cfg->files_path },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		*dir = places[i].dir;
+		if (!flush_path(path, places[i].temp, places[i].dot, name) &&
+		    exists(path))
+			return 1;
+	}
+	return exists(h->files_temp) ? 0 : -ENOENT;
+}
+
 /* Files an arena, waiting for the disk as long as it takes. */
 static void file_arena(struct recovery *rec, struct arena *a)
 {
 	uint64_t pause = PAUSE_FIRST, count = a->now.count, bytes;
+	char path[PATH_MAX];
 	struct timespec ts;
+	const char *dir;
 	int err, last = 0;
 
-	if (a->now.step == ARENA_WRITING)
-		flush_discard(&rec->flush, a->name);
+	if (a->now.step == ARENA_WRITING &&
+	    find_temp(rec, a->name, path, &dir) > 0)
+		unlink(path);
 	while ((err = transfer_file(a, &rec->flush, &bytes))) {
 		if (err != last)
 			log_error("recovery: %s %s: %s; %s; the data is kept "
@@ -94,40 +133,19 @@ static void file_arena(struct recovery *rec, struct arena *a)
 	(void)POINT("recover.arena");
 }
 
-static bool exists(const char *path)
-{
-	struct stat st;
-
-	return !lstat(path, &st);
-}
-
-/*
- * The temp file of a rename in doubt: 1 and its path; 0: it is gone;
- * -errno: its directory is gone as well, nobody can tell.
- */
-static int find_temp(const struct state_header *h, const char *name,
-		     char path[PATH_MAX])
-{
-	if (!flush_path(path, h->files_temp, "", name) && exists(path))
-		return 1;
-	if (!flush_path(path, h->files_path, ".", name) && exists(path))
-		return 1;
-	return exists(h->files_temp) ? 0 : -ENOENT;
-}
-
 static void finish_rename(struct recovery *rec, struct arena *a)
 {
-	const struct state_header *h = rec->s->header;
 	char from[PATH_MAX], to[PATH_MAX];
 	uint64_t count = a->now.count, bytes = a->now.len;
-	int found = find_temp(h, a->name, from), err;
+	const char *dir;
+	int found = find_temp(rec, a->name, from, &dir), err;
 
 	if (found == 0) {
 		arena_emptied(a);
 		return;
 	}
 	if (found > 0) {
-		err = flush_path(to, h->files_path, "", a->name);
+		err = flush_path(to, dir, "", a->name);
 		if (!err)
 			err = flush_rename(from, to);
 		(void)POINT("recover.renamed");
