@@ -221,9 +221,13 @@ int flush_publish(struct flush *f, const char *name)
 	if (!err)
 		err = flush_rename(from, to);
 	if (err == -EXDEV && !f->dot) {
-		/* Two mounts of one file system: found out only now. */
-		unlink(from);
+		/*
+		 * Two mounts of one file system: found out only now.  The
+		 * temp file stays: without it, recovery would take the
+		 * rename for done.
+		 */
 		f->dot = true;
+		(void)POINT("flush.crossed");
 	}
 	if (err)
 		return failed(f, err, "rename", to);
@@ -241,7 +245,10 @@ void flush_discard(struct flush *f, const char *name)
 {
 	char path[PATH_MAX];
 
-	if (!temp_path(f, name, path))
+	/* Both places: f->dot may have been set since it was written. */
+	if (!flush_path(path, f->cfg->temp, "", name))
+		unlink(path);
+	if (f->dot && !flush_path(path, f->cfg->files_path, ".", name))
 		unlink(path);
 }
 
