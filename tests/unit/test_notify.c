@@ -159,14 +159,13 @@ START_TEST(a_status_too_long_is_not_cut_but_refused)
 }
 END_TEST
 
+/* 109 bytes: one more than an address holds */
+#define LONG_SOCKET                                                            \
+	"/1234567890123456789012345678901234567890123456789012345678901234567" \
+	"8901234567890123456789012345678901234567"
+
 static const char *const no_sockets[] = {
-	NULL,
-	"",
-	"relative",
-	"@",
-	"vsock:2:1234",
-	"/1234567890123456789012345678901234567890123456789012345678901234567"
-	"890123456789012345678901234567890123456789",
+	NULL, "", "relative", "@", "vsock:2:1234", LONG_SOCKET,
 };
 
 START_TEST(without_a_socket_every_call_does_nothing)
