@@ -293,8 +293,10 @@ void listener_resume(struct listener *l)
 {
 	if (l->state != LISTENER_WAITING && l->state != LISTENER_DROPPING)
 		return;
-	watch(l);
 	read_socket(l);
+	/* Not if it waits still: a full queue would call us all the time. */
+	if (l->state == LISTENER_READING || l->state == LISTENER_DROPPING)
+		watch(l);
 }
 
 void listener_configure(struct listener *l, const struct config *cfg)
