@@ -255,8 +255,9 @@ bench-deps:
 model:
 	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/model/run.sh
 
+# 77: skipped, with the reason
 check-systemd:
-	@BW_BUILD='$(abspath $(BUILD))' tests/systemd/run.sh
+	+@BW_BUILD='$(abspath $(BUILD))' tests/systemd/run.sh || [ $$? = 77 ]
 
 lint: $(man)
 	@BW_BUILD='$(abspath $(BUILD))' tests/lint.sh $(cppflags) $(dep_cflags)
@@ -339,8 +340,10 @@ deb:
 	@cp -a systemd/debian '$(deb_tree)/debian'
 	@sed 's/@VERSION@/$(VERSION)/' systemd/debian/changelog \
 		>'$(deb_tree)/debian/changelog'
-	@cd '$(deb_tree)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
-		BW_DEB_VERSION='$(VERSION)' \
+	@# nothing that was said to this make is meant for that one
+	@cd '$(deb_tree)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u BUILD \
+		-u VERSION -u SAN -u WERROR -u CC -u CFLAGS -u CPPFLAGS \
+		-u LDFLAGS -u PREFIX -u DESTDIR BW_DEB_VERSION='$(VERSION)' \
 		dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
 		{ tail -n 40 ../build.log; exit 1; }
 	@rm -rf '$(deb_tree)'
