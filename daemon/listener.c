@@ -173,7 +173,8 @@ static void arm_patience(struct listener *l)
 	uint64_t ms, timeout = l->cfg->buffer_timeout;
 
 	uv_timer_stop(&l->patience);
-	if (timeout == CONFIG_NEVER)
+	/* While draining no sender waits, and stop_timeout is the bound. */
+	if (timeout == CONFIG_NEVER || l->draining)
 		return;
 	ms = (timeout + 999999) / 1000000;
 	uv_update_time(l->patience.loop);
@@ -190,7 +191,7 @@ static void begin_waiting(struct listener *l)
 		return;
 	}
 	l->full_since = clock_now();
-	if (!l->cfg->buffer_timeout) {
+	if (!l->cfg->buffer_timeout && !l->draining) {
 		begin_dropping(l);
 		return;
 	}
@@ -308,6 +309,16 @@ void listener_configure(struct listener *l, const struct config *cfg)
 		arm_patience(l);
 }
 
+/* From here on nobody waits for room but what is in the queue. */
+static void stop_dropping(struct listener *l)
+{
+	uv_timer_stop(&l->patience);
+	if (l->state != LISTENER_DROPPING)
+		return;
+	l->state = LISTENER_WAITING;
+	uv_poll_stop(&l->poll);
+}
+
 void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 {
 	l->drained = drained;
@@ -319,6 +330,10 @@ void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 		 * read: af_unix.c, unix_dgram_sendmsg(). */
 		shutdown(l->fd, SHUT_RD);
 		l->drain_left = UINT64_MAX;
+		stop_dropping(l);
+	} else if (l->state != LISTENER_READING) {
+		/* As in begin_waiting(). */
+		drain_ends(l);
 	}
 	while (l->draining && l->state == LISTENER_READING)
 		read_socket(l);
