@@ -171,6 +171,8 @@ static bool file(struct worker *w, enum reason why)
 	}
 	set_working(w);
 	count_flush(w, why, bytes, clock_now() - began);
+	/* workers_alive() counts from here on, not from before the disk. */
+	look_around(w);
 	set_state(w, WORKER_LOOKING);
 	return true;
 }
@@ -235,11 +237,14 @@ static void run(struct worker *w)
 		taken = transfer_take(ws->ring, w->arena, &wanted);
 		if (wanted)
 			ws->notify(ws->arg);
-		if (taken == TRANSFER_FULL) {
+		if (taken == TRANSFER_FULL)
 			ok = file(w, FULL);
-		} else if (is_due(w)) {
+		else if (is_due(w))
 			ok = file(w, FORCED);
-		} else if (is_asked(w)) {
+		if (!ok)
+			break;
+		/* Also if each take fills the arena, as messages above size. */
+		if (is_asked(w)) {
 			ok = file(w, ASKED);
 			if (ok)
 				answer(w);
