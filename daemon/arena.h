@@ -62,7 +62,7 @@ _Static_assert(ARENA_WORDS == 9, "region layout");
 
 struct arena {
 	/* constant after start */
-	struct arena_region *region;
+	alignas(64) struct arena_region *region; /* one line, one worker */
 	uint8_t *data;
 	uint64_t size;	   /* flush at this length */
 	uint64_t capacity; /* room, at least size + a largest message */
