@@ -17,8 +17,10 @@ mkdir -p "$logs"
 
 CK_FORK=${CK_FORK:-yes}
 export CK_FORK BW_BUILD
+# a small quarantine, because tests look at the growth of memory
 export ASAN_OPTIONS="${ASAN_OPTIONS:-halt_on_error=1:exitcode=99:\
-detect_stack_use_after_return=1:strict_string_checks=1:disable_coredump=1}"
+detect_stack_use_after_return=1:strict_string_checks=1:disable_coredump=1:\
+quarantine_size_mb=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1:\
 exitcode=99}"
 tsan=halt_on_error=1:exitcode=99:second_deadlock_stack=1
