@@ -150,18 +150,17 @@ int bw_open(struct bw **bw, const struct bw_options *options);
  * BW_TIMEOUT: the queue stayed full.  BW_NO_DAEMON, BW_NOT_PERMITTED,
  * BW_WRONG_SOCKET: about the socket; permission is checked when a connection
  * is made, so after a restart of the daemon by the rights of then.
- * BW_TOO_LARGE: above what a datagram can carry here, 208 KiB or more.  (A
- * message below that, but above the daemon's max_message, is taken and then
- * dropped by the daemon, which counts it.)  BW_INVALID.  BW_NO_MEMORY: the
- * kernel had no memory for the datagram until the timeout.  BW_CLOSED.
- * -EFAULT: data is no valid pointer.
+ * BW_TOO_LARGE: above what the kernel takes as a datagram, which is at least
+ * 208 KiB unless net.core.wmem_max was lowered.  (A message below that, but
+ * above the daemon's max_message, is taken and then dropped by the daemon,
+ * which counts it.)  BW_NO_MEMORY: the kernel had no memory for the datagram
+ * until the timeout.  BW_CLOSED.  -EFAULT: data is no valid pointer.
  */
 int bw_write(struct bw *bw, const void *data, size_t len);
 
 /*
  * The same, with one message gathered from iovcnt pieces.  BW_INVALID also:
- * iovcnt is negative or above IOV_MAX (1024), or the sum of the lengths is
- * above SSIZE_MAX.
+ * iovcnt is negative or above IOV_MAX (1024), or a length is above SSIZE_MAX.
  */
 int bw_writev(struct bw *bw, const struct iovec *iov, int iovcnt);
 

@@ -53,9 +53,9 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 
 /*
- * The kernel doubles this and takes at most twice net.core.wmem_max.  A
- * datagram must be smaller than the result: the usual default (208 KiB, not
- * doubled) falls 32 bytes short of the daemon's largest max_message.
+ * The kernel doubles this and takes at most twice net.core.wmem_max, 416 KiB
+ * by default.  A datagram must be smaller than the result, so without asking
+ * (208 KiB) it would fall 32 bytes short of the daemon's largest max_message.
  */
 #define SEND_BUFFER (512 * 1024)
 
@@ -430,8 +430,7 @@ const char *bw_strerror(int error)
 		return "timed out: the daemon took nothing in time; "
 		       "is its disk slow or full?";
 	case BW_TOO_LARGE:
-		return "message too large for a datagram; split it, or raise "
-		       "the sysctl net.core.wmem_max";
+		return "message too large for a datagram; split it";
 	case BW_NO_DAEMON:
 		return "no daemon listens on the socket; "
 		       "is bufwriterd running, with this path?";

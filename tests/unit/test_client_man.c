@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The example program of header and manual is compiled as it stands, without
+ * a warning, and sends.  Both hold the same one.
+ */
+#include <sys/wait.h>
+
+#include "test_client_util.h"
+
+/* Copies the lines from `first` to a lone `}`, without `margin` before each. */
+static void example_copy(const char *path, const char *margin, char *to,
+			 size_t size)
+{
+	const char *const first = "#include <bufwriter.h>\n";
+	FILE *file = fopen(path, "r");
+	char line[256];
+	char *text, *escape;
+	size_t end = 0;
+
+	ck_assert_msg(file != NULL, "runs from the top of the sources");
+	while (fgets(line, sizeof(line), file) != NULL) {
+		text = line;
+		if (strncmp(line, margin, strlen(margin)) == 0)
+			text += strlen(margin);
+		else if (strcmp(line, " *\n") == 0)
+			text += 2;
+		if (end == 0 && strcmp(text, first) != 0)
+			continue;
+		/* a backslash in mdoc(7) */
+		escape = strstr(text, "\\e");
+		if (escape != NULL)
+			memmove(escape + 1, escape + 2, strlen(escape + 2) + 1);
+		ck_assert_uint_lt(end + strlen(text), size);
+		strcpy(to + end, text);
+		end += strlen(text);
+		if (strcmp(text, "}\n") == 0)
+			break;
+	}
+	fclose(file);
+	ck_assert_uint_gt(end, 0);
+}
+
+START_TEST(example_compiles_and_sends)
+{
+	static char header[4096], manual[4096];
+	char path[160], command[1024];
+	const char *cc = getenv("CC");
+	int fd = util_listen();
+	FILE *file;
+
+	example_copy("client/bufwriter.h", " *\t", header, sizeof(header));
+	example_copy("client/libbufwriter.3", "", manual, sizeof(manual));
+	ck_assert_str_eq(header, manual);
+
+	snprintf(path, sizeof(path), "%s/example.c", util_dir);
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(header, file);
+	ck_assert_int_eq(fclose(file), 0);
+	/* with the library's source: instrumented or not, it always fits */
+	snprintf(command, sizeof(command),
+		 "%s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "
+		 "-Iclient -o '%s/example' '%s' "
+		 "client/libbufwriter.c",
+		 cc != NULL ? cc : "cc", util_dir, path);
+	ck_assert_int_eq(system(command), 0);
+	setenv("BUFWRITER_SOCKET", util_socket, 1);
+	snprintf(command, sizeof(command), "'%s/example'", util_dir);
+	ck_assert_int_eq(system(command), 0);
+	util_expect(fd, "the answer is 42", 16);
+	util_vanish(fd);
+	snprintf(command, sizeof(command), "'%s/example' 2>/dev/null",
+		 util_dir);
+	ck_assert_int_eq(WEXITSTATUS(system(command)), 1);
+}
+END_TEST
+
+/* Other languages read the header too: strict C, and C++ where there is one. */
+START_TEST(header_is_plain)
+{
+	ck_assert_int_eq(system("echo '#include <bufwriter.h>' | "
+				"${CC:-cc} -std=c99 -pedantic-errors -Wall "
+				"-Wextra -Werror -Iclient -fsyntax-only "
+				"-x c -"),
+			 0);
+	ck_assert_int_eq(system("! command -v c++ >/dev/null || "
+				"echo '#include <bufwriter.h>' | "
+				"c++ -std=c++11 -Wall -Wextra -Werror -Iclient "
+				"-fsyntax-only -x c++ -"),
+			 0);
+}
+END_TEST
+
+/* The list of the calls is in the manual, header and symbol map. */
+START_TEST(map_and_manual_have_every_call)
+{
+	ck_assert_int_eq(system("set -e; for f in $(sed -n "
+				"'s/^[a-z].*[ *]\\(bw_[a-z]*\\)(.*/\\1/p' "
+				"client/bufwriter.h); do n=x$n; "
+				"grep -q \"^\t$f;\" client/libbufwriter.map; "
+				"grep -q \"^.Fn $f \" client/libbufwriter.3; "
+				"done; test $n = xxxxx"),
+			 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("client_man");
+	TCase *tc = tcase_create("man");
+
+	tcase_add_checked_fixture(tc, util_setup, util_teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, example_compiles_and_sends);
+	tcase_add_test(tc, header_is_plain);
+	tcase_add_test(tc, map_and_manual_have_every_call);
+	suite_add_tcase(suite, tc);
+	return util_run(suite);
+}
