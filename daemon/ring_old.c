@@ -72,6 +72,7 @@ int ring_check(const struct ring *r, const char **why)
 	uint64_t head, armed, ticket, n = r->geo.slots;
 	bool ended = false;
 
+	memset(r->spare, 0, r->geo.overflows * sizeof(*r->spare));
 	*why = "the ring's tickets are damaged";
 	if (ring_unseal(atomic_load(&r->region->head), &head) ||
 	    ring_unseal(atomic_load(&r->region->armed), &armed))
@@ -97,7 +98,6 @@ int ring_check(const struct ring *r, const char **why)
 		else if (ended)
 			return -EBADMSG;
 	}
-	memset(r->spare, 0, r->geo.overflows * sizeof(*r->spare));
 	return 0;
 }
 
