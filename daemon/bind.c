@@ -151,6 +151,27 @@ int bind_socket(struct bound *b, int type, const char *path, uint64_t mode,
 	return err;
 }
 
+void bind_name(int fd, char name[BIND_NAME])
+{
+	/* The kernel need not end a path of full length with a NUL. */
+	struct sockaddr_un addr;
+	socklen_t len = sizeof(addr);
+	size_t n;
+
+	name[0] = 0;
+	if (getsockname(fd, (void *)&addr, &len) || addr.sun_family != AF_UNIX)
+		return;
+	if (len > sizeof(addr))
+		len = sizeof(addr);
+	n = len - offsetof(struct sockaddr_un, sun_path);
+	if (!n)
+		return;
+	memcpy(name, addr.sun_path, n);
+	name[n] = 0;
+	if (!name[0])
+		name[0] = '@';
+}
+
 void bind_close(struct bound *b)
 {
 	struct stat st;

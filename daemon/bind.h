@@ -26,6 +26,12 @@ struct bound {
  */
 int bind_socket(struct bound *b, int type, const char *path, uint64_t mode,
 		const char *group, const char *key, char *why, size_t n);
+/*
+ * The path a socket is bound to, also one that systemd made; an abstract name
+ * has an '@' in front.  Empty if there is none.
+ */
+#define BIND_NAME 112
+void bind_name(int fd, char name[BIND_NAME]);
 /* Closes, and removes the socket file if it is still the one made here. */
 void bind_close(struct bound *b);
 

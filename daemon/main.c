@@ -26,6 +26,7 @@
 #include "arguments.h"
 #include "bind.h"
 #include "clock.h"
+#include "control.h"
 #include "flush.h"
 #include "listener.h"
 #include "log.h"
@@ -48,8 +49,11 @@ struct daemon {
 	struct recovered recovered;
 	struct bound socket; /* fd -1: systemd passed `fd` */
 	int fd;
+	int qlen; /* see qlen_read() */
+	struct bound control_socket;
 	struct workers workers;
 	struct listener listener;
+	struct control control;
 	/* loop */
 	uv_loop_t loop;
 	uv_async_t notified;
@@ -95,6 +99,7 @@ static void begin_stop(struct daemon *d, const char *why)
 	d->stopping = true;
 	d->stop_began = clock_now();
 	log_info("stopping: %s", why);
+	control_stopping(&d->control);
 	notify_send("STOPPING=1\nSTATUS=Filing what is in memory.");
 	uv_update_time(&d->loop);
 	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
@@ -124,6 +129,7 @@ static void on_notified(uv_async_t *async)
 
 	listener_resume(&d->listener);
 	reload_settle(&d->settings);
+	control_notified(&d->control);
 	if (d->stopping && workers_exited(&d->workers))
 		uv_stop(&d->loop);
 }
@@ -290,9 +296,9 @@ static int open_socket(struct daemon *d)
 	return 0;
 }
 
-static void check_queue_length(void)
+static void check_queue_length(struct daemon *d)
 {
-	int n = qlen_read();
+	int n = d->qlen = qlen_read();
 
 	if (n >= 0 && n < QLEN_GOOD)
 		log_warning("net.unix.max_dgram_qlen is %d: senders wait "
@@ -300,6 +306,45 @@ static void check_queue_length(void)
 			    "net.unix.max_dgram_qlen=%d' and restart "
 			    "what makes the socket",
 			    n, QLEN_GOOD);
+}
+
+/* The control socket, if there is to be one. */
+static int bind_control(struct daemon *d)
+{
+	const struct config *cfg = d->settings.cfg;
+	char text[400];
+	int err;
+
+	d->control_socket.fd = -1;
+	if (!cfg->control_path[0])
+		return 0;
+	err = bind_socket(&d->control_socket, SOCK_STREAM, cfg->control_path,
+			  cfg->control_mode, cfg->control_group, "control",
+			  text, sizeof(text));
+	if (!err)
+		return 0;
+	log_error("%s", text);
+	bind_close(&d->socket);
+	return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
+}
+
+static int open_control(struct daemon *d)
+{
+	struct sources from = {
+		.ring = &d->state.ring,
+		.listener = &d->listener,
+		.workers = &d->workers,
+		.settings = &d->settings,
+		.recovered = &d->recovered,
+		.qlen = d->qlen,
+		.started_mono = clock_now(),
+	};
+	struct timespec now;
+
+	bind_name(d->fd, from.socket);
+	clock_gettime(CLOCK_REALTIME, &now);
+	from.started = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+	return control_open(&d->control, &d->loop, d->control_socket.fd, &from);
 }
 
 static int start(struct daemon *d)
@@ -313,9 +358,11 @@ static int start(struct daemon *d)
 		status = open_state(d);
 	if (!status)
 		status = open_socket(d);
+	if (!status)
+		status = bind_control(d);
 	if (status)
 		return status;
-	check_queue_length();
+	check_queue_length(d);
 	err = open_loop(d);
 	if (!err) {
 		state_set_clean(&d->state, 0);
@@ -327,6 +374,8 @@ static int start(struct daemon *d)
 		err = listener_start(&d->listener, &d->loop, d->fd,
 				     d->socket.fd >= 0, &d->state.ring,
 				     &d->workers, d->settings.cfg);
+	if (!err)
+		err = open_control(d);
 	if (err) {
 		log_error("cannot start: %s", uv_strerror(err));
 		return EX_OSERR;
@@ -401,6 +450,8 @@ static int end(struct daemon *d)
 				  "they stay in the state region, and the "
 				  "next start files them");
 	}
+	control_close(&d->control, !left);
+	bind_close(&d->control_socket);
 	bind_close(&d->socket);
 	notify_close();
 	if (!workers_exited(&d->workers)) {

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See control.h.  This file has what the loop does: when to look at the
+ * connections, when not, and what happens before it sleeps.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "control_show.h"
+#include "log.h"
+#include "notify.h"
+
+/* A timer's milliseconds for this many nanoseconds, rounded up. */
+static uint64_t to_ms(uint64_t ns)
+{
+	return (ns + 999999) / 1000000;
+}
+
+/* -- what systemd is told ------------------------------------------------ */
+
+static const struct worker *find_failing(const struct control *c)
+{
+	const struct workers *ws = c->from.workers;
+	unsigned i;
+
+	for (i = 0; i < ws->count; i++)
+		/* acquire: pairs with the release in set_failing() */
+		if (atomic_load_explicit(&ws->list[i].error,
+					 memory_order_acquire))
+			return &ws->list[i];
+	return NULL;
+}
+
+static void say(struct control *c, enum control_said what, int error)
+{
+	if (c->said == what || c->stopping)
+		return;
+	c->said = what;
+	switch (what) {
+	case SAID_FAILING:
+		notify_send("STATUS=Can not write files: %s; %s. The data is "
+			    "kept.",
+			    strerror(error), flush_remedy(-error));
+		break;
+	case SAID_DROPPING:
+		notify_send("STATUS=Dropping datagrams: the ring is full.");
+		break;
+	case SAID_OK:
+	default:
+		notify_send("STATUS=Listening.");
+	}
+}
+
+/* Cheap: called before each sleep when the listener changed, and notified. */
+static void say_what_is(struct control *c)
+{
+	const struct worker *failing = find_failing(c);
+
+	if (failing)
+		say(c, SAID_FAILING, failing->error);
+	else if (c->from.listener->state == LISTENER_DROPPING)
+		say(c, SAID_DROPPING, 0);
+	else
+		say(c, SAID_OK, 0);
+}
+
+/* -- connections --------------------------------------------------------- */
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void watch(struct control *c)
+{
+	int err = uv_poll_start(&c->ready, UV_READABLE, on_ready);
+
+	if (err)
+		log_error("cannot watch the control socket: %s",
+			  uv_strerror(err));
+}
+
+static void on_expiry(uv_timer_t *timer)
+{
+	struct control *c = timer->data;
+	uint64_t now = clock_now(), next = server_expire(&c->server, now);
+
+	/* Without a connection there is nothing to wake up for. */
+	if (next)
+		uv_timer_start(timer, on_expiry,
+			       next > now ? to_ms(next - now) : 1, 0);
+}
+
+/*
+ * The timer is never late: it is set again when it fires, to what is then
+ * next.  Only a flush can come with an earlier deadline.
+ */
+static void arm_expiry(struct control *c)
+{
+	uv_timer_stop(&c->expiry);
+	on_expiry(&c->expiry);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	watch(timer->data);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+	struct control *c = poll->data;
+	uint64_t pause = server_turn(&c->server, clock_now());
+
+	(void)status;
+	(void)events;
+	control_check_flushes(c);
+	if (c->server.open)
+		arm_expiry(c);
+	if (!pause)
+		return;
+	uv_poll_stop(&c->ready);
+	uv_timer_start(&c->pause, on_pause_over, to_ms(pause), 0);
+}
+
+void control_notified(struct control *c)
+{
+	if (c->serving)
+		control_check_flushes(c);
+	say_what_is(c);
+}
+
+/* -- before the loop sleeps ---------------------------------------------- */
+
+/* Runs each turn of the loop, so it does next to nothing. */
+static void on_sleep(uv_prepare_t *prepare)
+{
+	struct control *c = prepare->data;
+	const struct stats_listener *l = &c->from.listener->stats;
+	uint64_t now = uv_now(prepare->loop) * (CLOCK_SECOND / 1000);
+	struct rate_sample sample;
+
+	if (rate_is_due(&c->rate, now)) {
+		snapshot_sample(&c->from, &sample);
+		rate_advance(&c->rate, now, &sample);
+	}
+	c->rate.latest.received = stats_get(&l->received);
+	c->rate.latest.received_bytes = stats_get(&l->received_bytes);
+#define DROPPED(name, doc) c->rate.latest.name = stats_get(&l->name);
+#include "stats.def"
+	if (c->seen != c->from.listener->state) {
+		c->seen = c->from.listener->state;
+		say_what_is(c);
+	}
+}
+
+/* -- metrics file -------------------------------------------------------- */
+
+static void on_interval(uv_timer_t *timer)
+{
+	struct control *c = timer->data;
+	struct text *text = control_file_begin(&c->file);
+
+	if (!text)
+		return; /* the disk hangs; what it writes is from before */
+	control_look(c);
+	show_metrics(text, &c->snapshot, &c->from, SHOW_PROMETHEUS);
+	control_file_write(&c->file);
+}
+
+static int open_file(struct control *c, const struct config *cfg, size_t room)
+{
+	uint64_t ms = to_ms(cfg->control_metrics_interval);
+	int err;
+
+	if (!cfg->control_metrics_file[0])
+		return 0;
+	err = control_file_open(&c->file, cfg->control_metrics_file, room);
+	if (!err)
+		uv_timer_start(&c->interval, on_interval, 0, ms);
+	return err;
+}
+
+/* -- open and close ------------------------------------------------------ */
+
+static void init_handles(struct control *c, uv_loop_t *loop)
+{
+	uv_timer_init(loop, &c->pause);
+	uv_timer_init(loop, &c->expiry);
+	uv_timer_init(loop, &c->interval);
+	uv_prepare_init(loop, &c->sleep);
+	c->ready.data = c->pause.data = c->expiry.data = c->interval.data =
+		c->sleep.data = c;
+	uv_prepare_start(&c->sleep, on_sleep);
+}
+
+static int open_server(struct control *c, uv_loop_t *loop, int listener,
+		       size_t room)
+{
+	int err;
+
+	if (listener < 0)
+		return 0;
+	err = server_open(&c->server, listener, room, control_line,
+			  control_late, c);
+	if (err)
+		return err;
+	c->serving = true;
+	err = uv_poll_init(loop, &c->ready, c->server.epoll);
+	return err ? err : uv_poll_start(&c->ready, UV_READABLE, on_ready);
+}
+
+int control_open(struct control *c, uv_loop_t *loop, int listener,
+		 const struct sources *from)
+{
+	size_t room = show_room(from->workers->count);
+	int err;
+
+	memset(c, 0, sizeof(*c));
+	c->from = *from;
+	c->seen = from->listener->state;
+	c->said = SAID_OK; /* main says so with READY=1 */
+	rate_open(&c->rate, from->started_mono);
+	init_handles(c, loop);
+	err = snapshot_open(&c->snapshot, &c->from);
+	if (err)
+		return err;
+	c->memory = malloc(room);
+	if (!c->memory)
+		return -ENOMEM;
+	/* Touched now, so that no page is missing later. */
+	memset(c->memory, 0, room);
+	text_open(&c->scratch, c->memory, room);
+	err = open_server(c, loop, listener, room);
+	return err ? err : open_file(c, from->settings->cfg, room);
+}
+
+void control_stopping(struct control *c)
+{
+	c->stopping = true;
+}
+
+static void close_handle(void *handle)
+{
+	uv_handle_t *h = handle;
+
+	if (h->loop && !uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+void control_close(struct control *c, bool filed)
+{
+	close_handle(&c->ready);
+	close_handle(&c->pause);
+	close_handle(&c->expiry);
+	close_handle(&c->interval);
+	close_handle(&c->sleep);
+	if (c->serving) {
+		control_end_flushes(c, filed);
+		server_close(&c->server);
+	}
+	c->serving = false;
+	control_file_close(&c->file);
+	snapshot_close(&c->snapshot);
+	free(c->memory);
+	c->memory = NULL;
+}

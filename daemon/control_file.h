@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The metrics file: complete at every moment, written to a temp file and
+ * renamed.  A thread does that, because a disk may hang and the loop thread
+ * must not.  The buffer is the loop thread's while no write is under way,
+ * and the writer's until it is done.
+ */
+#ifndef BUFWRITER_CONTROL_FILE_H
+#define BUFWRITER_CONTROL_FILE_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "control_text.h"
+
+struct control_file {
+	/* constant after start */
+	bool open;
+	char path[PATH_MAX];
+	char temp[PATH_MAX];
+	pthread_t thread;
+	/* loop thread while not busy, else the writer */
+	struct text text;
+	/* writer */
+	int error; /* of the last write, to log changes only */
+	/* shared */
+	sem_t wake;
+	_Atomic bool busy; /* set by the loop thread, cleared by the writer */
+	_Atomic bool stop;
+};
+
+/* Starts the writer.  0 or -errno. */
+int control_file_open(struct control_file *f, const char *path, size_t room);
+/*
+ * Loop thread.  The empty text to fill, or NULL: the last write is not done.
+ */
+struct text *control_file_begin(struct control_file *f);
+/* Loop thread.  Hands it to the writer; does not wait. */
+void control_file_write(struct control_file *f);
+/* Ends the writer; one that hangs at the disk is left behind. */
+void control_file_close(struct control_file *f);
+
+#endif

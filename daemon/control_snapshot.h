@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All numbers of the daemon as of one moment, and what they mean for its
+ * health.  Loop thread only; workers go on meanwhile.
+ */
+#ifndef BUFWRITER_CONTROL_SNAPSHOT_H
+#define BUFWRITER_CONTROL_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "bind.h"
+#include "control_rate.h"
+#include "listener.h"
+#include "recover.h"
+#include "reload.h"
+#include "ring.h"
+#include "stats.h"
+#include "worker.h"
+
+/* What is looked at.  All of it outlives whoever looks. */
+struct sources {
+	const struct ring *ring;
+	struct listener *listener;
+	struct workers *workers;
+	struct reload *settings;
+	const struct recovered *recovered;
+	char socket[BIND_NAME]; /* where datagrams come in */
+	int qlen;		/* see qlen_read() */
+	uint64_t started;	/* CLOCK_REALTIME, ns */
+	uint64_t started_mono;	/* CLOCK_MONOTONIC, ns */
+};
+
+enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILING };
+
+struct snapshot_histogram {
+	uint64_t bucket[STATS_BUCKETS + 1];
+	uint64_t count; /* sum of the buckets */
+	uint64_t sum;
+};
+
+struct snapshot_worker {
+	struct arena_record record;
+	uint64_t size; /* of its arena */
+	enum worker_state state;
+	int error;	     /* errno of the failing flush, or 0 */
+	uint64_t failing_ns; /* for how long */
+#define WORKER(name, doc) uint64_t name;
+#include "stats.def"
+};
+
+struct snapshot_rate {
+	double seconds;
+	struct rate_sample counted; /* in these seconds */
+};
+
+struct snapshot {
+	uint64_t now; /* CLOCK_MONOTONIC, ns */
+	uint64_t uptime;
+	/* by the names of the table */
+#define LISTENER(name, doc) uint64_t name;
+#define DROPPED(name, doc) uint64_t name;
+#define CONTROL(name, doc) uint64_t name;
+#define RECORD(name, doc) uint64_t name;
+#define WORKER(name, doc) uint64_t name;
+#define HISTOGRAM(name, doc) struct snapshot_histogram name;
+#define GAUGE(name, doc) double name;
+#include "stats.def"
+	uint64_t dropped; /* for whatever reason */
+	enum listener_state listener;
+	struct snapshot_rate second, minute;
+	enum health health;
+	char why[240]; /* one line */
+	/* constant: memory for as many as there are */
+	unsigned count;
+	struct snapshot_worker *worker;
+};
+
+/* 0 or -ENOMEM.  Before the loop runs. */
+int snapshot_open(struct snapshot *s, const struct sources *from);
+void snapshot_close(struct snapshot *s);
+
+/*
+ * Takes it.  It holds, exactly, that
+ *	received = written + in_arenas + in_ring + dropped
+ */
+void snapshot_take(struct snapshot *s, const struct sources *from,
+		   struct rate *rate, const struct stats_control *control,
+		   unsigned open_connections);
+
+/* The numbers of which rates are kept, as they are now. */
+void snapshot_sample(const struct sources *from, struct rate_sample *out);
+
+/* What a worker does, in a word. */
+const char *snapshot_worker_word(const struct snapshot_worker *w);
+const char *snapshot_health_word(enum health health);
+
+#endif
