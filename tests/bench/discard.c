@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	unsigned batch = 64, slots = 0, small = 0, first, n;
 	struct timespec gather = { 0 };
 	size_t size = 2048;
-	int c, yield = 0, rest = 0;
+	int c, yield = 0;
 	struct sched_param sp = { 0 };
 	struct reader r;
 
@@ -74,11 +74,11 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1ul);
 	reader_open(&r, argv[optind], batch, slots, size);
 	while ((n = reader_take(&r, &first, MSG_WAITFORONE)) > 0) {
-		/* once for each quiet spell: never asleep while empty */
-		rest = n < small && !rest;
-		if (rest && gather.tv_nsec)
+		if (n >= small)
+			continue;
+		if (gather.tv_nsec)
 			nanosleep(&gather, NULL);
-		else if (rest && yield)
+		else if (yield)
 			sched_yield();
 	}
 	reader_report(&r);

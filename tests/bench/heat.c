@@ -179,6 +179,7 @@ static pid_t start(char **argv, const char *log)
 	if (pid)
 		return pid;
 	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL);
 	fd = open("/dev/null", O_RDWR);
 	dup2(fd, 0);
 	fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0644);

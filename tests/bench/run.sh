@@ -113,8 +113,35 @@ foreign() {
 
 # heat TEST NAME SETTING ROUND "SENDER OPTIONS" [DAEMON OPTION]...
 # One line of raw.csv.  Loads: $senders, $bytes, $messages, or $load (a
-# command) in place of a sender.
+# command) in place of a sender.  With BENCH_QUIET, a heat that others
+# disturbed is run again, three times at most.
 heat() {
+	tries=1
+	[ "$BENCH_QUIET" = 0 ] || tries=3
+	work_load=${load:-}
+	while :; do
+		load=$work_load
+		heat_once "$@" || return 1
+		tries=$((tries - 1))
+		if [ $tries -le 0 ] || [ "$whole" = no ] ||
+		    ! disturbed "${shares%,*}" "${shares#*,}"; then
+			break
+		fi
+	done
+	echo "$line,$shares,$whole" | tr -d ' ' >>"$raw"
+	say "$(printf '%-6s %-16s %-14s round %s %9s/s %6s us CPU  p99.9 %9s us  %s' \
+		"$test" "$name" "$setting" "$round" "${rate:-0}" "${cpu%,*}" \
+		"${p999:-0}" "$([ "$whole" = yes ] || echo "NOT WHOLE: $unique of \
+$sent, $duplicate twice, $broken torn, $failed")")"
+	[ "$whole" = yes ]
+}
+
+# More than 8 % of the machine went elsewhere.
+disturbed() {
+	awk -v f="$1" -v s="$2" 'BEGIN { exit !(f + s > 0.08) }'
+}
+
+heat_once() {
 	test=$1 name=$2 setting=$3 round=$4 extra=$5
 	shift 5
 	base=${name%%-*} variant=${name#*-}
@@ -146,19 +173,13 @@ heat() {
 	per=${sent:-0}
 	[ "$per" -gt 0 ] || per=1
 	cpu=$(awk "BEGIN { printf \"%.3f,%.3f\", $cpu_us / $per, $rest_us / $per }")
-	echo "$test,$name,$setting,$round,$senders,$bytes,${sent:-0}," \
-		"${fails:-0},${seconds:-0},${rate:-0},${taken:-0}," \
-		"${p50:-0},${p99:-0},${p999:-0},${max:-0},${scpu:-0}," \
-		"$cpu,$(split_threads "$threads" "$per"),$voluntary," \
-		"$involuntary,$rss_kb,$anon_kb,$shmem_kb,$start_ms,$stop_ms," \
-		"$unique,$duplicate,$broken,$files,$stored," \
-		"$(foreign "$seconds" "$per" "$scpu"),$whole" |
-		tr -d ' ' >>"$raw"
-	say "$(printf '%-6s %-16s %-14s round %s %9s/s %6s us CPU  p99.9 %9s us  %s' \
-		"$test" "$name" "$setting" "$round" "${rate:-0}" "${cpu%,*}" \
-		"${p999:-0}" "$([ $whole = yes ] || echo "NOT WHOLE: $unique of \
-$sent, $duplicate twice, $broken torn, $failed")")"
-	[ $whole = yes ]
+	line="$test,$name,$setting,$round,$senders,$bytes,${sent:-0}"
+	line="$line,${fails:-0},${seconds:-0},${rate:-0},${taken:-0}"
+	line="$line,${p50:-0},${p99:-0},${p999:-0},${max:-0},${scpu:-0}"
+	line="$line,$cpu,$(split_threads "$threads" "$per"),$voluntary"
+	line="$line,$involuntary,$rss_kb,$anon_kb,$shmem_kb,$start_ms,$stop_ms"
+	line="$line,$unique,$duplicate,$broken,$files,$stored"
+	shares=$(foreign "$seconds" "$per" "$scpu")
 }
 
 # Those of the names given that can run; says why the others cannot.
