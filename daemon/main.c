@@ -12,29 +12,23 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <sysexits.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "../conf/config.h"
 #include "arguments.h"
-#include "bind.h"
 #include "clock.h"
 #include "control.h"
-#include "flush.h"
 #include "listener.h"
 #include "log.h"
 #include "notify.h"
-#include "qlen.h"
-#include "recover.h"
 #include "reload.h"
-#include "state.h"
+#include "resources.h"
 #include "worker.h"
 
 /* Time for workers to see that they are to give up. */
@@ -43,14 +37,7 @@
 struct daemon {
 	struct arguments arguments;
 	struct reload settings;
-	/* parts */
-	int lock; /* descriptor that holds the region's lock, or -1 */
-	struct state state;
-	struct recovered recovered;
-	struct bound socket; /* fd -1: systemd passed `fd` */
-	int fd;
-	int qlen; /* see qlen_read() */
-	struct bound control_socket;
+	struct resources res;
 	struct workers workers;
 	struct listener listener;
 	struct control control;
@@ -199,180 +186,44 @@ static int open_loop(struct daemon *d)
 
 /* -- start --------------------------------------------------------------- */
 
-static int open_files(struct daemon *d, struct flush *probe)
-{
-	int err;
-
-	flush_open(probe, d->settings.cfg, 0);
-	err = flush_probe(probe);
-	if (err) {
-		log_error("files.%s: %s %s: %s; %s",
-			  strncmp(probe->where, d->settings.cfg->temp,
-				  strlen(d->settings.cfg->temp)) ?
-				  "path" :
-				  "temp",
-			  probe->op, probe->where, strerror(-err),
-			  err == -ENOENT ? "create the directory, or name "
-					   "another" :
-					   flush_remedy(err));
-		return EX_CONFIG;
-	}
-	if (probe->dot)
-		log_warning("files.temp: %s is on another file system than "
-			    "%s, where a rename cannot reach; files are "
-			    "written as dot files inside %s instead",
-			    d->settings.cfg->temp, d->settings.cfg->files_path,
-			    d->settings.cfg->files_path);
-	return 0;
-}
-
-static void wait_for_disk(uint64_t pause_ns)
-{
-	notify_send("STATUS=Recovery waits for the disk.\n"
-		    "EXTEND_TIMEOUT_USEC=%" PRIu64,
-		    pause_ns / 1000 + 30000000);
-}
-
-static void check_state_path(const struct config *cfg)
-{
-	struct statfs fs;
-
-	if (!cfg->state_path[0])
-		log_notice("state.path is empty: a crash loses what is in "
-			   "memory");
-	else if (!statfs(cfg->state_path, &fs) && fs.f_type != TMPFS_MAGIC &&
-		 fs.f_type != RAMFS_MAGIC)
-		log_notice("state.path: %s is not on tmpfs: the kernel will "
-			   "write it to disk now and then, for nothing",
-			   cfg->state_path);
-}
-
-static int open_state(struct daemon *d)
-{
-	struct state_error error;
-	int err;
-
-	if (d->settings.cfg->state_path[0]) {
-		d->lock = state_lock(d->settings.cfg->state_path, &error);
-		if (d->lock < 0) {
-			log_error("%s", error.text);
-			return d->lock == -EBUSY ? EX_TEMPFAIL : EX_CONFIG;
-		}
-	}
-	err = recover_state(&d->state, d->settings.cfg, wait_for_disk,
-			    &d->recovered, &error);
-	if (err) {
-		log_error("%s", error.text);
-		return EX_CONFIG;
-	}
-	check_state_path(d->settings.cfg);
-	return 0;
-}
-
-static int open_socket(struct daemon *d)
-{
-	char text[400];
-	const char *why;
-	int err;
-
-	d->socket.fd = -1;
-	d->fd = notify_socket(&why);
-	if (d->fd >= 0)
-		return 0;
-	if (d->fd != -ENOENT) {
-		log_error("the socket passed by systemd cannot be used: %s",
-			  why);
-		return EX_CONFIG;
-	}
-	err = bind_socket(&d->socket, SOCK_DGRAM, d->settings.cfg->socket_path,
-			  d->settings.cfg->socket_mode,
-			  d->settings.cfg->socket_group, "socket", text,
-			  sizeof(text));
-	if (err) {
-		log_error("%s", text);
-		return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
-	}
-	d->fd = d->socket.fd;
-	return 0;
-}
-
-static void check_queue_length(struct daemon *d)
-{
-	int n = d->qlen = qlen_read();
-
-	if (n >= 0 && n < QLEN_GOOD)
-		log_warning("net.unix.max_dgram_qlen is %d: senders wait "
-			    "after so few datagrams; set it with 'sysctl -w "
-			    "net.unix.max_dgram_qlen=%d' and restart "
-			    "what makes the socket",
-			    n, QLEN_GOOD);
-}
-
-/* The control socket, if there is to be one. */
-static int bind_control(struct daemon *d)
-{
-	const struct config *cfg = d->settings.cfg;
-	char text[400];
-	int err;
-
-	d->control_socket.fd = -1;
-	if (!cfg->control_path[0])
-		return 0;
-	err = bind_socket(&d->control_socket, SOCK_STREAM, cfg->control_path,
-			  cfg->control_mode, cfg->control_group, "control",
-			  text, sizeof(text));
-	if (!err)
-		return 0;
-	log_error("%s", text);
-	bind_close(&d->socket);
-	return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
-}
-
 static int open_control(struct daemon *d)
 {
 	struct sources from = {
-		.ring = &d->state.ring,
+		.ring = &d->res.state.ring,
 		.listener = &d->listener,
 		.workers = &d->workers,
 		.settings = &d->settings,
-		.recovered = &d->recovered,
-		.qlen = d->qlen,
+		.recovered = &d->res.recovered,
+		.qlen = d->res.qlen,
 		.started_mono = clock_now(),
 	};
 	struct timespec now;
 
-	bind_name(d->fd, from.socket);
+	bind_name(d->res.fd, from.socket);
 	clock_gettime(CLOCK_REALTIME, &now);
 	from.started = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
-	return control_open(&d->control, &d->loop, d->control_socket.fd, &from);
+	return control_open(&d->control, &d->loop, d->res.control.fd, &from);
 }
 
 static int start(struct daemon *d)
 {
-	struct flush probe;
+	struct resources *res = &d->res;
 	uint64_t interval;
 	int status, err;
 
-	status = open_files(d, &probe);
-	if (!status)
-		status = open_state(d);
-	if (!status)
-		status = open_socket(d);
-	if (!status)
-		status = bind_control(d);
+	status = resources_open(res, d->settings.cfg);
 	if (status)
 		return status;
-	check_queue_length(d);
 	err = open_loop(d);
 	if (!err) {
-		state_set_clean(&d->state, 0);
+		state_set_clean(&res->state, 0);
 		err = workers_start(&d->workers, d->settings.cfg,
-				    &d->state.ring, d->state.arenas, probe.dot,
-				    notify_loop, d);
+				    &res->state.ring, res->state.arenas,
+				    res->dot, notify_loop, d);
 	}
 	if (!err)
-		err = listener_start(&d->listener, &d->loop, d->fd,
-				     d->socket.fd >= 0, &d->state.ring,
+		err = listener_start(&d->listener, &d->loop, res->fd,
+				     res->socket.fd >= 0, &res->state.ring,
 				     &d->workers, d->settings.cfg);
 	if (!err)
 		err = open_control(d);
@@ -384,8 +235,8 @@ static int start(struct daemon *d)
 	if (interval)
 		uv_timer_start(&d->watchdog, on_watchdog, interval, interval);
 	log_info("ready: listening on %s, filing into %s, %u workers",
-		 d->socket.fd >= 0 ? d->settings.cfg->socket_path :
-				     "the socket passed by systemd",
+		 res->socket.fd >= 0 ? d->settings.cfg->socket_path :
+				       "the socket passed by systemd",
 		 d->settings.cfg->files_path, d->workers.count);
 	notify_send("READY=1\nSTATUS=Listening.");
 	return 0;
@@ -396,7 +247,7 @@ static int start(struct daemon *d)
 /* Messages that are in memory still. */
 static uint64_t left_over(struct daemon *d)
 {
-	uint64_t left = ring_waiting(&d->state.ring);
+	uint64_t left = ring_waiting(&d->res.state.ring);
 	struct arena_record rec;
 	unsigned i;
 
@@ -438,21 +289,20 @@ static int end(struct daemon *d)
 
 	report_end(d);
 	if (!left) {
-		state_set_clean(&d->state, 1);
+		state_set_clean(&d->res.state, 1);
 	} else {
 		status = EX_TEMPFAIL;
 		log_error("%" PRIu64 " messages could not be filed within "
 			  "buffer.stop_timeout; %s",
 			  left,
-			  d->state.anonymous ?
+			  d->res.state.anonymous ?
 				  "they are lost, because state.path is "
 				  "empty" :
 				  "they stay in the state region, and the "
 				  "next start files them");
 	}
 	control_close(&d->control, !left);
-	bind_close(&d->control_socket);
-	bind_close(&d->socket);
+	resources_unbind(&d->res);
 	notify_close();
 	if (!workers_exited(&d->workers)) {
 		/* A thread that hangs at the disk can not be joined. */
@@ -464,13 +314,13 @@ static int end(struct daemon *d)
 	uv_walk(&d->loop, close_handle, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
-	state_close(&d->state);
+	state_close(&d->res.state);
 	return status;
 }
 
 int main(int argc, char **argv)
 {
-	static struct daemon d = { .lock = -1, .fd = -1 };
+	static struct daemon d;
 	struct reload *settings = &d.settings;
 	enum action action = arguments_parse(&d.arguments, argc, argv);
 	int status;
