@@ -227,7 +227,7 @@ $(unit_bin) $(e2e_bin): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(test_libs)
 	$(Q)$(link) -o $@ $^ $(dep_libs) $(check_libs)
 
 # these run the command
-$(filter %/test_send %/test_send_man,$(unit_bin)): | $(BUILD)/bufwriter
+$(filter $(BUILD)/tests/unit/test_send%,$(unit_bin)): | $(BUILD)/bufwriter
 
 tests: all $(BUILD)/points/bufwriterd $(unit_bin) $(e2e_bin)
 

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/wait.h>
 
 #include "test_client_util.h"
@@ -51,8 +50,9 @@ static UNUSED void write_file(const char *name, const char *data, size_t len)
 	ck_assert_int_eq(fclose(file), 0);
 }
 
-/* Starts argv with standard input from in, in the tests' directory. */
-static UNUSED void run_start_in(struct run *run, int in, char *const *argv)
+/* Starts argv, ended by NULL, with standard input from in, in util_dir. */
+static UNUSED void run_start_in(struct run *run, int in,
+				const char *const *argv)
 {
 	char program[1024];
 	int err;
@@ -69,24 +69,15 @@ static UNUSED void run_start_in(struct run *run, int in, char *const *argv)
 	    dup2(err, STDERR_FILENO) < 0)
 		_exit(99);
 	setenv("BUFWRITER_SOCKET", util_socket, 1);
-	execv(program, argv);
+	execv(program, (char *const *)argv);
 	_exit(98);
 }
 
-/* The same with a list of arguments after `bufwriter send`, ended by NULL. */
-static UNUSED void run_start(struct run *run, int in, ...)
-{
-	char *argv[32] = { (char *)"bufwriter", (char *)"send" };
-	va_list args;
-	int n = 2;
-
-	va_start(args, in);
-	while (n < 31 && (argv[n] = va_arg(args, char *)) != NULL)
-		n++;
-	va_end(args);
-	argv[n] = NULL;
-	run_start_in(run, in, argv);
-}
+/* The same with the arguments after `bufwriter send`, ended by NULL. */
+#define run_start(run, in, ...)                                  \
+	run_start_in(run, in,                                    \
+		     (const char *const[]){ "bufwriter", "send", \
+					    __VA_ARGS__ })
 
 static UNUSED void taken_add(struct taken *t, int fd)
 {

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of `bufwriter` and what the command says on its way.
+ */
+#include "test_send_util.h"
+
+static const struct {
+	int status;
+	const char *argv[6];
+	const char *says;
+} lines[] = {
+	{ 64, { NULL }, "a command is missing; try 'bufwriter --help'" },
+	{ 64, { "sned" }, "command 'sned' is unknown" },
+	{ 64, { "--sned" }, "option '--sned' is unknown" },
+	{ 0, { "--help" }, "" },
+	{ 0, { "--version" }, "" },
+	{ 0, { "send", "--help" }, "" },
+	{ 0, { "send", "-V" }, "" },
+	{ 64, { "send", "-x" }, "option '-x' is unknown; try 'bufwriter send" },
+	{ 64, { "send", "--bogus" }, "option '--bogus' is unknown" },
+	{ 64, { "send", "--quiet=1" }, "option '--quiet=1' takes no value" },
+	{ 64, { "send", "-f" }, "option '-f' needs a value" },
+	{ 64, { "send", "--socket" }, "option '--socket' needs a value" },
+	{ 64, { "send", "-s", "" }, "the socket path is empty" },
+	{ 64, { "send", "-f", "input", "x" }, "not both" },
+	{ 64, { "send", "-0", "x" }, "not for messages" },
+	{ 64, { "send", "-w", "x" }, "not for messages" },
+	{ 64, { "send", "-w", "-0" }, "exclude each other" },
+	{ 64, { "send", "-0", "-w" }, "exclude each other" },
+	{ 64, { "send", "-t", "" }, "'' is not a timeout" },
+	{ 64, { "send", "-t", "5" }, "'5' is not a timeout" },
+	{ 64, { "send", "-t", "-5s" }, "'-5s' is not a timeout" },
+	{ 64, { "send", "-t", "10 parsecs" }, "is not a timeout" },
+	{ 64, { "send", "-t", "1.5s" }, "is not a timeout" },
+	{ 64, { "send", "-t", "25h" }, "is not a timeout" },
+	{ 64, { "send", "-t", "99999999999999999999s" }, "is not a timeout" },
+	{ 0, { "send", "-t", "24h", "x" }, "" },
+	{ 0, { "send", "-t", "1us", "x" }, "" },
+	{ 0, { "send", "-t", "2m", "x" }, "" },
+	{ 0, { "send", "-qt", "never", "x" }, "" },
+};
+
+#define LINES (int)(sizeof(lines) / sizeof(lines[0]))
+
+START_TEST(command_line_is_checked)
+{
+	const char *argv[8] = { "bufwriter" };
+	struct taken taken = { 0 };
+	struct run run;
+	int fd = util_listen();
+	int in = input_of("", 0);
+	int out, i;
+
+	for (i = 0; i < 6; i++)
+		argv[i + 1] = lines[_i].argv[i];
+	/* what help and version print is of no interest here */
+	out = dup(STDOUT_FILENO);
+	fflush(stdout);
+	dup2(in, STDOUT_FILENO);
+	run_start_in(&run, in, argv);
+	dup2(out, STDOUT_FILENO);
+	run_wait(&run, fd, &taken);
+	run_expect_status(&run, lines[_i].status);
+	ck_assert_ptr_nonnull(strstr(run.err, lines[_i].says));
+	if (lines[_i].status == 64)
+		/* one line */
+		ck_assert_ptr_eq(strchr(run.err, '\n'),
+				 run.err + strlen(run.err) - 1);
+	taken_free(&taken);
+	close(out);
+	close(in);
+	close(fd);
+}
+END_TEST
+
+START_TEST(socket_path_that_is_too_long_is_told)
+{
+	char path[200];
+	struct run run;
+	int in = input_of("", 0);
+
+	memset(path, 'p', sizeof(path));
+	path[108] = '\0';
+	run_start(&run, in, "-s", path, "x", NULL);
+	run_wait(&run, -1, NULL);
+	run_expect_status(&run, 64);
+	ck_assert_ptr_nonnull(strstr(run.err, "path too long"));
+	close(in);
+}
+END_TEST
+
+START_TEST(quiet_says_nothing_but_errors)
+{
+	struct taken taken = { 0 };
+	struct run run;
+	int fd = util_listen();
+	int in = input_of("x\n", 2);
+
+	run_start(&run, in, "--quiet", NULL);
+	run_wait(&run, fd, &taken);
+	run_expect_status(&run, 0);
+	ck_assert_str_eq(run.err, "");
+	util_vanish(fd);
+	run_start(&run, in, "-q", "x", NULL);
+	run_wait(&run, -1, NULL);
+	run_expect_status(&run, 69);
+	ck_assert_ptr_nonnull(strstr(run.err, "no daemon"));
+	ck_assert_ptr_null(strstr(run.err, "sent"));
+	taken_free(&taken);
+	close(in);
+}
+END_TEST
+
+/* Standard error is a terminal, and nothing is taken for a while. */
+START_TEST(progress_is_shown_on_a_terminal)
+{
+	char buf[4096];
+	size_t end = 0;
+	ssize_t n;
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+	int slave, status;
+	pid_t pid;
+
+	ck_assert_int_ge(master, 0);
+	ck_assert_int_eq(grantpt(master), 0);
+	ck_assert_int_eq(unlockpt(master), 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	ck_assert_int_ge(slave, 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(slave, STDERR_FILENO);
+		close(master);
+		close(slave);
+		setenv("BUFWRITER_SOCKET", util_socket, 1);
+		execl(run_program(), "bufwriter", "send", "-t", "1600ms", "x",
+		      NULL);
+		_exit(98);
+	}
+	close(slave);
+	/* reading ends in EIO when the last one has closed the terminal */
+	while (end < sizeof(buf) - 1 &&
+	       (n = read(master, buf + end, sizeof(buf) - 1 - end)) > 0)
+		end += (size_t)n;
+	buf[end] = '\0';
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 69);
+	ck_assert_ptr_nonnull(strstr(buf, "\r0 sent, 0 dropped"));
+	ck_assert_ptr_nonnull(strstr(buf, "0 messages sent"));
+	close(master);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("send_line");
+	TCase *tc = tcase_create("line");
+
+	tcase_add_checked_fixture(tc, util_setup, util_teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, command_line_is_checked, 0, LINES);
+	tcase_add_test(tc, socket_path_that_is_too_long_is_told);
+	tcase_add_test(tc, quiet_says_nothing_but_errors);
+	tcase_add_test(tc, progress_is_shown_on_a_terminal);
+	suite_add_tcase(suite, tc);
+	return util_run(suite);
+}
