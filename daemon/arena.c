@@ -48,7 +48,8 @@ static uint64_t check_of(uint64_t seq, const struct arena_record *rec,
 			 const char *name)
 {
 	const uint64_t *word = (const uint64_t *)rec;
-	uint64_t h = mix(0, seq), w;
+	/* Not from 0: a page of zeroes is no record. */
+	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), seq), w;
 	size_t i;
 
 	for (i = 0; i < ARENA_WORDS; i++)
