@@ -13,7 +13,7 @@
 #include "test_client_util.h"
 
 /* far below anything that a broken wait would take */
-#define SOON_MS 2000
+#define SOON_MS 10000
 
 static struct bw *open_with(int timeout)
 {

@@ -3,6 +3,8 @@
  * `bufwriter send` as a user runs it: what becomes a message, what is said,
  * and the exit status.
  */
+#include <sys/ioctl.h>
+
 #include "test_send_util.h"
 
 #define MB (1 << 20)
@@ -379,13 +381,16 @@ START_TEST(signal_ends_with_a_summary)
 	struct taken taken = { 0 };
 	struct run run;
 	int fd = _i < 2 ? util_listen() : -1;
-	int in[2], i;
+	int in[2], i, left;
 
 	ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
 	run_start(&run, in[0], "-t", cases[_i].timeout, NULL);
 	for (i = 0; i < (_i == 0 ? 3 : 1000); i++)
 		ck_assert_int_eq(write(in[1], "x\n", 2), 2);
-	util_sleep(500);
+	/* it reads when it has taken the signals over, and waits soon after */
+	while (ioctl(in[0], FIONREAD, &left) == 0 && left > 0)
+		util_sleep(10);
+	util_sleep(200);
 	kill(run.pid, cases[_i].signal);
 	run_wait(&run, fd, _i == 0 ? &taken : NULL);
 	run_expect_status(&run, cases[_i].status);
