@@ -126,7 +126,7 @@ bars() {
 	set style fill solid 0.8 noborder
 	set boxwidth 0.7
 	set grid ytics
-	set xtics rotate by -35 noenhanced
+	set xtics rotate by 30 right noenhanced
 	set yrange [0:*]
 	unset key
 	plot "$results/plot.dat" using 0:1:(strstrt(stringcolumn(2), \
@@ -153,7 +153,7 @@ latencies() {
 	set style histogram clustered gap 1
 	set style fill solid 0.8 noborder
 	set grid ytics
-	set xtics rotate by -35 noenhanced
+	set xtics rotate by 30 right noenhanced
 	set key outside top center horizontal
 	plot for [i=2:5] "$results/plot.dat" using i:xtic(1) \
 		title word("p50 p99 p99.9 max", i - 1)
