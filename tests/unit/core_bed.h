@@ -79,8 +79,8 @@ static inline void core_open(void)
 	ck_assert_int_eq(chmod(core_dir, 0755), 0);
 }
 
-static inline int core_remove(const char *path, const struct stat *st,
-			      int type, struct FTW *ftw)
+static inline int core_remove(const char *path, const struct stat *st, int type,
+			      struct FTW *ftw)
 {
 	(void)st;
 	(void)ftw;

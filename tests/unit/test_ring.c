@@ -34,9 +34,10 @@ static bool put(struct ring *r, uint64_t number, uint32_t len)
 static const struct {
 	uint64_t slots, max;
 } shapes[] = {
-	{ 2, 1 },    { 2, 2 },	    { 2, 2048 },    { 2, 2049 },    { 2, MAX },
-	{ 3, 2047 }, { 7, 64 },	    { 63, 2049 },   { 64, 65536 },  { 65, MAX },
-	{ 1000, 1 }, { 1000, 2048 }, { 1000, 2049 }, { 1024, 65536 },
+	{ 2, 1 },	{ 2, 2 },	 { 2, 2048 }, { 2, 2049 },
+	{ 2, MAX },	{ 3, 2047 },	 { 7, 64 },   { 63, 2049 },
+	{ 64, 65536 },	{ 65, MAX },	 { 1000, 1 }, { 1000, 2048 },
+	{ 1000, 2049 }, { 1024, 65536 },
 };
 #define SHAPES ((int)(sizeof(shapes) / sizeof(shapes[0])))
 
@@ -82,9 +83,8 @@ END_TEST
 START_TEST(each_length_arrives_through_a_socket)
 {
 	uint64_t slots = shapes[_i].slots, max = shapes[_i].max;
-	const uint32_t lens[] = { 0,	1,	  2,	   max - 1,
-				  max,	2047,	  2048,	   2049,
-				  max,	max + 1,  max / 2, 2 * max };
+	const uint32_t lens[] = { 0,	1,    2,   max - 1, max,     2047,
+				  2048, 2049, max, max + 1, max / 2, 2 * max };
 	unsigned i, too_large = 0, expected = 0;
 	int fd[2], room = 2 * MAX;
 	struct core_ring c;
@@ -127,8 +127,8 @@ START_TEST(a_newline_is_seen_in_the_last_byte_and_nowhere_else)
 		uint32_t len, at;
 		bool newline;
 	} cases[] = {
-		{ 1, 0, true },	      { 2, 0, false },
-		{ 2, 1, true },	      { 2048, 2047, true },
+		{ 1, 0, true },	       { 2, 0, false },
+		{ 2, 1, true },	       { 2048, 2047, true },
 		{ 2048, 2046, false }, { 2049, 2047, false },
 		{ 2049, 2048, true },  { 4096, 4095, true },
 		{ 4096, 2047, false }, { 4095, 4095, false },
@@ -191,8 +191,15 @@ END_TEST
 START_TEST(tickets_count_on_over_32_bits)
 {
 	static const uint64_t firsts[] = {
-		7, 8, 100, UINT32_MAX - 20, UINT32_MAX - 7, UINT32_MAX,
-		UINT64_C(1) << 32, (UINT64_C(5) << 32) - 3, UINT64_C(1) << 55,
+		7,
+		8,
+		100,
+		UINT32_MAX - 20,
+		UINT32_MAX - 7,
+		UINT32_MAX,
+		UINT64_C(1) << 32,
+		(UINT64_C(5) << 32) - 3,
+		UINT64_C(1) << 55,
 	};
 	uint64_t first = firsts[_i], i;
 	struct core_ring c;

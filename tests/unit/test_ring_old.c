@@ -149,7 +149,7 @@ static const struct {
 	const char *point;
 	uint64_t from, to; /* messages that are held afterwards */
 } deaths[] = {
-	{ "recv.arming=kill@1", 0, 0 },	  { "recv.armed=kill@1", 0, 0 },
+	{ "recv.arming=kill@1", 0, 0 },	   { "recv.armed=kill@1", 0, 0 },
 	{ "publish.before=kill@1", 0, 3 }, { "publish.metas=kill@1", 0, 3 },
 	{ "publish.head=kill@1", 0, 3 },   { "publish.after=kill@1", 0, 3 },
 	{ "release.mid=kill@1", 1, 3 },	   { "recv.arming=kill@2", 1, 3 },

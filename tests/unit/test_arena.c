@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arena: framed bytes, and a record that changes in one step or not at
+ * all, for the next process and for another thread.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
+
+#include "core_bed.h"
+#include "daemon/arena.h"
+
+#define SIZE 1000
+#define MAX 300
+
+static struct arena arena;
+static void *mem;
+static size_t bytes;
+
+static void make(enum config_framing framing)
+{
+	bytes = arena_bytes(SIZE, MAX);
+	ck_assert_uint_gt(bytes, 0);
+	mem = core_map(bytes);
+	arena_open(&arena, mem, SIZE, MAX, framing);
+	arena_format(&arena);
+}
+
+static void drop(void)
+{
+	munmap(mem, bytes);
+}
+
+/* The arena as the next process finds it. */
+static int load(struct arena *next, const char **why)
+{
+	arena_open(next, mem, SIZE, MAX, FRAMING_NONE);
+	return arena_load(next, why);
+}
+
+static void append(const char *text, size_t cut)
+{
+	const uint8_t *part[2] = { (const uint8_t *)text,
+				   (const uint8_t *)text + cut };
+	uint32_t len[2] = { cut, strlen(text) - cut };
+	bool newline = *text && text[strlen(text) - 1] == '\n';
+
+	arena_append(&arena, part, len, newline);
+}
+
+/* Messages [begin, end), one byte each. */
+static void commit(uint64_t begin, uint64_t end)
+{
+	uint64_t i;
+
+	for (i = begin; i < end; i++)
+		append("x", 1);
+	arena_commit(&arena, begin, end, end - begin, begin * 10);
+}
+
+/* --- framing ------------------------------------------------------------- */
+
+static const struct {
+	enum config_framing framing;
+	const char *text, *framed;
+	size_t len; /* of framed */
+} frames[] = {
+	{ FRAMING_NONE, "", "", 0 },
+	{ FRAMING_NONE, "abc", "abc", 3 },
+	{ FRAMING_NONE, "abc\n", "abc\n", 4 },
+	{ FRAMING_NEWLINE, "", "", 0 },
+	{ FRAMING_NEWLINE, "abc", "abc\n", 4 },
+	{ FRAMING_NEWLINE, "abc\n", "abc\n", 4 },
+	{ FRAMING_NEWLINE, "\n", "\n", 1 },
+	{ FRAMING_NEWLINE, "a\nb", "a\nb\n", 4 },
+	{ FRAMING_NEWLINE, "a\n\n", "a\n\n", 3 },
+	{ FRAMING_LENGTH, "", "\0\0\0\0", 4 },
+	{ FRAMING_LENGTH, "abc", "\3\0\0\0abc", 7 },
+	{ FRAMING_LENGTH, "abc\n", "\4\0\0\0abc\n", 8 },
+};
+
+START_TEST(a_message_is_framed_and_costs_what_it_takes)
+{
+	const char *text = frames[_i].text;
+	size_t len = strlen(text), cut;
+
+	make(frames[_i].framing);
+	for (cut = 0; cut <= len; cut++) {
+		uint64_t at = arena.fill;
+
+		append(text, cut);
+		ck_assert_uint_eq(arena.fill - at, frames[_i].len);
+		ck_assert_uint_eq(arena_cost(&arena, len,
+					     len && text[len - 1] == '\n'),
+				  frames[_i].len);
+		ck_assert_mem_eq(arena.data + at, frames[_i].framed,
+				 frames[_i].len);
+	}
+	drop();
+}
+END_TEST
+
+START_TEST(a_length_is_little_endian)
+{
+	static uint8_t big[0x30201];
+	const uint8_t *part[2] = { big, big + 1000 };
+	const uint32_t len[2] = { 1000, sizeof(big) - 1000 };
+
+	bytes = arena_bytes(1, sizeof(big));
+	mem = core_map(bytes);
+	arena_open(&arena, mem, 1, sizeof(big), FRAMING_LENGTH);
+	arena_format(&arena);
+	arena_append(&arena, part, len, false);
+	ck_assert_mem_eq(arena.data, "\1\2\3\0", 4);
+	ck_assert_uint_eq(arena.fill, sizeof(big) + 4);
+	drop();
+}
+END_TEST
+
+START_TEST(a_largest_message_fits_behind_a_full_arena)
+{
+	static const struct {
+		uint64_t size, max;
+	} cases[] = { { 1, 1 }, { 1, 2048 }, { 5, 2049 }, { 4096, 208 * 1024 } };
+	uint64_t size = cases[_i].size, max = cases[_i].max;
+	uint8_t *big = calloc(1, size + max);
+	const uint8_t *part[2] = { big, NULL };
+	uint32_t len[2] = { size, 0 };
+	enum config_framing framing;
+
+	for (framing = FRAMING_NEWLINE; framing <= FRAMING_LENGTH; framing++) {
+		bytes = arena_bytes(size, max);
+		mem = core_map(bytes);
+		arena_open(&arena, mem, size, max, FRAMING_NONE);
+		arena_format(&arena);
+		len[0] = size;
+		arena_append(&arena, part, len, false);
+		arena.framing = framing;
+		len[0] = max;
+		arena_append(&arena, part, len, false);
+		ck_assert_uint_le(arena.data + arena.fill - (uint8_t *)mem,
+				  bytes);
+		drop();
+	}
+	free(big);
+}
+END_TEST
+
+START_TEST(a_size_out_of_all_bounds_has_no_region)
+{
+	ck_assert_uint_eq(arena_bytes(0, 1), 0);
+	ck_assert_uint_eq(arena_bytes(1, 0), 0);
+	ck_assert_uint_eq(arena_bytes(UINT64_MAX, 1), 0);
+	ck_assert_uint_eq(arena_bytes(1, UINT64_MAX), 0);
+	ck_assert_uint_eq(arena_bytes(UINT64_MAX, UINT64_MAX), 0);
+	ck_assert_uint_gt(arena_bytes(UINT64_C(1) << 30, 208 * 1024), 0);
+}
+END_TEST
+
+/* --- the record ---------------------------------------------------------- */
+
+START_TEST(what_was_not_committed_is_not_there)
+{
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	append("abc", 3);
+	arena_commit(&arena, 10, 11, 1, 77);
+	append("def", 3);
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_uint_eq(next.now.len, 3);
+	ck_assert_uint_eq(next.fill, 3);
+	ck_assert_mem_eq(next.data, "abc", 3);
+	drop();
+}
+END_TEST
+
+START_TEST(a_commit_adds_up_and_keeps_the_oldest)
+{
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	append("abc", 3);
+	append("", 0);
+	/* four tickets, two of them too large to be messages */
+	arena_commit(&arena, 10, 14, 2, 77);
+	append("de", 2);
+	arena_commit(&arena, 20, 21, 1, 99);
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_uint_eq(next.now.step, ARENA_FILLING);
+	ck_assert_uint_eq(next.now.len, 5);
+	ck_assert_uint_eq(next.now.count, 3);
+	ck_assert_uint_eq(next.now.taken, 3);
+	ck_assert_uint_eq(next.now.written, 0);
+	ck_assert_uint_eq(next.now.skipped, 2);
+	ck_assert_uint_eq(next.now.begin, 20);
+	ck_assert_uint_eq(next.now.end, 21);
+	ck_assert_uint_eq(next.now.oldest, 77);
+	drop();
+}
+END_TEST
+
+START_TEST(the_oldest_is_of_the_first_message_after_a_file)
+{
+	make(FRAMING_NONE);
+	/* only a ticket without a message: nothing is old yet */
+	arena_commit(&arena, 1, 2, 0, 0);
+	ck_assert(arena_is_empty(&arena));
+	append("a", 1);
+	arena_commit(&arena, 2, 3, 1, 50);
+	ck_assert_uint_eq(arena.now.oldest, 50);
+	arena_begin_write(&arena, "n");
+	arena_begin_rename(&arena);
+	arena_emptied(&arena);
+	append("b", 1);
+	arena_commit(&arena, 3, 4, 1, 60);
+	ck_assert_uint_eq(arena.now.oldest, 60);
+	drop();
+}
+END_TEST
+
+START_TEST(each_step_is_what_the_next_process_finds)
+{
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	commit(1, 6);
+	arena_begin_write(&arena, "name-1");
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_uint_eq(next.now.step, ARENA_WRITING);
+	ck_assert_str_eq(next.name, "name-1");
+	/* the name was taken: another one */
+	arena_begin_write(&arena, "n2");
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_str_eq(next.name, "n2");
+	arena_begin_rename(&arena);
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_uint_eq(next.now.step, ARENA_RENAMING);
+	ck_assert_str_eq(next.name, "n2");
+	ck_assert_uint_eq(next.now.len, 5);
+	arena_emptied(&arena);
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_uint_eq(next.now.step, ARENA_FILLING);
+	ck_assert_uint_eq(next.now.len, 0);
+	ck_assert_uint_eq(next.now.count, 0);
+	ck_assert_uint_eq(next.now.taken, 5);
+	ck_assert_uint_eq(next.now.written, 5);
+	/* the tickets stay, until there are others */
+	ck_assert_uint_eq(next.now.begin, 1);
+	ck_assert_uint_eq(next.now.end, 6);
+	arena_restart(&arena);
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_uint_eq(next.now.taken + next.now.end, 0);
+	drop();
+}
+END_TEST
+
+/* Recovery does that: the name it has is the one of the record. */
+START_TEST(a_record_keeps_its_name_when_it_is_given_its_own)
+{
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	commit(1, 2);
+	arena_begin_write(&arena, "keep-this");
+	arena_begin_rename(&arena);
+	arena_begin_write(&arena, arena.name);
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_str_eq(next.name, "keep-this");
+	drop();
+}
+END_TEST
+
+START_TEST(the_longest_name_is_kept_whole)
+{
+	char name[256];
+	struct arena next;
+	const char *why;
+
+	memset(name, 'n', 255);
+	name[255] = 0;
+	make(FRAMING_NONE);
+	commit(1, 2);
+	arena_begin_write(&arena, name);
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_str_eq(next.name, name);
+	drop();
+}
+END_TEST
+
+/* --- damage -------------------------------------------------------------- */
+
+static struct arena_cell *current(void)
+{
+	struct arena_region *region = mem;
+
+	return &region->cell[atomic_load(&region->cur) & 1];
+}
+
+/* Each bit of these bytes; says if each time it was noticed. */
+static void flip(void *at, size_t n, bool noticed)
+{
+	struct arena next;
+	const char *why;
+	uint8_t *p = at;
+	size_t i;
+
+	for (i = 0; i < 8 * n; i++) {
+		p[i / 8] ^= 1 << i % 8;
+		ck_assert_msg(load(&next, &why) == (noticed ? -EBADMSG : 0),
+			      "bit %zu", i);
+		p[i / 8] ^= 1 << i % 8;
+	}
+	ck_assert_int_eq(load(&next, &why), 0);
+}
+
+static void step_to(int step)
+{
+	commit(5, 9);
+	if (step > ARENA_FILLING)
+		arena_begin_write(&arena, "prefix-3_4711_1234567890.log");
+	if (step > ARENA_WRITING)
+		arena_begin_rename(&arena);
+}
+
+START_TEST(each_damaged_bit_of_the_record_is_noticed)
+{
+	struct arena_region *region;
+	struct arena_cell *cell;
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	step_to(_i);
+	region = mem;
+	cell = current();
+	flip((uint8_t *)mem + 1, 7, true); /* cur */
+	/* one back is the record before; nothing else is a record */
+	atomic_fetch_sub(&region->cur, 1);
+	if (!load(&next, &why))
+		ck_assert_uint_eq(next.now.step, _i ? _i - 1 : 0);
+	atomic_fetch_add(&region->cur, 2);
+	ck_assert_int_eq(load(&next, &why), -EBADMSG);
+	atomic_fetch_sub(&region->cur, 1);
+	flip(cell, offsetof(struct arena_cell, name), true);
+	flip(cell->name, ARENA_NAME, _i != ARENA_FILLING);
+	/* the other cell is of the past */
+	flip(&region->cell[cell == region->cell], sizeof(*cell), false);
+	drop();
+}
+END_TEST
+
+/* Under a right check: what the functions write if they are misused. */
+START_TEST(an_impossible_record_is_refused)
+{
+	static const struct {
+		uint64_t len, count, taken, begin, end;
+		const char *name;
+		const char *why;
+	} cases[] = {
+		{ SIZE + MAX + 5, 1, 1, 1, 2, "n", "sense" },
+		{ UINT64_MAX, 1, 1, 1, 2, "n", "sense" },
+		{ 1, 1, 1, 2, 1, "n", "sense" },
+		{ 1, 1, 3, 1, 2, "n", "sense" },
+		{ 1, 3, 1, 1, 2, "n", "sense" },
+		{ 1, 1, 1, 1, 2, "", "name" },
+		{ 1, 1, 1, 1, 2, "../n", "name" },
+		{ 1, 1, 1, 1, 2, "/etc/passwd", "name" },
+	};
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	commit(1, 2);
+	arena.now.len = arena.fill = cases[_i].len;
+	arena.now.count = cases[_i].count;
+	arena.now.taken = cases[_i].taken;
+	arena.now.begin = cases[_i].begin;
+	arena.now.end = cases[_i].end;
+	arena_begin_write(&arena, cases[_i].name);
+	ck_assert_int_eq(load(&next, &why), -EBADMSG);
+	ck_assert_msg(strstr(why, cases[_i].why), "%s", why);
+	drop();
+}
+END_TEST
+
+/*
+ * A process that dies within a change has stored some bytes of the new cell.
+ * However many, what is found is the record before, until `cur` moves, and
+ * then the one after.
+ */
+START_TEST(a_change_happens_in_one_step)
+{
+	struct arena_region before, after, between;
+	struct arena next;
+	const char *why;
+	size_t at, i;
+
+	make(FRAMING_NONE);
+	step_to(_i);
+	memcpy(&before, mem, sizeof(before));
+	switch (_i) {
+	case ARENA_FILLING:
+		commit(9, 12);
+		break;
+	case ARENA_WRITING:
+		arena_begin_rename(&arena);
+		break;
+	default:
+		arena_emptied(&arena);
+	}
+	memcpy(&after, mem, sizeof(after));
+	at = offsetof(struct arena_region, cell) +
+	     (atomic_load(&after.cur) & 1) * sizeof(struct arena_cell);
+	for (i = 0; i <= sizeof(struct arena_cell); i++) {
+		memcpy(&between, &before, sizeof(before));
+		memcpy((uint8_t *)&between + at, (uint8_t *)&after + at, i);
+		memcpy(mem, &between, sizeof(between));
+		ck_assert_int_eq(load(&next, &why), 0);
+		ck_assert_uint_eq(next.now.step, _i);
+		ck_assert_uint_eq(next.now.len, 4);
+		ck_assert_uint_eq(next.now.end, 9);
+	}
+	atomic_store(&((struct arena_region *)mem)->cur,
+		     atomic_load(&after.cur));
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert(next.now.step != (uint64_t)_i || next.now.len == 7);
+	drop();
+}
+END_TEST
+
+/* Killed at the points around a commit: it did not happen, or it did. */
+static int commit_twice(void *arg)
+{
+	(void)arg;
+	commit(1, 4);
+	commit(4, 9);
+	return 0;
+}
+
+START_TEST(a_killed_commit_happened_or_did_not)
+{
+	static const struct {
+		const char *point;
+		uint64_t len, begin, end;
+	} cases[] = {
+		{ "commit.before=kill@1", 0, 0, 0 },
+		{ "commit.after=kill@1", 3, 1, 4 },
+		{ "commit.before=kill@2", 3, 1, 4 },
+		{ "commit.after=kill@2", 8, 4, 9 },
+	};
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	ck_assert(core_was_killed(
+		core_child(cases[_i].point, commit_twice, NULL)));
+	ck_assert_int_eq(load(&next, &why), 0);
+	ck_assert_uint_eq(next.now.len, cases[_i].len);
+	ck_assert_uint_eq(next.now.begin, cases[_i].begin);
+	ck_assert_uint_eq(next.now.end, cases[_i].end);
+	drop();
+}
+END_TEST
+
+/* --- another thread ------------------------------------------------------ */
+
+static _Atomic bool done;
+
+static void *work(void *arg)
+{
+	uint64_t ticket = 1;
+	unsigned i;
+
+	(void)arg;
+	for (i = 0; i < 200000 / CORE_SLOW; i++) {
+		uint64_t n = 1 + i % 7;
+
+		commit(ticket, ticket + n);
+		ticket += n;
+		if (arena.now.len < SIZE)
+			continue;
+		arena_begin_write(&arena, "a-name");
+		arena_begin_rename(&arena);
+		arena_emptied(&arena);
+	}
+	atomic_store(&done, true);
+	return NULL;
+}
+
+START_TEST(a_snapshot_is_never_of_two_records)
+{
+	uint64_t last = 0, looks = 0;
+	struct arena_record rec;
+	pthread_t thread;
+
+	make(FRAMING_NONE);
+	ck_assert_int_eq(pthread_create(&thread, NULL, work, NULL), 0);
+	while (!atomic_load(&done)) {
+		arena_snapshot(&arena, &rec);
+		/* one byte a message, and tickets from 1 without a gap */
+		ck_assert_uint_eq(rec.len, rec.count);
+		ck_assert_uint_eq(rec.taken - rec.written, rec.count);
+		ck_assert_uint_eq(rec.end ? rec.end - 1 : 0, rec.taken);
+		ck_assert_uint_ge(rec.taken, last);
+		ck_assert(rec.step == ARENA_FILLING || rec.len >= SIZE);
+		last = rec.taken;
+		if (++looks % 64 == 0)
+			sched_yield();
+	}
+	pthread_join(thread, NULL);
+	arena_snapshot(&arena, &rec);
+	ck_assert_uint_eq(rec.taken, arena.now.taken);
+	ck_assert_uint_gt(looks, 100);
+	drop();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("arena");
+	TCase *tc = core_case(suite, "arena");
+
+	tcase_add_loop_test(tc, a_message_is_framed_and_costs_what_it_takes, 0,
+			    sizeof(frames) / sizeof(frames[0]));
+	tcase_add_test(tc, a_length_is_little_endian);
+	tcase_add_loop_test(tc, a_largest_message_fits_behind_a_full_arena, 0,
+			    4);
+	tcase_add_test(tc, a_size_out_of_all_bounds_has_no_region);
+	tcase_add_test(tc, what_was_not_committed_is_not_there);
+	tcase_add_test(tc, a_commit_adds_up_and_keeps_the_oldest);
+	tcase_add_test(tc, the_oldest_is_of_the_first_message_after_a_file);
+	tcase_add_test(tc, each_step_is_what_the_next_process_finds);
+	tcase_add_test(tc, a_record_keeps_its_name_when_it_is_given_its_own);
+	tcase_add_test(tc, the_longest_name_is_kept_whole);
+	tcase_add_loop_test(tc, each_damaged_bit_of_the_record_is_noticed, 0,
+			    3);
+	tcase_add_loop_test(tc, an_impossible_record_is_refused, 0, 8);
+	tcase_add_loop_test(tc, a_change_happens_in_one_step, 0, 3);
+	tcase_add_loop_test(tc, a_killed_commit_happened_or_did_not, 0, 4);
+	tcase_add_test(tc, a_snapshot_is_never_of_two_records);
+	return core_run(suite);
+}
