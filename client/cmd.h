@@ -15,7 +15,12 @@
 #include <sysexits.h>
 
 /* X(name, what it does, in a line of the help) */
-#define CMD_LIST(X) X(send, "send lines, files or arguments to the daemon")
+#define CMD_LIST(X)                                                    \
+	X(send, "send lines, files or arguments to the daemon")        \
+	X(status, "show what the daemon does; --check for monitoring") \
+	X(metrics, "print its numbers for Prometheus or OpenMetrics")  \
+	X(flush, "return when all that was sent is in files")          \
+	X(reload, "let it read its settings again")
 
 struct cmd {
 	const char *name;

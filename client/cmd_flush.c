@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* `bufwriter flush`: returns when what was sent before it is in files. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "bufwriter.h"
+#include "cmd.h"
+#include "control.h"
+#include "json.h"
+
+/* Above the daemon's own limit of 24 h, it answers; we only outwait it. */
+#define NEVER (24 * 3600 * 1000)
+#define SLACK 5000
+
+static const char usage[] =
+	"Usage: bufwriter flush [OPTION]...\n"
+	"Returns when every message sent before it is in a complete file.\n"
+	"\n"
+	"  -t, --timeout DURATION  how long to wait: 500ms, 10s, never "
+	"(default 60s)\n"
+	"  -q, --quiet             print nothing\n" CONTROL_HELP "\n"
+	"Only root and the daemon's own user may do this.\n"
+	"The exit status is 0 if it is done, 69 no daemon, 75 not in time, "
+	"77 not\n"
+	"permitted; see bufwriter(1).\n";
+
+struct flush_options {
+	const char *socket;
+	int timeout;
+	int quiet;
+};
+
+/* -1: go on; else the exit status */
+static int take_options(struct flush_options *opt, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "timeout", required_argument, NULL, 't' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, ":t:qs:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 't':
+			if (cmd_duration(optarg, &opt->timeout) != 0)
+				return cmd_misuse("flush",
+						  "'%s' is not a duration",
+						  optarg);
+			break;
+		case 'q':
+			opt->quiet = 1;
+			break;
+		case 's':
+			opt->socket = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return cmd_bad_option("flush", argv, c);
+		}
+	}
+	if (optind < argc)
+		return cmd_misuse("flush", "'%s' is not expected",
+				  argv[optind]);
+	return -1;
+}
+
+/* The daemon knows why it takes so long. */
+static int failed(const struct control *c)
+{
+	char why[300];
+	int status = control_failed(c, "flush");
+
+	if (json_at(c->answer, "why") == NULL)
+		return status;
+	json_string(json_at(c->answer, "why"), why, sizeof(why));
+	fprintf(stderr, "bufwriter flush: the daemon says: %s\n", why);
+	return status;
+}
+
+int cmd_flush(int argc, char **argv)
+{
+	struct flush_options opt = { .timeout = 60000 };
+	int status = take_options(&opt, argc, argv);
+	struct control c;
+	char command[64];
+
+	if (status >= 0)
+		return status;
+	if (opt.timeout == BW_FOREVER)
+		opt.timeout = NEVER;
+	snprintf(command, sizeof(command), "flush %d", opt.timeout);
+	control_init(&c, opt.socket);
+	status = 0;
+	if (!control_ask(&c, command, opt.timeout + SLACK))
+		status = failed(&c);
+	else if (!opt.quiet)
+		printf("everything sent before is in files (%.3f s)\n",
+		       json_number(json_at(c.answer, "seconds")));
+	control_close(&c);
+	return status ? status : control_output("flush");
+}

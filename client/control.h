@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A conversation with the daemon's control socket: a command, one line of
+ * JSON back; see bufwriterd(8).  Single-threaded.
+ */
+#ifndef BUFWRITER_CLIENT_CONTROL_H
+#define BUFWRITER_CLIENT_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONTROL_SOCKET "/run/bufwriter/control.sock"
+/* How long an answer may take that needs no work, in ms. */
+#define CONTROL_TIMEOUT 10000
+
+struct control {
+	int fd;		  /* -1: not connected */
+	const char *path; /* of the socket */
+	char *answer;	  /* of the last command, valid JSON, or NULL */
+	size_t room;
+	/* after a failure: the exit status, and a sentence */
+	int status;
+	char why[512];
+};
+
+/*
+ * The path of the socket: `option` if not NULL, else $BUFWRITER_CONTROL,
+ * else CONTROL_SOCKET.
+ */
+void control_init(struct control *c, const char *option);
+void control_close(struct control *c);
+
+/*
+ * Sends the command, connecting first if there is no connection, and waits
+ * for the answer, `timeout` in ms for each.  True: answer has it and is not
+ * an error.  False: status and why; answer has an error of the daemon, or is
+ * NULL.
+ */
+bool control_ask(struct control *c, const char *command, int timeout);
+
+/* Says why on standard error; returns the exit status. */
+int control_failed(const struct control *c, const char *cmd);
+/* Makes sure that what was printed is out: 0, or an exit status. */
+int control_output(const char *cmd);
+
+/*
+ * For a subcommand with no options but -s and -h: reads them.  -1: go on;
+ * else the exit status.
+ */
+int control_options(int argc, char **argv, const char *usage,
+		    const char **socket);
+
+/* Text of the options that control_options() knows, for a help. */
+#define CONTROL_HELP                                                          \
+	"  -s, --socket PATH  the daemon's control socket\n"                  \
+	"                     (default $BUFWRITER_CONTROL or " CONTROL_SOCKET \
+	")\n"                                                                 \
+	"  -h, --help         show this help\n"
+
+#endif
