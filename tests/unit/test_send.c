@@ -384,9 +384,9 @@ START_TEST(signal_ends_with_a_summary)
 	int in[2], i, left;
 
 	ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
-	run_start(&run, in[0], "-t", cases[_i].timeout, NULL);
 	for (i = 0; i < (_i == 0 ? 3 : 1000); i++)
 		ck_assert_int_eq(write(in[1], "x\n", 2), 2);
+	run_start(&run, in[0], "-t", cases[_i].timeout, NULL);
 	/* it reads when it has taken the signals over, and waits soon after */
 	while (ioctl(in[0], FIONREAD, &left) == 0 && left > 0)
 		util_sleep(10);
