@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -84,7 +85,13 @@ static inline int core_remove(const char *path, const struct stat *st, int type,
 {
 	(void)st;
 	(void)ftw;
-	return type == FTW_DP ? rmdir(path) : unlink(path);
+	if (type != FTW_DP)
+		return unlink(path);
+	if (!rmdir(path) || errno != EBUSY)
+		return 0;
+	/* mounted by the test, in a name space of its own */
+	umount2(path, MNT_DETACH);
+	return rmdir(path);
 }
 
 static inline void core_clear(const char *path)

@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes to a complete file: names, modes, and every step that can fail.
+ *
+ * Failures are injected at points, and where this process may mount, they
+ * are real: a full tmpfs, a rename across two mounts.
+ */
+#include <grp.h>
+#include <sched.h>
+
+#include "core_bed.h"
+#include "daemon/flush.h"
+
+static struct flush flush;
+static struct config *cfg;
+
+#define BEGIN(...)                                \
+	do {                                      \
+		cfg = CORE_SETTINGS(__VA_ARGS__); \
+		flush_open(&flush, cfg, 3);       \
+	} while (0)
+
+static const char *final_path(const char *name)
+{
+	static char path[PATH_MAX];
+
+	ck_assert_int_eq(flush_path(path, cfg->files_path, "", name), 0);
+	return path;
+}
+
+/* The name that comes next. */
+static uint64_t set_next(uint64_t ns)
+{
+	/* as if the clock had stepped back from there */
+	flush.last_ns = ns - 1;
+	return ns;
+}
+
+#define FUTURE UINT64_C(9000000000000000000)
+
+/* Both steps; the name that was given. */
+static int make(const char *text, char name[FLUSH_NAME])
+{
+	int err;
+
+	flush_name(&flush, name);
+	err = flush_write(&flush, name, text, strlen(text));
+	return err ? err : flush_publish(&flush, name);
+}
+
+/* A file is there, complete, and nothing else is. */
+static void expect_one(const char *name, const char *text)
+{
+	size_t len;
+	char *data = core_read(final_path(name), &len);
+
+	ck_assert_uint_eq(len, strlen(text));
+	ck_assert_mem_eq(data, text, len);
+	free(data);
+	ck_assert_uint_eq(core_count(cfg->files_path), 1);
+	if (core_exists(cfg->temp))
+		ck_assert_uint_eq(core_count(cfg->temp), 0);
+}
+
+static void expect_none(void)
+{
+	ck_assert_uint_eq(core_count(cfg->files_path), 0);
+	if (core_exists(cfg->temp))
+		ck_assert_uint_eq(core_count(cfg->temp), 0);
+}
+
+/* Mounts of this test alone; false where it may not. */
+static bool may_mount(void)
+{
+	return !unshare(CLONE_NEWNS) &&
+	       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+}
+
+/* Root may everything; the daemon is not root. */
+static void become_nobody(void)
+{
+	if (getuid())
+		return;
+	ck_assert_int_eq(setgroups(0, NULL), 0);
+	ck_assert_int_eq(setegid(65534), 0);
+	ck_assert_int_eq(seteuid(65534), 0);
+}
+
+static void become_root(void)
+{
+	if (getuid())
+		return;
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(setegid(0), 0);
+}
+
+/* --- names --------------------------------------------------------------- */
+
+START_TEST(a_name_says_who_made_it_and_when)
+{
+	char name[FLUSH_NAME], expected[FLUSH_NAME];
+
+	BEGIN("files.prefix=a-", "files.suffix=.txt");
+	set_next(FUTURE);
+	flush_name(&flush, name);
+	snprintf(expected, sizeof(expected), "a-3_%d_9000000000000000000.txt",
+		 (int)getpid());
+	ck_assert_str_eq(name, expected);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(no_name_comes_twice_whatever_the_clock_does)
+{
+	char before[FLUSH_NAME] = "", name[FLUSH_NAME];
+	unsigned i;
+
+	BEGIN("files.suffix=");
+	for (i = 0; i < 20000; i++) {
+		if (i == 10000)
+			set_next(FUTURE); /* from here on it is in the past */
+		flush_name(&flush, name);
+		/* as many digits, so this is the order of the numbers */
+		ck_assert_int_gt(strcmp(name, before), 0);
+		strcpy(before, name);
+	}
+	ck_assert_uint_eq(flush.last_ns, FUTURE + 9999);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(the_longest_name_is_a_name)
+{
+	char prefix[128], suffix[128], name[FLUSH_NAME];
+
+	core_mkdir("files");
+	memset(prefix, 'p', sizeof(prefix));
+	memset(suffix, 's', sizeof(suffix));
+	memcpy(prefix, "files.prefix=", 13);
+	memcpy(suffix, "files.suffix=", 13);
+	prefix[13 + 100] = 0;
+	suffix[13 + 95] = 0;
+	BEGIN(prefix, suffix);
+	ck_assert_int_eq(make("text", name), 0);
+	/* settings leave room for the longest numbers */
+	ck_assert_uint_gt(strlen(name), 220);
+	expect_one(name, "text");
+	/* and as a dot file, which is one byte longer */
+	unlink(final_path(name));
+	flush.dot = true;
+	ck_assert_int_eq(make("text", name), 0);
+	expect_one(name, "text");
+	config_free(cfg);
+}
+END_TEST
+
+/* --- a file -------------------------------------------------------------- */
+
+START_TEST(a_file_has_its_mode_whatever_the_umask)
+{
+	static const mode_t modes[] = { 0400, 0440, 0444, 0600, 0644, 0777, 0 };
+	static const mode_t masks[] = { 0, 022, 077, 0777 };
+	char name[FLUSH_NAME], option[64];
+	struct stat st;
+	unsigned i;
+
+	core_mkdir("files");
+	snprintf(option, sizeof(option), "files.permission=%04o", modes[_i]);
+	BEGIN(option);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	for (i = 0; i < 4; i++) {
+		umask(masks[i]);
+		ck_assert_int_eq(make("text", name), 0);
+		ck_assert_int_eq(stat(final_path(name), &st), 0);
+		ck_assert_uint_eq(st.st_mode & 07777, modes[_i]);
+		ck_assert_uint_eq(st.st_nlink, 1);
+	}
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(every_byte_arrives_in_short_writes)
+{
+	size_t len = 100000, got;
+	char name[FLUSH_NAME], *data;
+	uint8_t *bytes = malloc(len);
+
+	core_points("flush.write=short");
+	core_mkdir("files");
+	core_message(bytes, len, 1);
+	BEGIN("files.sync=data");
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, bytes, len), 0);
+	ck_assert_int_eq(flush_publish(&flush, name), 0);
+	data = core_read(final_path(name), &got);
+	ck_assert_uint_eq(got, len);
+	ck_assert_mem_eq(data, bytes, len);
+	free(data);
+	free(bytes);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(a_temp_file_of_an_earlier_life_is_replaced)
+{
+	char name[FLUSH_NAME], path[PATH_MAX];
+
+	core_mkdir("files");
+	ck_assert_int_eq(chmod(core_path("files"), 0777), 0);
+	become_nobody();
+	BEGIN("files.suffix=");
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	set_next(FUTURE);
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
+	core_write(path, "longer than the new one", 23);
+	/* complete, but not renamed: it cannot even be opened */
+	ck_assert_int_eq(chmod(path, _i ? 0400 : 0600), 0);
+	set_next(FUTURE);
+	ck_assert_int_eq(make("new", name), 0);
+	become_root();
+	expect_one(name, "new");
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(a_link_in_place_of_the_temp_file_is_not_followed)
+{
+	char name[FLUSH_NAME], path[PATH_MAX];
+	char *data;
+
+	core_mkdir("files");
+	core_write(core_path("precious"), "precious", 8);
+	BEGIN("files.suffix=");
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	set_next(FUTURE);
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
+	ck_assert_int_eq(symlink(core_path("precious"), path), 0);
+	ck_assert_int_eq(flush_write(&flush, name, "x", 1), -ELOOP);
+	ck_assert_str_eq(flush.op, "open");
+	data = core_read(core_path("precious"), NULL);
+	ck_assert_str_eq(data, "precious");
+	free(data);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(no_file_is_ever_replaced)
+{
+	char name[FLUSH_NAME];
+	char *data;
+
+	core_mkdir("files");
+	BEGIN("files.suffix=");
+	set_next(FUTURE);
+	flush_name(&flush, name);
+	core_write(final_path(name), "of another", 10);
+	set_next(FUTURE);
+	ck_assert_int_eq(make("mine", name), -EEXIST);
+	ck_assert_str_eq(flush.op, "rename");
+	ck_assert_str_eq(flush.where, final_path(name));
+	data = core_read(final_path(name), NULL);
+	ck_assert_str_eq(data, "of another");
+	free(data);
+	flush_discard(&flush, name);
+	ck_assert_uint_eq(core_count(cfg->temp), 0);
+	config_free(cfg);
+}
+END_TEST
+
+/* --- each step fails ----------------------------------------------------- */
+
+static const struct {
+	const char *point, *op;
+	int err;
+} steps[] = {
+	{ "flush.open=EMFILE", "open", EMFILE },
+	{ "flush.write=ENOSPC", "write", ENOSPC },
+	{ "flush.write=ENOSPC@2;flush.write=short@1", "write", ENOSPC },
+	{ "flush.mode=EPERM", "fchmod", EPERM },
+	{ "flush.sync=EIO", "fdatasync", EIO },
+	{ "flush.close=EDQUOT", "close", EDQUOT },
+};
+
+START_TEST(a_failed_step_is_named_and_leaves_nothing)
+{
+	char points[256], name[FLUSH_NAME];
+	unsigned descriptors;
+
+	core_mkdir("files");
+	/* each rule fails while this file is there */
+	snprintf(points, sizeof(points), "%s%s%s", steps[_i].point,
+		 strchr(steps[_i].point, '@') ? "" : ":",
+		 strchr(steps[_i].point, '@') ? "" : core_path("block"));
+	core_points(points);
+	core_touch(core_path("block"));
+	BEGIN("files.sync=data");
+	flush_name(&flush, name);
+	descriptors = core_descriptors();
+	ck_assert_int_eq(flush_write(&flush, name, "text", 4), -steps[_i].err);
+	ck_assert_str_eq(flush.op, steps[_i].op);
+	ck_assert_msg(strstr(flush.where, name) != NULL, "%s", flush.where);
+	ck_assert_uint_gt(strlen(flush_remedy(-steps[_i].err)), 0);
+	ck_assert_uint_eq(core_descriptors(), descriptors);
+	expect_none();
+	unlink(core_path("block"));
+	ck_assert_int_eq(make("text", name), 0);
+	expect_one(name, "text");
+	ck_assert_uint_eq(core_descriptors(), descriptors);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(a_failed_rename_can_be_repeated)
+{
+	char name[FLUSH_NAME], points[256];
+
+	core_mkdir("files");
+	core_touch(core_path("block"));
+	snprintf(points, sizeof(points), "flush.rename=EIO:%s",
+		 core_path("block"));
+	core_points(points);
+	BEGIN("files.suffix=");
+	ck_assert_int_eq(make("text", name), -EIO);
+	ck_assert_str_eq(flush.op, "rename");
+	ck_assert_uint_eq(core_count(cfg->files_path), 0);
+	unlink(core_path("block"));
+	ck_assert_int_eq(flush_publish(&flush, name), 0);
+	expect_one(name, "text");
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(a_rename_without_a_temp_file_says_so)
+{
+	char name[FLUSH_NAME];
+
+	core_mkdir("files");
+	BEGIN("files.suffix=");
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
+	flush_discard(&flush, name);
+	ck_assert_int_eq(flush_publish(&flush, name), -ENOENT);
+	expect_none();
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(a_full_file_system_keeps_nothing_and_frees_its_room)
+{
+	char name[FLUSH_NAME];
+	char *big;
+
+	core_mkdir("files");
+	if (!may_mount() ||
+	    mount("t", core_path("files"), "tmpfs", 0, "size=256k"))
+		return;
+	BEGIN("files.suffix=");
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	big = malloc(400001);
+	memset(big, 'x', 400000);
+	big[400000] = 0;
+	ck_assert_int_eq(make(big, name), -ENOSPC);
+	ck_assert_str_eq(flush.op, "write");
+	expect_none();
+	big[200000] = 0;
+	ck_assert_int_eq(make(big, name), 0);
+	expect_one(name, big);
+	free(big);
+	config_free(cfg);
+}
+END_TEST
+
+/* --- directories --------------------------------------------------------- */
+
+START_TEST(a_temp_directory_that_was_removed_is_made_again)
+{
+	char name[FLUSH_NAME];
+
+	core_mkdir("files");
+	BEGIN("files.suffix=");
+	ck_assert_int_eq(make("text", name), 0);
+	expect_one(name, "text");
+	unlink(final_path(name));
+	ck_assert_int_eq(rmdir(cfg->temp), 0);
+	ck_assert_int_eq(make("again", name), 0);
+	expect_one(name, "again");
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(a_directory_that_comes_back_is_found_again)
+{
+	char name[FLUSH_NAME];
+
+	core_mkdir("files");
+	BEGIN("files.suffix=");
+	ck_assert_int_eq(make("text", name), 0);
+	ck_assert_int_eq(rename(core_path("files"), core_path("moved")), 0);
+	ck_assert_int_eq(make("lost?", name), -ENOENT);
+	ck_assert_str_eq(flush.op, "open");
+	/* another one under its name, as after a mount */
+	core_mkdir("files");
+	ck_assert_int_eq(make("no", name), 0);
+	expect_one(name, "no");
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(a_directory_gone_between_write_and_rename_loses_nothing)
+{
+	char name[FLUSH_NAME], option[PATH_MAX];
+
+	core_mkdir("files");
+	core_mkdir("temp");
+	snprintf(option, sizeof(option), "files.temp=%s", core_path("temp"));
+	BEGIN(option);
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
+	ck_assert_int_eq(rmdir(core_path("files")), 0);
+	ck_assert_int_eq(flush_publish(&flush, name), -ENOENT);
+	/* the temp file is still there for another try */
+	core_mkdir("files");
+	ck_assert_int_eq(flush_publish(&flush, name), 0);
+	expect_one(name, "text");
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(the_probe_says_what_is_wrong_with_the_directories)
+{
+	BEGIN("files.suffix=");
+	ck_assert_int_eq(flush_probe(&flush), -ENOENT);
+	ck_assert_str_eq(flush.where, cfg->files_path);
+	core_touch(cfg->files_path);
+	ck_assert_int_eq(flush_probe(&flush), -ENOTDIR);
+	unlink(cfg->files_path);
+	core_mkdir("files");
+	core_touch(cfg->temp);
+	ck_assert_int_eq(flush_probe(&flush), -ENOTDIR);
+	ck_assert_str_eq(flush.where, cfg->temp);
+	unlink(cfg->temp);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	ck_assert(core_exists(cfg->temp));
+	ck_assert(!flush.dot);
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(the_probe_says_where_the_daemon_may_not_write)
+{
+	BEGIN("files.suffix=");
+	core_mkdir("files");
+	if (getuid())
+		return; /* these directories are its own */
+	/* access(2) asks for the real user */
+	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
+	ck_assert_int_eq(flush_probe(&flush), -EACCES);
+	ck_assert_str_eq(flush.where, cfg->files_path);
+	ck_assert_int_eq(setresuid(0, 0, 0), 0);
+	ck_assert_int_eq(chmod(cfg->files_path, 0777), 0);
+	ck_assert_int_eq(mkdir(cfg->temp, 0700), 0);
+	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
+	ck_assert_int_eq(flush_probe(&flush), -EACCES);
+	ck_assert_str_eq(flush.where, cfg->temp);
+	ck_assert_int_eq(setresuid(0, 0, 0), 0);
+	config_free(cfg);
+}
+END_TEST
+
+/* --- two file systems ---------------------------------------------------- */
+
+START_TEST(temp_on_another_file_system_means_dot_files)
+{
+	char name[FLUSH_NAME], option[PATH_MAX], path[PATH_MAX];
+
+	core_mkdir("files");
+	core_mkdir("temp");
+	if (!may_mount() || mount("t", core_path("temp"), "tmpfs", 0, NULL))
+		return;
+	snprintf(option, sizeof(option), "files.temp=%s", core_path("temp"));
+	BEGIN(option);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	ck_assert(flush.dot);
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
+	/* whatever looks at the directory sees a dot file or the whole file */
+	ck_assert_int_eq(flush_path(path, cfg->files_path, ".", name), 0);
+	ck_assert(core_exists(path));
+	ck_assert_int_eq(flush_publish(&flush, name), 0);
+	expect_one(name, "text");
+	config_free(cfg);
+}
+END_TEST
+
+/* One file system in two places: only the rename finds out. */
+START_TEST(a_rename_across_mounts_changes_to_dot_files)
+{
+	char name[FLUSH_NAME], option[PATH_MAX], path[PATH_MAX];
+
+	core_mkdir("files");
+	core_mkdir("temp");
+	if (!may_mount() ||
+	    mount(core_path("temp"), core_path("temp"), NULL, MS_BIND, NULL))
+		return;
+	snprintf(option, sizeof(option), "files.temp=%s", core_path("temp"));
+	BEGIN(option);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	ck_assert(!flush.dot);
+	ck_assert_int_eq(make("text", name), -EXDEV);
+	ck_assert(flush.dot);
+	/* until the arena's record says so, the temp file stays */
+	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
+	ck_assert(core_exists(path));
+	flush_discard(&flush, name);
+	expect_none();
+	ck_assert_int_eq(make("again", name), 0);
+	expect_one(name, "again");
+	config_free(cfg);
+}
+END_TEST
+
+/* --- long paths ---------------------------------------------------------- */
+
+START_TEST(a_path_that_does_not_fit_is_an_error_and_not_another_path)
+{
+	char dir[PATH_MAX + 100], out[PATH_MAX];
+	size_t len;
+
+	memset(dir, 'd', sizeof(dir));
+	dir[0] = '/';
+	/* dir + '/' + '.' + 4 bytes of name and the NUL are PATH_MAX */
+	len = PATH_MAX - 7;
+	dir[len] = 0;
+	ck_assert_int_eq(flush_path(out, dir, ".", "name"), 0);
+	ck_assert_uint_eq(strlen(out), PATH_MAX - 1);
+	ck_assert_str_eq(out + len, "/.name");
+	ck_assert_int_eq(flush_path(out, dir, ".", "names"), -ENAMETOOLONG);
+	dir[len] = 'd';
+	dir[sizeof(dir) - 1] = 0;
+	ck_assert_int_eq(flush_path(out, dir, "", "n"), -ENAMETOOLONG);
+}
+END_TEST
+
+START_TEST(the_longest_directory_that_settings_allow_is_used)
+{
+	char option[4000] = "files.path=", name[FLUSH_NAME], *dir = option + 11;
+	size_t len = strlen(core_dir);
+
+	memcpy(dir, core_dir, len);
+	while (len < 3500 - 1) {
+		size_t n = 3500 - len - 1;
+
+		n = n > 200 ? 200 : n;
+		/* not just a slash at the end */
+		if (3500 - len - 1 - n == 1)
+			n--;
+		dir[len++] = '/';
+		memset(dir + len, 'd', n);
+		len += n;
+		ck_assert_int_eq(mkdir(dir, 0755), 0);
+	}
+	ck_assert_uint_eq(len, 3500);
+	BEGIN(option);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	ck_assert_int_eq(make("text", name), 0);
+	expect_one(name, "text");
+	config_free(cfg);
+}
+END_TEST
+
+START_TEST(every_error_has_a_remedy)
+{
+	int err;
+
+	for (err = 1; err < 134; err++)
+		ck_assert_uint_gt(strlen(flush_remedy(-err)), 10);
+	ck_assert_str_ne(flush_remedy(-ENOSPC), flush_remedy(-EIO));
+	ck_assert_str_ne(flush_remedy(-EACCES), flush_remedy(-EIO));
+	ck_assert_str_ne(flush_remedy(-ENOENT), flush_remedy(-EIO));
+}
+END_TEST
+
+static TCase *names_and_files(Suite *suite)
+{
+	TCase *tc = core_case(suite, "file");
+
+	tcase_add_test(tc, a_name_says_who_made_it_and_when);
+	tcase_add_test(tc, no_name_comes_twice_whatever_the_clock_does);
+	tcase_add_test(tc, the_longest_name_is_a_name);
+	tcase_add_loop_test(tc, a_file_has_its_mode_whatever_the_umask, 0, 7);
+	tcase_add_test(tc, every_byte_arrives_in_short_writes);
+	tcase_add_loop_test(tc, a_temp_file_of_an_earlier_life_is_replaced, 0,
+			    2);
+	tcase_add_test(tc, a_link_in_place_of_the_temp_file_is_not_followed);
+	tcase_add_test(tc, no_file_is_ever_replaced);
+	return tc;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("flush");
+	TCase *tc;
+
+	names_and_files(suite);
+	tc = core_case(suite, "failure");
+	tcase_add_loop_test(tc, a_failed_step_is_named_and_leaves_nothing, 0,
+			    sizeof(steps) / sizeof(steps[0]));
+	tcase_add_test(tc, a_failed_rename_can_be_repeated);
+	tcase_add_test(tc, a_rename_without_a_temp_file_says_so);
+	tcase_add_test(tc, a_full_file_system_keeps_nothing_and_frees_its_room);
+	tcase_add_test(tc, every_error_has_a_remedy);
+	tc = core_case(suite, "directory");
+	tcase_add_test(tc, a_temp_directory_that_was_removed_is_made_again);
+	tcase_add_test(tc, a_directory_that_comes_back_is_found_again);
+	tcase_add_test(tc,
+		       a_directory_gone_between_write_and_rename_loses_nothing);
+	tcase_add_test(tc, the_probe_says_what_is_wrong_with_the_directories);
+	tcase_add_test(tc, the_probe_says_where_the_daemon_may_not_write);
+	tcase_add_test(tc, temp_on_another_file_system_means_dot_files);
+	tcase_add_test(tc, a_rename_across_mounts_changes_to_dot_files);
+	tcase_add_test(
+		tc, a_path_that_does_not_fit_is_an_error_and_not_another_path);
+	tcase_add_test(tc, the_longest_directory_that_settings_allow_is_used);
+	return core_run(suite);
+}
