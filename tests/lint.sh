@@ -101,7 +101,6 @@ sizes() {
 }
 
 sources=$(ls daemon/*.c conf/*.c client/*.c 2>/dev/null)
-tests=$(ls tests/lib/*.c tests/unit/*.c tests/e2e/*.c 2>/dev/null)
 all=$(ls daemon/*.[ch] conf/*.[ch] client/*.[ch] tests/*/*.[ch] 2>/dev/null)
 scripts=$(grep -rlE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' tests .ci conf \
 	2>/dev/null)
@@ -120,8 +119,8 @@ manual=$(ls daemon/*.8 client/*.[138] "$build"/man/* 2>/dev/null)
 		run cppcheck cppcheck --quiet --error-exitcode=1 --std=c11 \
 			--enable=warning,performance,portability \
 			--inline-suppr --suppress=missingIncludeSystem \
-			--suppress=checkersReport -D_GNU_SOURCE -DBW_POINTS \
-			$sources $tests
+			--suppress=checkersReport --suppress=ctuuninitvar \
+			-D_GNU_SOURCE -DBW_POINTS $sources
 	have shellcheck scripts &&
 		run shellcheck shellcheck $scripts
 	[ -n "$manual" ] && have mandoc manual &&
