@@ -183,29 +183,31 @@ static int is_macro(const char *word)
 	       islower((unsigned char)word[1]);
 }
 
-/* `.Fl c Ar file`: the words without the macros, a dash for each Fl. */
+static int is_punctuation(const char *word)
+{
+	return ispunct((unsigned char)word[0]) && !word[1];
+}
+
+/* `.Fl c , -config Ar file`: `-c, --config file`. */
 static void print_macro_line(FILE *to, char *line)
 {
-	int glue = 0;
-	int first = 1;
-	char *word;
+	int glue = 0; /* no space before the next word */
+	int flag = 0; /* within Fl */
+	char *word = strsep(&line, " ");
 
-	while ((word = strsep(&line, " "))) {
-		if (!*word)
-			continue;
-		if (first || is_macro(word)) {
-			if (!strcmp(word, "Fl"))
-				fputs(glue ? "-" : " -", to), glue = 1;
-			else if (!strcmp(word, "Ns"))
-				glue = 1;
-		} else {
-			if (!glue &&
-			    !(ispunct((unsigned char)*word) && !word[1]))
+	while (word) {
+		if (is_macro(word)) {
+			flag = !strcmp(word, "Fl");
+			glue = glue || !strcmp(word, "Ns");
+		} else if (*word) {
+			if (!glue && !is_punctuation(word))
 				fputc(' ', to);
+			if (flag && !is_punctuation(word))
+				fputc('-', to);
 			print_roff(to, word);
 			glue = 0;
 		}
-		first = 0;
+		word = strsep(&line, " ");
 	}
 }
 

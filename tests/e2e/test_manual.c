@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is written for people is in step with the source: README with the
+ * Makefile, the manuals with options, settings, counters and exit statuses.
+ * (test_messages.c has the log.)
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <glob.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../../conf/setting.h"
+#include "../lib/bed.h"
+#include "../lib/examples.h"
+
+#define README "README.md"
+#define DAEMON_PAGE "daemon/bufwriterd.8"
+#define COMMAND_PAGE "client/bufwriter.1"
+
+/* --- README and Makefile ------------------------------------------------- */
+
+static int is_target(const char *makefile, const char *name, size_t len)
+{
+	const char *line = makefile;
+
+	for (; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, name, len) && line[len] == ':' &&
+		    line[len + 1] != '=')
+			return 1;
+	}
+	return 0;
+}
+
+/* `make NAME`, also for two of them: `make A && make B`. */
+START_TEST(make_has_each_target_that_readme_names)
+{
+	char *makefile = source_read("Makefile");
+	char *readme = source_read(README);
+	const char *at = readme;
+	unsigned named = 0;
+	size_t len;
+
+	while ((at = strstr(at, "make "))) {
+		char before = at == readme ? '\n' : at[-1];
+
+		at += strlen("make ");
+		len = strspn(at, "abcdefghijklmnopqrstuvwxyz-");
+		/* in code, and not `install make && ...` */
+		if (!strchr("`\n ", before) || !len || at[len] == '=' ||
+		    (before == ' ' && strncmp(at - 8, "&& ", 3) &&
+		     strncmp(at - 8, "or: ", 3)))
+			continue;
+		ck_assert_msg(is_target(makefile, at, len),
+			      "README names `make %.*s`, Makefile has no such "
+			      "target",
+			      (int)len, at);
+		named++;
+	}
+	ck_assert_uint_ge(named, 5);
+	free(makefile);
+	free(readme);
+}
+END_TEST
+
+START_TEST(the_two_commands_install_what_they_need)
+{
+	char *readme = source_read(README);
+
+	ck_assert_ptr_nonnull(strstr(
+		readme, "\napt-get update && apt-get install -y make && make "
+			"demo\n"));
+	ck_assert_ptr_nonnull(strstr(
+		readme, "\napt-get update && apt-get install -y make && make "
+			"check\n"));
+	free(readme);
+}
+END_TEST
+
+/* In backquotes, with a slash inside and none in front: a file of ours. */
+START_TEST(files_that_readme_names_are_there)
+{
+	char *readme = source_read(README);
+	char *rest = readme;
+	char *word;
+	int code = 0;
+
+	while ((word = strsep(&rest, "`"))) {
+		if (code++ % 2 == 0 || strpbrk(word, "\n %*(=<"))
+			continue;
+		if (!strchr(word, '/') || word[0] == '/')
+			continue;
+		ck_assert_msg(access(source_path(word), F_OK) == 0,
+			      "README names `%s`, which is not there", word);
+	}
+	free(readme);
+}
+END_TEST
+
+/* Its table gives the defaults that the settings have. */
+START_TEST(readme_has_the_defaults)
+{
+	char *readme = source_read(README);
+	const struct setting *set = config_settings;
+	unsigned found = 0;
+	int i;
+
+	for (i = 0; i < SETTINGS; i++, set++) {
+		const char *at = strstr(readme,
+					bed_text("\n| `[%s] %s` | `",
+						 set->section, set->key));
+
+		if (!at)
+			continue;
+		at = strstr(at, "` | `") + strlen("` | `");
+		ck_assert_msg(!strncmp(at, set->def, strlen(set->def)) &&
+				      at[strlen(set->def)] == '`',
+			      "README: %s.%s is %s by default", set->section,
+			      set->key, set->def);
+		found++;
+	}
+	ck_assert_uint_ge(found, 8);
+	free(readme);
+}
+END_TEST
+
+/* --- names --------------------------------------------------------------- */
+
+static int is_name(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/* True if `word` is in the text, and not as a part of a longer name. */
+static int has_word(const char *text, const char *word)
+{
+	const char *at = text;
+	size_t len = strlen(word);
+
+	while ((at = strstr(at, word))) {
+		if ((at == text || !is_name(at[-1])) && !is_name(at[len]))
+			return 1;
+		at++;
+	}
+	return 0;
+}
+
+static void require_word(const char *page, const char *text, const char *word)
+{
+	ck_assert_msg(has_word(text, word), "%s says nothing about %s", page,
+		      word);
+}
+
+START_TEST(the_manual_has_every_setting)
+{
+	const char *page = "man/bufwriter.ini.5";
+	const char *dir = getenv("BW_BUILD");
+	char *text = manual_words(
+		dir && dir[0] == '/' ?
+			bed_text("%s/%s", dir, page) :
+			source_path(
+				bed_text("%s/%s", dir ? dir : "build", page)));
+	int i;
+
+	for (i = 0; i < SETTINGS; i++)
+		require_word(page, text, config_settings[i].key);
+	free(text);
+}
+END_TEST
+
+/*
+ * `buffer.size` in prose: such a setting exists, or the reader looks in vain.
+ * Names of files and functions may look the same, and one example is wrong.
+ */
+static void require_settings(const char *name, const char *text)
+{
+	regex_t names;
+	regmatch_t m[3];
+	int i;
+
+	ck_assert_int_eq(regcomp(&names,
+				 "(socket|buffer|files|state|control|log)\\."
+				 "([a-z_]+)",
+				 REG_EXTENDED),
+			 0);
+	for (; !regexec(&names, text, 3, m, 0); text += m[0].rm_eo) {
+		const char *key = text + m[2].rm_so;
+		int len = (int)(m[2].rm_eo - m[2].rm_so);
+		char before = m[0].rm_so ? text[m[0].rm_so - 1] : ' ';
+
+		const char *after = key + len;
+
+		if (is_name(before) || strchr("/.", before) ||
+		    !strncmp(key, "sock", (size_t)len) ||
+		    !strncmp(key, "lock", (size_t)len) || *after == '(' ||
+		    !strncmp(after, ": unknown key", 13))
+			continue;
+		for (i = 0; i < SETTINGS; i++)
+			if (strlen(config_settings[i].key) == (size_t)len &&
+			    !strncmp(key, config_settings[i].key,
+				     (size_t)len) &&
+			    !strncmp(text + m[1].rm_so,
+				     config_settings[i].section,
+				     strlen(config_settings[i].section)))
+				break;
+		ck_assert_msg(i < SETTINGS, "%s: there is no setting %.*s",
+			      name, (int)(m[0].rm_eo - m[0].rm_so),
+			      text + m[0].rm_so);
+	}
+	regfree(&names);
+}
+
+START_TEST(settings_in_prose_exist)
+{
+	static const char *const pages[] = { README, DAEMON_PAGE, COMMAND_PAGE,
+					     "client/libbufwriter.3",
+					     "conf/bufwriter.ini.5.in" };
+	char *text = source_read(pages[_i]);
+
+	require_settings(pages[_i], text);
+	free(text);
+}
+END_TEST
+
+/* --- options and exit statuses ------------------------------------------- */
+
+/* Each `--name` that a program's help prints is an option of the page. */
+static void require_options(const char *command, const char *page)
+{
+	char *text = manual_words(page);
+	const char *build = getenv("BW_BUILD");
+	FILE *help = popen(bed_text("%s/%s --help", build ? build : "build",
+				    command),
+			   "r");
+	unsigned options = 0;
+	char line[256];
+	char *at;
+
+	ck_assert_ptr_nonnull(help);
+	while (fgets(line, sizeof(line), help)) {
+		at = strstr(line, " --");
+		if (line[0] != ' ' || !at)
+			continue;
+		at[1 + strcspn(at + 1, " =[\n")] = '\0';
+		ck_assert_msg(has_word(text, at + 1),
+			      "%s says nothing about %s", page, at + 1);
+		options++;
+	}
+	ck_assert_int_eq(pclose(help), 0);
+	ck_assert_uint_ge(options, 2);
+	free(text);
+}
+
+START_TEST(the_manual_has_every_option)
+{
+	require_options("bufwriterd", DAEMON_PAGE);
+	require_options("bufwriter", COMMAND_PAGE);
+	require_options("bufwriter send", COMMAND_PAGE);
+}
+END_TEST
+
+static int exit_status(const char *name, size_t len)
+{
+	static const struct {
+		const char *name;
+		int status;
+	} known[] = {
+		{ "EX_OK", EX_OK },
+		{ "EX_USAGE", EX_USAGE },
+		{ "EX_DATAERR", EX_DATAERR },
+		{ "EX_NOINPUT", EX_NOINPUT },
+		{ "EX_UNAVAILABLE", EX_UNAVAILABLE },
+		{ "EX_SOFTWARE", EX_SOFTWARE },
+		{ "EX_OSERR", EX_OSERR },
+		{ "EX_CANTCREAT", EX_CANTCREAT },
+		{ "EX_IOERR", EX_IOERR },
+		{ "EX_TEMPFAIL", EX_TEMPFAIL },
+		{ "EX_PROTOCOL", EX_PROTOCOL },
+		{ "EX_NOPERM", EX_NOPERM },
+		{ "EX_CONFIG", EX_CONFIG },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i].name) == len &&
+		    !strncmp(known[i].name, name, len))
+			return known[i].status;
+	ck_abort_msg("teach this test what %.*s is", (int)len, name);
+	return -1;
+}
+
+/* Every EX_ of these sources is a `.It N` of the page. */
+static void require_statuses(const char *sources, const char *page)
+{
+	char *manual = source_read(page);
+	unsigned found = 0;
+	glob_t files;
+	size_t i;
+
+	ck_assert_int_eq(glob(source_path(sources), 0, NULL, &files), 0);
+	for (i = 0; i < files.gl_pathc; i++) {
+		char *text = source_read(files.gl_pathv[i]);
+		const char *at = text;
+
+		while ((at = strstr(at, "EX_"))) {
+			size_t len = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+			int status;
+
+			if (at > text && is_name(at[-1])) {
+				at += len;
+				continue;
+			}
+			status = exit_status(at, len);
+			ck_assert_msg(strstr(manual, bed_text("\n.It %d\n",
+							      status)) != NULL,
+				      "%s says nothing about exit status %d, "
+				      "%.*s in %s",
+				      page, status, (int)len, at,
+				      files.gl_pathv[i]);
+			at += len;
+			found++;
+		}
+		free(text);
+	}
+	ck_assert_uint_ge(found, 4);
+	globfree(&files);
+	free(manual);
+}
+
+START_TEST(the_manual_has_every_exit_status)
+{
+	require_statuses("daemon/*.c", DAEMON_PAGE);
+	require_statuses("client/cmd*.c", COMMAND_PAGE);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("manual");
+	TCase *readme = tcase_create("README");
+	TCase *manual = tcase_create("manual");
+
+	tcase_add_test(readme, make_has_each_target_that_readme_names);
+	tcase_add_test(readme, the_two_commands_install_what_they_need);
+	tcase_add_test(readme, files_that_readme_names_are_there);
+	tcase_add_test(readme, readme_has_the_defaults);
+	suite_add_tcase(suite, readme);
+
+	tcase_add_test(manual, the_manual_has_every_setting);
+	tcase_add_loop_test(manual, settings_in_prose_exist, 0, 5);
+	tcase_add_test(manual, the_manual_has_every_option);
+	tcase_add_test(manual, the_manual_has_every_exit_status);
+	suite_add_tcase(suite, manual);
+	return bed_run(suite);
+}
