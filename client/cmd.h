@@ -20,7 +20,8 @@
 	X(status, "show what the daemon does; --check for monitoring") \
 	X(metrics, "print its numbers for Prometheus or OpenMetrics")  \
 	X(flush, "return when all that was sent is in files")          \
-	X(reload, "let it read its settings again")
+	X(reload, "let it read its settings again")                    \
+	X(top, "show live what it does")
 
 struct cmd {
 	const char *name;

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* `bufwriter top`: a live screen of what the daemon does. */
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd.h"
+#include "control.h"
+#include "json.h"
+#include "screen.h"
+#include "show.h"
+
+#define DELAY_MIN 100
+#define DELAY_MAX (3600 * 1000)
+#define BAR 20
+/* For an answer, in ms: no key is seen meanwhile. */
+#define PATIENCE 2000
+
+static const char usage[] =
+	"Usage: bufwriter top [OPTION]...\n"
+	"Shows live what the daemon does; q quits.\n"
+	"\n"
+	"  -d, --delay DURATION  between two looks, 100ms or more (default "
+	"1s)\n" CONTROL_HELP;
+
+struct top {
+	struct control control;
+	struct screen *screen;
+	int delay;
+	char *before; /* the answer before this one, or NULL */
+};
+
+static double at(const char *s, const char *path)
+{
+	return json_number(json_at(s, path));
+}
+
+static void draw_head(struct top *t, const char *s)
+{
+	char now[16] = "";
+	time_t seconds = time(NULL);
+	struct tm tm;
+
+	if (localtime_r(&seconds, &tm) != NULL)
+		strftime(now, sizeof(now), "%H:%M:%S", &tm);
+	screen_title(t->screen, " bufwriterd %s  process %.0f  up %s  %s",
+		     show_text(json_at(s, "version"), "?"), at(s, "pid"),
+		     show_time(at(s, "uptime")), now);
+	screen_line(t->screen, " %s: %s", show_text(json_at(s, "health"), "?"),
+		    show_text(json_at(s, "why"), "?"));
+	screen_line(t->screen, "%s", "");
+}
+
+static void draw_rate(struct top *t, const char *s, const char *title,
+		      const char *count, const char *bytes)
+{
+	char path[64];
+	double now[2], minute[2];
+	const char *names[2] = { count, bytes };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "rates.now.%s", names[i]);
+		now[i] = at(s, path);
+		snprintf(path, sizeof(path), "rates.minute.%s", names[i]);
+		minute[i] = at(s, path);
+	}
+	screen_line(t->screen, " %-10s %10s/s %10s/s %12s/s %10s/s", title,
+		    show_rate(now[0]), show_bytes(now[1]), show_rate(minute[0]),
+		    show_bytes(minute[1]));
+}
+
+static void draw_rates(struct top *t, const char *s)
+{
+	screen_title(t->screen, " %-10s %12s %12s %14s %12s", "", "now", "",
+		     "last minute", "");
+	draw_rate(t, s, "received", "received", "received_bytes");
+	draw_rate(t, s, "in files", "written", "file_bytes");
+	screen_line(t->screen, " %-10s %10s/s %12s %12s/s", "files",
+		    show_rate(at(s, "rates.now.files")), "",
+		    show_rate(at(s, "rates.minute.files")));
+	screen_line(t->screen,
+		    " %-10s %10s/s %12s %12s/s   %.0f in all: %.0f too "
+		    "large, %.0f ring full",
+		    "dropped", show_rate(at(s, "rates.now.dropped")), "",
+		    show_rate(at(s, "rates.minute.dropped")),
+		    at(s, "messages.dropped"), at(s, "dropped.too_large"),
+		    at(s, "dropped.ring_full"));
+	screen_line(t->screen, "%s", "");
+}
+
+static const char *latency(double value)
+{
+	if (value < 0)
+		return "-";
+	return isinf(value) ? "> 1 min" : show_time(value);
+}
+
+static void draw_flushes(struct top *t, const char *s)
+{
+	const char *all = json_at(s, "histograms.flush_seconds");
+	const char *old = json_at(t->before, "histograms.flush_seconds");
+
+	screen_line(t->screen,
+		    " flush latency  now: half %s, 99 %% %s, all %s   since "
+		    "the start: half %s, 99 %% %s",
+		    latency(old ? show_quantile(all, old, 0.5) : -1),
+		    latency(old ? show_quantile(all, old, 0.99) : -1),
+		    latency(old ? show_quantile(all, old, 1) : -1),
+		    latency(show_quantile(all, NULL, 0.5)),
+		    latency(show_quantile(all, NULL, 0.99)));
+}
+
+static const char *bar(char out[BAR + 1], double part, double all)
+{
+	double share = all > 0 ? part / all : 0;
+	int n = (int)(share * BAR + 0.5);
+
+	memset(out, '.', BAR);
+	out[BAR] = '\0';
+	memset(out, '#', (size_t)(n > BAR ? BAR : n));
+	return out;
+}
+
+static void draw_memory(struct top *t, const char *s)
+{
+	char text[BAR + 1];
+	double oldest = at(s, "gauges.oldest_seconds");
+
+	screen_line(t->screen, " ring   [%s] %.0f of %.0f, at most %.0f   %s",
+		    bar(text, at(s, "gauges.in_ring"),
+			at(s, "gauges.ring_slots")),
+		    at(s, "gauges.in_ring"), at(s, "gauges.ring_slots"),
+		    at(s, "gauges.ring_high"),
+		    show_text(json_at(s, "listener"), "?"));
+	screen_line(t->screen, " arenas %.0f messages, %s; oldest %s",
+		    at(s, "gauges.in_arenas"),
+		    show_bytes(at(s, "gauges.arena_bytes")),
+		    oldest > 0 ? show_time(oldest) : "-");
+	draw_flushes(t, s);
+	screen_line(t->screen, "%s", "");
+}
+
+static void draw_worker(struct top *t, const char *w)
+{
+	char text[BAR + 1];
+	const char *error = json_at(w, "error");
+
+	screen_line(t->screen, " %6.0f %-8s [%s] %10s %9.0f %8.0f %10s %6.0f",
+		    at(w, "worker"), show_text(json_at(w, "state"), "?"),
+		    bar(text, at(w, "arena_bytes"), at(w, "arena_size")),
+		    show_bytes(at(w, "arena_bytes")), at(w, "messages"),
+		    at(w, "files"), show_bytes(at(w, "file_bytes")),
+		    at(w, "failures"));
+	if (error != NULL)
+		screen_line(t->screen, "        %s, for %s; %s",
+			    show_text(json_at(error, "text"), "?"),
+			    show_time(at(error, "seconds")),
+			    show_text(json_at(error, "remedy"), "?"));
+}
+
+static void draw_workers(struct top *t, const char *s)
+{
+	const char *list = json_at(s, "workers"), *w;
+	unsigned i;
+
+	screen_title(t->screen, " %6s %-8s %*s %10s %9s %8s %10s %6s", "worker",
+		     "state", -(BAR + 2), "arena", "in memory", "messages",
+		     "files", "bytes", "failed");
+	for (i = 0; (w = json_item(list, i)) != NULL; i++)
+		draw_worker(t, w);
+}
+
+/* Asks, and shows what came. */
+static void look(struct top *t)
+{
+	bool answered = control_ask(&t->control, "status", PATIENCE);
+	const char *s = t->control.answer;
+
+	screen_begin(t->screen);
+	if (answered) {
+		draw_head(t, s);
+		draw_rates(t, s);
+		draw_memory(t, s);
+		draw_workers(t, s);
+	} else {
+		screen_title(t->screen, " bufwriter top");
+		screen_line(t->screen, " %s", t->control.why);
+		screen_line(t->screen, " trying again; q quits");
+	}
+	screen_end(t->screen);
+	free(t->before);
+	t->before = answered ? strdup(s) : NULL;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void run(struct top *t)
+{
+	int key = SCREEN_CHANGED;
+	int64_t next = 0, left;
+
+	while (key != 'q' && key != 'Q' && key != SCREEN_END) {
+		left = next - now_ms();
+		if (left <= 0 || key == SCREEN_CHANGED || key == ' ') {
+			look(t);
+			left = t->delay;
+			next = now_ms() + left;
+		}
+		key = screen_wait(t->screen, (int)left);
+	}
+}
+
+/* -1: go on; else the exit status */
+static int take_options(struct top *t, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "delay", required_argument, NULL, 'd' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *socket = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, ":d:s:h", longs, NULL)) != -1) {
+		if (c == 'd') {
+			if (cmd_duration(optarg, &t->delay) != 0 ||
+			    t->delay < DELAY_MIN || t->delay > DELAY_MAX)
+				return cmd_misuse("top",
+						  "a delay is 100ms to 1h, "
+						  "not '%s'",
+						  optarg);
+		} else if (c == 's') {
+			socket = optarg;
+		} else if (c == 'h') {
+			fputs(usage, stdout);
+			return 0;
+		} else {
+			return cmd_bad_option("top", argv, c);
+		}
+	}
+	if (optind < argc)
+		return cmd_misuse("top", "'%s' is not expected", argv[optind]);
+	control_init(&t->control, socket);
+	return -1;
+}
+
+int cmd_top(int argc, char **argv)
+{
+	struct top t = { .delay = 1000 };
+	int status = take_options(&t, argc, argv);
+	const char *why = screen_refusal();
+
+	if (status >= 0)
+		return status;
+	if (why != NULL) {
+		fprintf(stderr, "bufwriter top: %s\n", why);
+		return EX_USAGE;
+	}
+	/* A wrong path is said at once, on a screen that stays. */
+	if (!control_ask(&t.control, "ping", PATIENCE)) {
+		control_close(&t.control);
+		return control_failed(&t.control, "top");
+	}
+	t.screen = screen_open();
+	if (t.screen == NULL) {
+		fputs("bufwriter top: the terminal can not be set up\n",
+		      stderr);
+		control_close(&t.control);
+		return EX_OSERR;
+	}
+	run(&t);
+	status = screen_close(t.screen);
+	control_close(&t.control);
+	free(t.before);
+	return status ? 128 + status : 0;
+}
