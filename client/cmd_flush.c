@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* `bufwriter flush`: returns when what was sent before it is in files. */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "bufwriter.h"
@@ -25,48 +24,19 @@ static const char usage[] =
 	"permitted; see bufwriter(1).\n";
 
 struct flush_options {
-	const char *socket;
 	int timeout;
 	int quiet;
 };
 
-/* -1: go on; else the exit status */
-static int take_options(struct flush_options *opt, int argc, char **argv)
+static const char *take(void *arg, int c, const char *value)
 {
-	static const struct option longs[] = {
-		{ "timeout", required_argument, NULL, 't' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
+	struct flush_options *opt = arg;
 
-	while ((c = getopt_long(argc, argv, ":t:qs:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 't':
-			if (cmd_duration(optarg, &opt->timeout) != 0)
-				return cmd_misuse("flush",
-						  "'%s' is not a duration",
-						  optarg);
-			break;
-		case 'q':
-			opt->quiet = 1;
-			break;
-		case 's':
-			opt->socket = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return cmd_bad_option("flush", argv, c);
-		}
-	}
-	if (optind < argc)
-		return cmd_misuse("flush", "'%s' is not expected",
-				  argv[optind]);
-	return -1;
+	if (c == 'q')
+		opt->quiet = 1;
+	else if (cmd_duration(value, &opt->timeout) != 0)
+		return "is no duration";
+	return NULL;
 }
 
 /* The daemon knows why it takes so long. */
@@ -84,8 +54,16 @@ static int failed(const struct control *c)
 
 int cmd_flush(int argc, char **argv)
 {
+	static const struct option longs[] = {
+		{ "timeout", required_argument, NULL, 't' },
+		{ "quiet", no_argument, NULL, 'q' },
+		CONTROL_LONGS,
+	};
 	struct flush_options opt = { .timeout = 60000 };
-	int status = take_options(&opt, argc, argv);
+	const struct control_line line = { usage, ":t:q" CONTROL_SHORTS, longs,
+					   take, &opt };
+	const char *socket = NULL;
+	int status = control_options(&line, argc, argv, &socket);
 	struct control c;
 	char command[64];
 
@@ -94,7 +72,7 @@ int cmd_flush(int argc, char **argv)
 	if (opt.timeout == BW_FOREVER)
 		opt.timeout = NEVER;
 	snprintf(command, sizeof(command), "flush %d", opt.timeout);
-	control_init(&c, opt.socket);
+	control_init(&c, socket);
 	status = 0;
 	if (!control_ask(&c, command, opt.timeout + SLACK))
 		status = failed(&c);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `bufwriter metrics`: the daemon's numbers for a monitoring system. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cmd.h"
 #include "control.h"
@@ -35,37 +33,32 @@ static int print(struct control *c)
 	return control_output("metrics");
 }
 
+static const char *take(void *arg, int c, const char *value)
+{
+	(void)c;
+	(void)value;
+	*(const char **)arg = "metrics openmetrics";
+	return NULL;
+}
+
 int cmd_metrics(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "openmetrics", no_argument, NULL, 'o' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		CONTROL_LONGS,
 	};
 	const char *socket = NULL, *command = "metrics";
-	struct control control;
-	int c, status;
+	const struct control_line line = { usage, ":o" CONTROL_SHORTS, longs,
+					   take, &command };
+	int status = control_options(&line, argc, argv, &socket);
+	struct control c;
 
-	while ((c = getopt_long(argc, argv, ":os:h", longs, NULL)) != -1) {
-		if (c == 'o') {
-			command = "metrics openmetrics";
-		} else if (c == 's') {
-			socket = optarg;
-		} else if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		} else {
-			return cmd_bad_option("metrics", argv, c);
-		}
-	}
-	if (optind < argc)
-		return cmd_misuse("metrics", "'%s' is not expected",
-				  argv[optind]);
-	control_init(&control, socket);
-	status = control_ask(&control, command, CONTROL_TIMEOUT) ?
-			 print(&control) :
-			 control_failed(&control, "metrics");
-	control_close(&control);
+	if (status >= 0)
+		return status;
+	control_init(&c, socket);
+	status = control_ask(&c, command, CONTROL_TIMEOUT) ?
+			 print(&c) :
+			 control_failed(&c, "metrics");
+	control_close(&c);
 	return status;
 }

@@ -49,9 +49,12 @@ static int report(const struct control *c)
 
 int cmd_reload(int argc, char **argv)
 {
+	static const struct option longs[] = { CONTROL_LONGS };
+	const struct control_line line = { usage, ":" CONTROL_SHORTS, longs,
+					   NULL, NULL };
 	const char *socket = NULL;
+	int status = control_options(&line, argc, argv, &socket);
 	struct control c;
-	int status = control_options(argc, argv, usage, &socket);
 
 	if (status >= 0)
 		return status;

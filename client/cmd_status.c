@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* `bufwriter status`: what the daemon does, for people and for checks. */
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -230,43 +229,31 @@ static int print(struct control *c, enum mode mode)
 	return 0;
 }
 
+static const char *take(void *arg, int c, const char *value)
+{
+	(void)value;
+	*(enum mode *)arg = c == 'j' ? JSON : CHECK;
+	return NULL;
+}
+
 int cmd_status(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "check", no_argument, NULL, 'c' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		CONTROL_LONGS,
 	};
-	const char *socket = NULL;
 	enum mode mode = HUMAN;
-	struct control control;
-	int c, status;
+	const struct control_line line = { usage, ":jc" CONTROL_SHORTS, longs,
+					   take, &mode };
+	const char *socket = NULL;
+	int status = control_options(&line, argc, argv, &socket);
+	struct control c;
 
-	while ((c = getopt_long(argc, argv, ":jcs:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			mode = JSON;
-			break;
-		case 'c':
-			mode = CHECK;
-			break;
-		case 's':
-			socket = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return cmd_bad_option("status", argv, c);
-		}
-	}
-	if (optind < argc)
-		return cmd_misuse("status", "'%s' is not expected",
-				  argv[optind]);
-	control_init(&control, socket);
-	status = print(&control, mode);
-	control_close(&control);
+	if (status >= 0)
+		return status;
+	control_init(&c, socket);
+	status = print(&c, mode);
+	control_close(&c);
 	return control_output("status") ? EX_IOERR : status;
 }

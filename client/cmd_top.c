@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* `bufwriter top`: a live screen of what the daemon does. */
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,45 +219,28 @@ static void run(struct top *t)
 	}
 }
 
-/* -1: go on; else the exit status */
-static int take_options(struct top *t, int argc, char **argv)
+static const char *take(void *arg, int c, const char *value)
 {
-	static const struct option longs[] = {
-		{ "delay", required_argument, NULL, 'd' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *socket = NULL;
-	int c;
+	struct top *t = arg;
 
-	while ((c = getopt_long(argc, argv, ":d:s:h", longs, NULL)) != -1) {
-		if (c == 'd') {
-			if (cmd_duration(optarg, &t->delay) != 0 ||
-			    t->delay < DELAY_MIN || t->delay > DELAY_MAX)
-				return cmd_misuse("top",
-						  "a delay is 100ms to 1h, "
-						  "not '%s'",
-						  optarg);
-		} else if (c == 's') {
-			socket = optarg;
-		} else if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		} else {
-			return cmd_bad_option("top", argv, c);
-		}
-	}
-	if (optind < argc)
-		return cmd_misuse("top", "'%s' is not expected", argv[optind]);
-	control_init(&t->control, socket);
-	return -1;
+	(void)c;
+	if (cmd_duration(value, &t->delay) != 0 || t->delay < DELAY_MIN ||
+	    t->delay > DELAY_MAX)
+		return "is no delay from 100ms to 1h";
+	return NULL;
 }
 
 int cmd_top(int argc, char **argv)
 {
+	static const struct option longs[] = {
+		{ "delay", required_argument, NULL, 'd' },
+		CONTROL_LONGS,
+	};
 	struct top t = { .delay = 1000 };
-	int status = take_options(&t, argc, argv);
+	const struct control_line line = { usage, ":d:" CONTROL_SHORTS, longs,
+					   take, &t };
+	const char *socket = NULL;
+	int status = control_options(&line, argc, argv, &socket);
 	const char *why = screen_refusal();
 
 	if (status >= 0)
@@ -267,6 +249,7 @@ int cmd_top(int argc, char **argv)
 		fprintf(stderr, "bufwriter top: %s\n", why);
 		return EX_USAGE;
 	}
+	control_init(&t.control, socket);
 	/* A wrong path is said at once, on a screen that stays. */
 	if (!control_ask(&t.control, "ping", PATIENCE)) {
 		control_close(&t.control);

@@ -226,24 +226,31 @@ int control_output(const char *cmd)
 	return EX_IOERR;
 }
 
-int control_options(int argc, char **argv, const char *usage,
+int control_options(const struct control_line *line, int argc, char **argv,
 		    const char **socket)
 {
-	static const struct option longs[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
+	const char *wrong;
 	int c;
 
-	while ((c = getopt_long(argc, argv, ":s:h", longs, NULL)) != -1) {
-		if (c == 's') {
+	while ((c = getopt_long(argc, argv, line->shorts, line->longs, NULL)) !=
+	       -1) {
+		switch (c) {
+		case 's':
 			*socket = optarg;
-		} else if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		} else {
+			break;
+		case 'h':
+			fputs(line->usage, stdout);
+			return control_output(argv[0]);
+		case 'V':
+			return cmd_version();
+		case '?':
+		case ':':
 			return cmd_bad_option(argv[0], argv, c);
+		default:
+			wrong = line->take(line->arg, c, optarg);
+			if (wrong != NULL)
+				return cmd_misuse(argv[0], "'%s' %s", optarg,
+						  wrong);
 		}
 	}
 	if (optind < argc)

@@ -6,6 +6,8 @@
 #ifndef BUFWRITER_CLIENT_CONTROL_H
 #define BUFWRITER_CLIENT_CONTROL_H
 
+#include <getopt.h>
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -44,10 +46,31 @@ int control_failed(const struct control *c, const char *cmd);
 int control_output(const char *cmd);
 
 /*
- * For a subcommand with no options but -s and -h: reads them.  -1: go on;
- * else the exit status.
+ * The command line of a subcommand: its own options, and -s, -h and -V.
  */
-int control_options(int argc, char **argv, const char *usage,
+struct control_line {
+	const char *usage;
+	const char *shorts;	    /* begins with ':' and ends with "s:hV" */
+	const struct option *longs; /* ends with CONTROL_LONGS */
+	/*
+	 * Takes one of its own options, from getopt_long(3).  NULL, or
+	 * what is wrong with the value: "is no ...".
+	 */
+	const char *(*take)(void *arg, int c, const char *value);
+	void *arg;
+};
+
+#define CONTROL_SHORTS "s:hV"
+#define CONTROL_LONGS                                  \
+	{ "socket", required_argument, NULL, 's' },    \
+		{ "help", no_argument, NULL, 'h' },    \
+		{ "version", no_argument, NULL, 'V' }, \
+	{                                              \
+		NULL, 0, NULL, 0                       \
+	}
+
+/* Reads it.  -1: go on, *socket is set if it was given; else the status. */
+int control_options(const struct control_line *line, int argc, char **argv,
 		    const char **socket);
 
 /* Text of the options that control_options() knows, for a help. */
@@ -55,6 +78,7 @@ int control_options(int argc, char **argv, const char *usage,
 	"  -s, --socket PATH  the daemon's control socket\n"                  \
 	"                     (default $BUFWRITER_CONTROL or " CONTROL_SOCKET \
 	")\n"                                                                 \
-	"  -h, --help         show this help\n"
+	"  -h, --help         show this help\n"                               \
+	"  -V, --version      show the version\n"
 
 #endif
