@@ -62,9 +62,14 @@ double bed_now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+int bed_sanitized(void)
+{
+	return SAN_PERCENT != 100;
+}
+
 double bed_limit(void)
 {
-	return SAN_PERCENT == 100 ? 60 : 300;
+	return bed_sanitized() ? 300 : 60;
 }
 
 void bed_sleep_ms(unsigned ms)

@@ -54,6 +54,8 @@ void bed_dump(void);
 uint64_t bed_scale(uint64_t n);
 /* An environment variable's number, or `fallback`. */
 uint64_t bed_number(const char *name, uint64_t fallback);
+/* 1 if tests and daemon are built with a sanitizer. */
+int bed_sanitized(void);
 /* CLOCK_MONOTONIC in seconds. */
 double bed_now(void);
 /* Seconds after which a wait is a hang. */

@@ -27,6 +27,7 @@ struct tally {
 	/* private */
 	struct tally_entry *table;
 	size_t used, room;
+	int expecting; /* what is read is expected, not found */
 };
 
 void tally_open(struct tally *tally);
@@ -38,6 +39,10 @@ void tally_close(struct tally *tally);
 void tally_expect(struct tally *tally, const void *data, size_t len);
 /* All that an ended sender has sent. */
 void tally_expect_sender(struct tally *tally, const struct sender *sender);
+
+/* Everything in the complete files of a directory. */
+void tally_expect_dir(struct tally *tally, const char *dir,
+		      enum framing framing);
 
 /* All complete files of a directory; dot files are none. */
 void tally_read(struct tally *tally, const char *dir, enum framing framing);
