@@ -93,6 +93,21 @@ static int set_owner(const char *path, uint64_t mode, const char *group,
 	return 0;
 }
 
+static const char *directory_hint(int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ENOTDIR:
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return "; the daemon's user needs a directory there that it "
+		       "can write to";
+	default:
+		return "";
+	}
+}
+
 static int explain(int err, const char *key, const char *path, char *why,
 		   size_t n)
 {
@@ -107,8 +122,8 @@ static int explain(int err, const char *key, const char *path, char *why,
 			 "or choose another path",
 			 key, path);
 	else
-		snprintf(why, n, "%s.path: cannot make the socket %s: %s", key,
-			 path, strerror(-err));
+		snprintf(why, n, "%s.path: cannot make the socket %s: %s%s",
+			 key, path, strerror(-err), directory_hint(err));
 	return err;
 }
 

@@ -259,8 +259,9 @@ const char *flush_remedy(int err)
 	case EDQUOT:
 		return "free space, or move files away";
 	case ENOENT:
+		return "create the directory";
 	case ENOTDIR:
-		return "create the directory again";
+		return "put a directory in its place";
 	case EACCES:
 	case EPERM:
 		return "let the daemon's user write there";

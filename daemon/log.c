@@ -52,6 +52,11 @@ void log_open(void)
 	tzset();
 }
 
+int log_has_priorities(void)
+{
+	return log_priorities;
+}
+
 /* Relaxed: a level orders nothing, a line more or less is all it does. */
 void log_set_level(enum config_level level)
 {

@@ -18,6 +18,8 @@
 
 /* Before threads start; finds out who reads standard error. */
 void log_open(void);
+/* After log_open(): each line has to begin with its priority. */
+int log_has_priorities(void);
 /* Any thread: from now on, less severe messages are left out. */
 void log_set_level(enum config_level level);
 /* Any thread: true if a message of this level would be written. */

@@ -52,11 +52,12 @@ struct daemon {
 	uint64_t stop_began;
 };
 
-/* Lines about settings: before the log is open they go out as they are. */
+/* Lines about settings, as a compiler would print them. */
 static void print_line(void *arg, const char *line)
 {
 	(void)arg;
-	fprintf(stderr, "bufwriterd: %s\n", line);
+	fprintf(stderr, "%s%s\n",
+		log_has_priorities() ? "<3>" : "bufwriterd: ", line);
 }
 
 /* -- stop ---------------------------------------------------------------- */

@@ -59,7 +59,9 @@ int state_lock(const char *path, struct state_error *error)
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return failed(error, -errno,
-			      "state.path: cannot open the lock file %s: %s",
+			      "state.path: cannot open the lock file %s: %s; "
+			      "the daemon's user needs a directory there that "
+			      "it can write to",
 			      lock, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		n = pread(fd, owner, sizeof(owner) - 1, 0);

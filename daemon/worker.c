@@ -144,7 +144,8 @@ static void set_working(struct worker *w)
 	since = atomic_load_explicit(&w->failing, memory_order_relaxed);
 	atomic_store_explicit(&w->error, 0, memory_order_release);
 	w->all->notify(w->all->arg);
-	log_notice("worker %u: filing again after %.1f s; nothing was lost",
+	log_notice("worker %u: filing again after %.1f s; what it held is in a "
+		   "file",
 		   w->index, (clock_now() - since) / 1e9);
 }
 
