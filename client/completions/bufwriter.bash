@@ -13,7 +13,7 @@ _bufwriter() {
 		return
 	fi
 	case $prev in
-	--socket | --control | --file | -s | -f)
+	--socket | --file | -s | -f)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -25,8 +25,11 @@ _bufwriter() {
 	esac
 	case $command in
 	send) words='--file --null --whole --timeout --socket --quiet --help' ;;
-	status) words='--json --check --control --help' ;;
-	metrics | flush | reload | top) words='--control --help' ;;
+	status) words='--json --check --socket --help' ;;
+	metrics) words='--openmetrics --socket --help' ;;
+	flush) words='--timeout --quiet --socket --help' ;;
+	reload) words='--socket --help' ;;
+	top) words='--delay --socket --help' ;;
 	*) words= ;;
 	esac
 	if [[ $cur == -* ]]; then

@@ -25,6 +25,10 @@ complete -c bufwriter -n "$send" -s s -l socket -rF -d "The daemon's socket"
 complete -c bufwriter -n "$send" -s q -l quiet -d 'No progress, no summary'
 
 complete -c bufwriter -n "$asks" -f
-complete -c bufwriter -n "$asks" -l control -r -d 'Control socket'
+complete -c bufwriter -n "$asks" -s s -l socket -rF -d 'Control socket'
 complete -c bufwriter -n '__fish_seen_subcommand_from status' -l json
 complete -c bufwriter -n '__fish_seen_subcommand_from status' -l check
+complete -c bufwriter -n '__fish_seen_subcommand_from metrics' -l openmetrics
+complete -c bufwriter -n '__fish_seen_subcommand_from flush' -s t -l timeout -x
+complete -c bufwriter -n '__fish_seen_subcommand_from flush' -s q -l quiet
+complete -c bufwriter -n '__fish_seen_subcommand_from top' -s d -l delay -x
