@@ -354,6 +354,19 @@ START_TEST(each_damaged_bit_of_the_record_is_noticed)
 }
 END_TEST
 
+START_TEST(memory_that_was_never_an_arena_is_none)
+{
+	static const int fill[] = { 0x00, 0x01, 0x80, 0xff };
+	struct arena next;
+	const char *why;
+
+	make(FRAMING_NONE);
+	memset(mem, fill[_i], bytes);
+	ck_assert_int_eq(load(&next, &why), -EBADMSG);
+	drop();
+}
+END_TEST
+
 /* Under a right check: what the functions write if they are misused. */
 START_TEST(an_impossible_record_is_refused)
 {
@@ -539,6 +552,7 @@ int main(void)
 	tcase_add_test(tc, the_longest_name_is_kept_whole);
 	tcase_add_loop_test(tc, each_damaged_bit_of_the_record_is_noticed, 0,
 			    3);
+	tcase_add_loop_test(tc, memory_that_was_never_an_arena_is_none, 0, 4);
 	tcase_add_loop_test(tc, an_impossible_record_is_refused, 0, 8);
 	tcase_add_loop_test(tc, a_change_happens_in_one_step, 0, 3);
 	tcase_add_loop_test(tc, a_killed_commit_happened_or_did_not, 0, 4);
