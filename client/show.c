@@ -37,7 +37,8 @@ const char *show_rate(double n)
 	size_t room;
 	char *out = next_text(&room);
 
-	snprintf(out, room, "%.*f", n > 0 && n < 9.95 ? 1 : 0, n);
+	/* totals are shown with this too, and 3 messages are not 3.0 */
+	snprintf(out, room, "%.*f", n < 9.95 && n > (int)n ? 1 : 0, n);
 	return out;
 }
 

@@ -35,6 +35,7 @@ static const struct row {
 	{ README, "c", "hello from C", SENDS, "hello from C\n" },
 	{ README, "sh", "hello from the shell", SENDS,
 	  "hello from the shell\none line\nanother line\nhello from socat\n" },
+	{ README, "sh", "bufwriter status", SENDS, "" },
 	{ README, "python", "hello from Python", SENDS, "hello from Python\n" },
 	{ README, "perl", "hello from Perl", SENDS, "hello from Perl\n" },
 	{ README, "go", "hello from Go", SENDS, "hello from Go\n" },
@@ -181,11 +182,12 @@ static char *localize(const char *text)
 /* What is put before a shell command, so that it finds our programs. */
 static const char *environment(void)
 {
-	return bed_text("set -e; cd %s; export HOME=$PWD "
-			"PATH=$PWD/bin:%s:$PATH BUFWRITER_SOCKET=%s "
-			"LD_LIBRARY_PATH=%s GOCACHE=%s/tests/gocache "
-			"GO111MODULE=off CGO_ENABLED=0;\n",
-			dir(), build(), bed.sock, build(), build());
+	return bed_text(
+		"set -e; cd %s; export HOME=$PWD "
+		"PATH=$PWD/bin:%s:$PATH BUFWRITER_SOCKET=%s BUFWRITER_CONTROL=%s "
+		"LD_LIBRARY_PATH=%s GOCACHE=%s/tests/gocache "
+		"GO111MODULE=off CGO_ENABLED=0;\n",
+		dir(), build(), bed.sock, bed.control, build(), build());
 }
 
 /* --- one language each --------------------------------------------------- */

@@ -258,9 +258,15 @@ static void require_options(const char *command, const char *page)
 
 START_TEST(the_manual_has_every_option)
 {
+	static const char *const commands[] = { "",	    " send",  " status",
+						" metrics", " flush", " reload",
+						" top" };
+	unsigned i;
+
 	require_options("bufwriterd", DAEMON_PAGE);
-	require_options("bufwriter", COMMAND_PAGE);
-	require_options("bufwriter send", COMMAND_PAGE);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		require_options(bed_text("bufwriter%s", commands[i]),
+				COMMAND_PAGE);
 }
 END_TEST
 
