@@ -1,0 +1,267 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Checks the model of the crash protocol (crash.pml) with Spin.
+#
+#   run.sh                all of it, exhaustively; about a minute, 1.5 GB
+#   run.sh trace BREAK    how that broken daemon goes wrong, step by step
+#
+# BW_BUILD  where to work (build)
+# CC        the compiler (cc)
+#
+# First the protocol as the daemon has it must hold.  Then each daemon of
+# BREAKS, which does one thing in another order or not at all, must be caught,
+# and for what it does wrong: a model that can not fail proves nothing.
+set -eu
+cd "$(dirname "$0")"
+model=$(pwd)
+cd ../..
+root=$(pwd)
+cc=${CC:-cc}
+mkdir -p "${BW_BUILD:-build}/model"
+work=$(cd "${BW_BUILD:-build}/model" && pwd)
+
+if ! command -v spin >/dev/null 2>&1; then
+	echo "model: spin is not installed: apt-get install spin" \
+		"(or make deps); nothing was checked"
+	[ "${CI-}" != true ] || exit 1
+	exit 0
+fi
+
+# NAME FOUND MACROS: what must be found in a daemon built with -DNAME
+BREAKS='
+COMMIT_BEFORE_CLAIM	doubled
+COMMIT_BEFORE_COPY	invented
+RELEASE_BEFORE_COMMIT	lost
+CLAIM_NOT_ATOMIC	doubled
+COMMIT_WITHOUT_TICKETS	doubled
+CELL_IN_PLACE		doubled
+RENAME_BEFORE_RECORD	doubled
+RECORD_BEFORE_WRITE	torn
+EMPTIED_BEFORE_RENAME	lost
+UNLINK_BEFORE_RECORD	lost		-DFAILURES=1
+SENTINEL_ZERO		lost
+NEVER_NOTHING		invented
+ARMED_BEFORE_NOTHING	invented
+ARMED_UNRELEASED	refused
+HEAD_BEFORE_METAS	refused
+PUBLISHED_BEFORE_HEAD	refused
+BUFFER_BEFORE_SLOT	refused		-DOVERFLOW
+RECOVERED_HEAD_FIRST	refused
+RECOVERY_EMPTIES_FIRST	lost
+COMMITTED_NOT_RELEASED	doubled
+FINAL_FILE_DECIDES	doubled
+WRITE_AGAIN		doubled
+NAME_ERASED		refused		-DFAILURES=1
+HEADERS_BEFORE_ARMED	invented
+WISH_BEFORE_RELEASE	stuck
+NO_SECOND_LOOK		stuck
+BUSY_WAIT		endless
+'
+
+passed=0
+failed=0
+
+# ok WHAT STATUS: counts and says
+ok() {
+	if [ "$2" = 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $1"
+	fi
+}
+
+# search NAME PAN-MACROS PAN-FLAGS MODEL-MACROS...: Spin's report in NAME.log
+search() {
+	name=$1
+	pan=$2
+	flags=$3
+	shift 3
+	rm -rf "${work:?}/$name"
+	mkdir "$work/$name"
+	(
+		cd "$work/$name"
+		spin -a "$@" "$model/crash.pml"
+		# shellcheck disable=SC2086 # words on purpose
+		"$cc" -w -DMEMLIM=3500 -DNOFAIR $pan -o pan pan.c
+		# shellcheck disable=SC2086
+		./pan $flags
+	) >"$work/$name.log" 2>&1 || :
+}
+
+# found NAME: what Spin's report says is wrong: nothing, or a word
+found() {
+	if grep -q 'errors: 0$' "$work/$1.log" &&
+		! grep -q -e 'Search not completed' -e 'too small' \
+			-e 'out of memory' "$work/$1.log"; then
+		echo nothing
+	elif grep -q 'pan:1: invalid end state' "$work/$1.log"; then
+		echo stuck
+	elif grep -q 'pan:1: non-progress cycle' "$work/$1.log"; then
+		echo endless
+	else
+		grep -o '|*[a-z]*) (at depth' "$work/$1.log" |
+			sed -n 's/^||\([a-z]*\)).*/\1/p' | grep . ||
+			echo error
+	fi
+}
+
+# sum NAME: one line of numbers out of Spin's report
+sum() {
+	awk '/depth reached/ { sub(",", "", $6); depth = $6 }
+		/states, stored/ { states = $1 }
+		/transitions/ { steps = $1 }
+		/total actual memory/ { mb = $1 }
+		/elapsed time/ { s = $4 }
+		END {
+			printf "%.0f states, %.0f steps, depth %d, " \
+				"%.0f MB, %.1f s\n", states, steps, depth, mb, s
+		}' "$work/$1.log"
+}
+
+# holds NAME WHAT PAN-MACROS PAN-FLAGS MODEL-MACROS...: nothing may be wrong
+holds() {
+	name=$1
+	what=$2
+	shift 2
+	search "$name" "$@"
+	bad=$(found "$name")
+	echo "$what"
+	echo "    $(sum "$name")"
+	status=0
+	[ "$bad" = nothing ] || {
+		status=1
+		cat "$work/$name.log"
+	}
+	ok "$what: $bad" "$status"
+	rm -rf "${work:?}/$name"
+}
+
+# seek NAME FOUND MACROS: breadth first, so that the trace is a shortest one
+# shellcheck disable=SC2086 # words on purpose
+seek() {
+	case $2 in
+	endless) search "$1" '-DNP -DNOREDUCE' '-l -m40000' \
+		-DDATAGRAMS=3 "-D$1" $3 ;;
+	*) search "$1" '-DSAFETY -DBFS' '' -DDATAGRAMS=3 "-D$1" $3 ;;
+	esac
+}
+
+# caught NAME FOUND MACROS: that broken daemon must be found out
+caught() {
+	seek "$1" "$2" "${3-}"
+	bad=$(found "$1")
+	printf '    %-24s %-9s after %s\n' "$1" "$bad" "$(sum "$1")"
+	status=0
+	[ "$bad" = "$2" ] || status=1
+	ok "$1 must be found to be $2" "$status"
+	rm -rf "${work:?}/$1"
+}
+
+# Every function that a step names must be in that file of the daemon.
+named() {
+	cd "$root"
+	status=0
+	n=0
+	list=$(cat "$model"/*.pml | grep -o 'daemon/[a-z_]*\.c [a-z_]*()' |
+		sort -u | tr ' ' ':')
+	for at in $list; do
+		name=${at#*:}
+		grep -Eq "^([a-z].*[ *])?${name%()}\(" "${at%:*}" || {
+			echo "the model names $name, which is not in ${at%:*}"
+			status=1
+		}
+		n=$((n + 1))
+	done
+	echo "$n functions of the daemon are named in the model"
+	ok "the model names what is there" "$status"
+}
+
+# The steps of the trail, each with the comment above it and what changed.
+trace() {
+	line=$(echo "$BREAKS" | grep "^$1	") || {
+		echo "no such break: $1; there are:" >&2
+		echo "$BREAKS" | cut -f 1 >&2
+		exit 2
+	}
+	# shellcheck disable=SC2086 # name, word and macros
+	set -- $line
+	seek "$1" "$2" "${3-}"
+	echo "$1: $(found "$1")"
+	cd "$work/$1"
+	# shellcheck disable=SC2086
+	spin -t -k crash.pml.trail -p -g -DDATAGRAMS=3 "-D$1" ${3-} \
+		"$model/crash.pml" | awk '
+	function comment(file, at,    line, n, text) {
+		while ((getline line <file) > 0 && ++n <= at)
+			if (line ~ /^\t\/\* /) {
+				text = line
+				gsub(/^\t\/\* | \*\/$/, "", text)
+			}
+		close(file)
+		return text
+	}
+	# only what is another value than after the step before
+	function show(    i, name, changes) {
+		for (i = 1; i <= n; i++) {
+			name = names[i]
+			if (value[name] != before[name])
+				changes = changes (changes ? ", " : "") name \
+					" = " value[name]
+			before[name] = value[name]
+		}
+		if (now)
+			printf "%3d %-13s %s\n      %s\n", now, who, text, \
+				changes
+	}
+	/^ *[0-9]+:\tproc/ {
+		sub(":", "", $1)
+		if ($1 == now)
+			next
+		show()
+		now = $1
+		who = substr($4, 2) == "worker:1)" ? \
+			"worker " $3 - 1 : substr($4, 2)
+		sub(":1\\)", "", who)
+		split($5, at, ":")
+		text = comment(at[1], at[2])
+		next
+	}
+	/^\t\t[a-z_]+[^ ]* = / {
+		if (!($1 in value))
+			names[++n] = $1
+		value[$1] = $3
+	}
+	/^spin: trail/ { show() }
+	/^spin:/'
+	exit
+}
+
+[ "${1-}" != trace ] || trace "${2-}"
+
+named
+all='-O2 -DSAFETY'
+holds once '2 workers, 3 slots, 6 datagrams, 2 crashes: exactly once' \
+	"$all" '-m10000 -w26' -DDATAGRAMS=6
+holds overflow 'the same with 4 datagrams and 2 overflow buffers' \
+	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DOVERFLOW
+holds disk 'with 4 datagrams and a disk that refuses once' \
+	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DFAILURES=1
+holds settings 'with 4 datagrams and settings that change between starts' \
+	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DSETTINGS_CHANGE
+holds stuck 'with 4 datagrams: no run goes on for ever' \
+	'-O2 -DNP -DNOREDUCE' '-l -m10000 -w25' -DDATAGRAMS=4
+
+echo 'broken daemons, and what was found'
+tab=$(printf '\t')
+while read -r name word macros; do
+	[ -n "$name" ] || continue
+	caught "$name" "$word" "$macros"
+done <<END
+$(echo "$BREAKS" | tr -s "$tab" ' ')
+END
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
