@@ -165,6 +165,7 @@ static char *localize(const char *text)
 		{ "/etc/bufwriter/bufwriter.ini",
 		  source_path("conf/bufwriter.ini") },
 		{ "/tmp/bw", bed_text("%s/own", bed.root) },
+		{ "/dev/shm/bw.state", bed_text("%s/state", bed.root) },
 		{ "$$", "17" },
 	};
 	char *out = strdup(text);

@@ -156,6 +156,63 @@ static void require_word(const char *page, const char *text, const char *word)
 		      word);
 }
 
+/* With the words that the metrics have. */
+static void require_counter(const char *page, const char *name, const char *doc)
+{
+	require_word(DAEMON_PAGE, page, name);
+	ck_assert_msg(strstr(page, doc) != NULL, "%s says not of %s: %s",
+		      DAEMON_PAGE, name, doc);
+}
+
+START_TEST(the_manual_has_every_counter)
+{
+	char *page = manual_words(DAEMON_PAGE);
+
+#define NAMED(name, doc) require_counter(page, #name, doc);
+#define LISTENER NAMED
+#define DROPPED NAMED
+#define CONTROL NAMED
+#define RECORD NAMED
+#define WORKER NAMED
+#define HISTOGRAM NAMED
+#define GAUGE NAMED
+#include "../../daemon/stats.def"
+#undef NAMED
+	free(page);
+}
+END_TEST
+
+START_TEST(the_manual_has_every_member_of_the_status)
+{
+	char *page = manual_words(DAEMON_PAGE);
+	const char *build = getenv("BW_BUILD");
+	static char status[65536];
+	char *at = status;
+	unsigned found = 0;
+	FILE *from;
+
+	daemon_start();
+	from = popen(bed_text("%s/bufwriter status --json --socket %s",
+			      build ? build : "build", bed.control),
+		     "r");
+	ck_assert_ptr_nonnull(from);
+	ck_assert_uint_gt(fread(status, 1, sizeof(status) - 1, from), 0);
+	ck_assert_int_eq(pclose(from), 0);
+	daemon_stop(NULL);
+	while ((at = strstr(at, "\":"))) {
+		char *name = at;
+
+		*at++ = '\0';
+		while (name > status && is_name(name[-1]))
+			name--;
+		require_word(DAEMON_PAGE, page, name);
+		found++;
+	}
+	ck_assert_uint_ge(found, 60);
+	free(page);
+}
+END_TEST
+
 START_TEST(the_manual_has_every_setting)
 {
 	const char *page = "man/bufwriter.ini.5";
@@ -357,10 +414,13 @@ int main(void)
 	tcase_add_test(readme, readme_has_the_defaults);
 	suite_add_tcase(suite, readme);
 
+	tcase_add_test(manual, the_manual_has_every_counter);
 	tcase_add_test(manual, the_manual_has_every_setting);
 	tcase_add_loop_test(manual, settings_in_prose_exist, 0, 5);
 	tcase_add_test(manual, the_manual_has_every_option);
 	tcase_add_test(manual, the_manual_has_every_exit_status);
 	suite_add_tcase(suite, manual);
+	tcase_add_test(bed_case(suite, "status"),
+		       the_manual_has_every_member_of_the_status);
 	return bed_run(suite);
 }
