@@ -121,13 +121,18 @@ static int scan_file(const char *path, const struct stat *st, int type,
 static int scan_input(void)
 {
 	size_t size = 0, room = 1 << 20;
-	char *buf = malloc(room);
+	char *buf = malloc(room), *more;
 	ssize_t n;
 
 	while (buf && (n = read(0, buf + size, room - size)) > 0) {
 		size += (size_t)n;
-		if (size == room)
-			buf = realloc(buf, room *= 2);
+		if (size < room)
+			continue;
+		room *= 2;
+		more = realloc(buf, room);
+		if (!more)
+			free(buf);
+		buf = more;
 	}
 	if (!buf)
 		return -1;

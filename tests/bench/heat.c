@@ -48,7 +48,8 @@ static uint64_t now_ns(clockid_t clock)
 static void sleep_us(long us)
 {
 	struct timespec ts = {
-		.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000,
+		.tv_sec = us / 1000000,
+		.tv_nsec = us % 1000000 * 1000,
 	};
 
 	nanosleep(&ts, NULL);
@@ -148,8 +149,8 @@ static void sample_machine(uint64_t *busy, uint64_t *steal)
 	char buf[512];
 
 	slurp("/proc/stat", buf, sizeof(buf));
-	sscanf(buf, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0],
-	       &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]);
+	sscanf(buf, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1],
+	       &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]);
 	/* user nice system idle iowait irq softirq steal */
 	*busy = v[0] + v[1] + v[2] + v[5] + v[6];
 	*steal = v[7];
@@ -232,8 +233,8 @@ static uint64_t time_us(struct timeval tv)
 /* Stops the group and waits for all of it; returns its CPU time in us. */
 static uint64_t stop(int *status)
 {
-	uint64_t cpu = 0, give_up = now_ns(CLOCK_MONOTONIC) +
-				    60 * UINT64_C(1000000000);
+	uint64_t cpu = 0,
+		 give_up = now_ns(CLOCK_MONOTONIC) + 60 * UINT64_C(1000000000);
 	struct rusage ru;
 	pid_t pid;
 	int st;
@@ -274,16 +275,18 @@ static void wait_quiet(long seconds)
 /* Prints what the whole machine did meanwhile: a race wants to be alone. */
 static int run_work(const char *work, const char *path)
 {
-	uint64_t busy[2], steal[2], us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+	uint64_t tick_us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+	uint64_t busy[2], steal[2], busy_us, steal_us;
 	int failed;
 
 	setenv("SOCKET", path, 1);
 	sample_machine(&busy[0], &steal[0]);
 	failed = system(work);
 	sample_machine(&busy[1], &steal[1]);
-	printf("machine_us=%llu\nsteal_us=%llu\n",
-	       (unsigned long long)((busy[1] - busy[0]) * us),
-	       (unsigned long long)((steal[1] - steal[0]) * us));
+	busy_us = (busy[1] - busy[0]) * tick_us;
+	steal_us = (steal[1] - steal[0]) * tick_us;
+	printf("machine_us=%llu\nsteal_us=%llu\n", (unsigned long long)busy_us,
+	       (unsigned long long)steal_us);
 	return failed;
 }
 
@@ -348,8 +351,8 @@ int main(int argc, char **argv)
 	setpgid(group, group);
 	at = strstr(sock, "%p");
 	if (at)
-		snprintf(path, sizeof(path), "%.*s%d%s", (int)(at - sock),
-			 sock, group, at + 2);
+		snprintf(path, sizeof(path), "%.*s%d%s", (int)(at - sock), sock,
+			 group, at + 2);
 	else
 		snprintf(path, sizeof(path), "%s", sock);
 	if (wait_ready(path, patience)) {

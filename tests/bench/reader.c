@@ -110,6 +110,6 @@ void reader_report(const struct reader *r)
 	printf("received=%llu bytes=%llu calls=%llu cpu=%.6f user=%.6f "
 	       "sys=%.6f voluntary=%ld involuntary=%ld\n",
 	       (unsigned long long)r->taken, (unsigned long long)r->bytes,
-	       (unsigned long long)r->calls, user + sys, user, sys,
-	       ru.ru_nvcsw, ru.ru_nivcsw);
+	       (unsigned long long)r->calls, user + sys, user, sys, ru.ru_nvcsw,
+	       ru.ru_nivcsw);
 }

@@ -13,11 +13,11 @@
 
 struct reader {
 	int fd;
-	unsigned batch;		/* datagrams asked for at once */
-	unsigned slots;		/* buffers used in turn, >= batch */
-	size_t size;		/* bytes of one buffer */
-	unsigned next;		/* slot of the next batch */
-	struct mmsghdr *hdr;	/* slots of them */
+	unsigned batch;	     /* datagrams asked for at once */
+	unsigned slots;	     /* buffers used in turn, >= batch */
+	size_t size;	     /* bytes of one buffer */
+	unsigned next;	     /* slot of the next batch */
+	struct mmsghdr *hdr; /* slots of them */
 	uint64_t calls, taken, bytes;
 };
 

@@ -35,9 +35,9 @@
 struct result {
 	uint64_t sent;
 	uint64_t failed;
-	uint64_t done_ns;	/* last send returned */
-	uint64_t taken_ns;	/* kernel queue held nothing of ours */
-	int error;		/* errno of the first failure */
+	uint64_t done_ns;  /* last send returned */
+	uint64_t taken_ns; /* kernel queue held nothing of ours */
+	int error;	   /* errno of the first failure */
 	struct hist hist;
 };
 
@@ -45,15 +45,20 @@ static struct {
 	const char *path;
 	const char *prefix;
 	unsigned senders;
-	uint64_t messages;	/* of all senders */
-	size_t min, max;	/* bytes of one message, without prefix */
-	uint64_t rate;		/* of all senders, a second; 0: no pacing */
-	uint64_t quantum;	/* shortest sleep of a paced sender, ns */
+	uint64_t messages; /* of all senders */
+	size_t min, max;   /* bytes of one message, without prefix */
+	uint64_t rate;	   /* of all senders, a second; 0: no pacing */
+	uint64_t quantum;  /* shortest sleep of a paced sender, ns */
 	int latency;
 	int drain;
 } opt = {
-	.prefix = "", .senders = 2, .messages = 500000,
-	.min = 200, .max = 200, .drain = 1, .quantum = 200000,
+	.prefix = "",
+	.senders = 2,
+	.messages = 500000,
+	.min = 200,
+	.max = 200,
+	.drain = 1,
+	.quantum = 200000,
 };
 
 static uint64_t now_ns(void)
@@ -139,10 +144,11 @@ static void run_sender(unsigned id, int fd, struct result *res)
 	uint64_t gap = opt.rate ? 1000000000u * opt.senders / opt.rate : 0;
 	size_t len = opt.max;
 	char *buf = malloc(prefix + opt.max);
-	char *msg = buf + prefix;
+	char *msg;
 
 	if (!buf)
 		_exit(1);
+	msg = buf + prefix;
 	memcpy(buf, opt.prefix, prefix);
 	memset(msg, 'x', opt.max);
 	memcpy(msg, "#bw 000 0000000000 000000 ", MSG_HEAD);
@@ -153,8 +159,8 @@ static void run_sender(unsigned id, int fd, struct result *res)
 		put_number(msg + 8, 10, i);
 		if (opt.min != opt.max) {
 			msg[len - 1] = 'x';
-			len = opt.min + next_random(&seed) %
-			      (opt.max - opt.min + 1);
+			len = opt.min +
+			      next_random(&seed) % (opt.max - opt.min + 1);
 			put_number(msg + 19, 6, len);
 			msg[len - 1] = '\n';
 		}
@@ -221,8 +227,7 @@ static void print_results(const struct result *res, uint64_t start)
 	       (double)sent * 1e9 / (double)(taken - start),
 	       (double)hist_quantile(&all, 0.5) / 1e3,
 	       (double)hist_quantile(&all, 0.99) / 1e3,
-	       (double)hist_quantile(&all, 0.999) / 1e3,
-	       (double)all.max / 1e3,
+	       (double)hist_quantile(&all, 0.999) / 1e3, (double)all.max / 1e3,
 	       children_us() / (double)(sent ? sent : 1));
 }
 
@@ -254,8 +259,8 @@ static void parse(int argc, char **argv)
 		case 's':
 			colon = strchr(optarg, ':');
 			opt.min = strtoull(optarg, NULL, 10);
-			opt.max = colon ? strtoull(colon + 1, NULL, 10)
-					: opt.min;
+			opt.max = colon ? strtoull(colon + 1, NULL, 10) :
+					  opt.min;
 			break;
 		case 'r':
 			opt.rate = strtoull(optarg, NULL, 10);

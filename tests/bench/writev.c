@@ -19,8 +19,7 @@
 
 static void usage(void)
 {
-	fprintf(stderr,
-		"usage: writev [-b BATCH] [-s BUFFER] SOCKET FILE\n");
+	fprintf(stderr, "usage: writev [-b BATCH] [-s BUFFER] SOCKET FILE\n");
 	exit(2);
 }
 
