@@ -206,7 +206,7 @@ static double children_us(void)
 static void print_results(const struct result *res, uint64_t start)
 {
 	static struct hist all;
-	uint64_t sent = 0, failed = 0, done = start + 1, taken = start + 1;
+	uint64_t sent = 0, failed = 0, done = start + 1, taken = done;
 	int error = 0;
 
 	for (unsigned i = 0; i < opt.senders; i++) {
