@@ -93,11 +93,23 @@ function allowed(type, min, max) {
 function sentences(s,   n, i, part) {
 	gsub(/\\/, "\\e", s)
 	n = split(s, part, /\. /)
+	for (i = 1; i <= n; i++)
+		wrap(part[i] (i < n ? "." : ""))
+}
+
+function wrap(s,   n, i, word, line) {
+	n = split(s, word, " ")
+	line = ""
 	for (i = 1; i <= n; i++) {
-		if (part[i] ~ /^[.\047]/)
-			part[i] = "\\&" part[i]
-		print part[i] (i < n ? "." : "")
+		if (line != "" && length(line word[i]) > 77) {
+			print line
+			line = ""
+		}
+		if (line == "" && word[i] ~ /^[.\047]/)
+			line = "\\&"
+		line = line (line == "" || line == "\\&" ? "" : " ") word[i]
 	}
+	print line
 }
 
 # CONFIG(section, key, type, "default", min, max, reload, "doc" "doc")
@@ -124,7 +136,7 @@ function item(section, key, type, def, min, max, reload, doc,   may) {
 	if (section != current) {
 		if (current != "")
 			print ".El"
-		print ".Ss Section [" section "]"
+		print ".Ss Section [" section "]\\&"
 		print ".Bl -tag -width Ds"
 		current = section
 	}
