@@ -322,6 +322,7 @@ install: all
 		'$(DESTDIR)$(SYSCONFDIR)/bufwriter/bufwriter.ini'
 	@echo 'Installed under $(DESTDIR)$(PREFIX).'
 	@$(if $(DESTDIR),:,echo 'Next: ldconfig && systemd-sysusers &&' \
+		'systemctl restart systemd-sysctl &&' \
 		'systemctl daemon-reload && systemctl enable --now' \
 		'bufwriter.socket')
 
