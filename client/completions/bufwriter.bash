@@ -3,37 +3,35 @@
 
 _bufwriter() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='send status metrics flush reload top'
-	local command=${COMP_WORDS[1]} words
+	local command=${COMP_WORDS[1]} words='--help --version'
 
 	COMPREPLY=()
-	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="$commands --help --version"
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
-		return
-	fi
 	case $prev in
-	--socket | --file | -s | -f)
+	--socket | -s | --file | -f)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--timeout | -t)
-		words='0 100ms 1s never'
+	--timeout | -t | --delay | -d)
+		words='100ms 1s 10s 1m'
+		[ "$prev" = --delay ] || [ "$prev" = -d ] || words+=' never'
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 		;;
 	esac
-	case $command in
-	send) words='--file --null --whole --timeout --socket --quiet --help' ;;
-	status) words='--json --check --socket --help' ;;
-	metrics) words='--openmetrics --socket --help' ;;
-	flush) words='--timeout --quiet --socket --help' ;;
-	reload) words='--socket --help' ;;
-	top) words='--delay --socket --help' ;;
-	*) words= ;;
-	esac
-	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		words+=' send status metrics flush reload top'
+	else
+		words+=' --socket'
+		case $command in
+		send) words+=' --file --null --whole --timeout --quiet' ;;
+		status) words+=' --json --check' ;;
+		metrics) words+=' --openmetrics' ;;
+		flush) words+=' --timeout --quiet' ;;
+		top) words+=' --delay' ;;
+		esac
+		# what is no option is a message, and nobody knows that before
+		[[ $cur == -* || $command != send ]] || return
 	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -o filenames -F _bufwriter bufwriter
