@@ -34,6 +34,7 @@ struct bed {
 	int unprivileged;     /* run the daemon as nobody */
 	const char *points;   /* BW_POINTS of the next daemon, or NULL */
 	const char *points_log;
+	const char *notify; /* NOTIFY_SOCKET of the next daemon, or NULL */
 	pid_t pid; /* the daemon, or 0 */
 };
 

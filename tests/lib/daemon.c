@@ -64,6 +64,8 @@ static void set_environment(void)
 	unsetenv("JOURNAL_STREAM");
 	unsetenv("BW_POINTS");
 	unsetenv("BW_POINTS_LOG");
+	if (bed.notify)
+		setenv("NOTIFY_SOCKET", bed.notify, 1);
 	if (bed.points)
 		setenv("BW_POINTS", bed.points, 1);
 	if (bed.points_log)
