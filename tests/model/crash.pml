@@ -107,6 +107,14 @@ active proctype world()
 	:: d_step { crashes < CRASHES && recovery_at != R_CHECK && !over ->
 		crash()
 	   }
+#ifdef SETTINGS_CHANGE
+	/* SIGKILL, and then other settings */
+	:: d_step { crashes < CRASHES && place < CHANGES &&
+		    recovery_at != R_CHECK && !over ->
+		crash();
+		place++
+	   }
+#endif
 	/* a shipper */
 	:: d_step { final[0] -> final[0] = 0 }
 	:: d_step { final[1] -> final[1] = 0 }

@@ -4,18 +4,17 @@
  * recvmmsg(2) and ring_publish().
  */
 
-#define IS_FREE(t) (released[SLOT(t)] + SLOTS == (t) + 1)
-
 #ifdef OVERFLOW
 #define HAS_BUFFER (spares || returned)
 #else
 #define HAS_BUFFER true
 #endif
 
+/* The ticket of a lap before is released: the slot can have the next one. */
 #if defined(ARMED_UNRELEASED)
 #define CAN_ARM(t) ((t) < claimed + SLOTS)
 #else
-#define CAN_ARM(t) (IS_FREE(t) && HAS_BUFFER)
+#define CAN_ARM(t) (IS_UNRELEASED(t) && HAS_BUFFER)
 #endif
 
 /* The order of the steps of ring_publish(). */

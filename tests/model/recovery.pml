@@ -5,15 +5,31 @@
  */
 
 /* daemon/ring_old.c ring_is_held() */
-#define IS_LAPPED(t) (released[SLOT(t)] + SLOTS != (t) + 1)
-#ifdef COMMITTED_NOT_RELEASED
+#define IS_HELD(t) ((t) < head && (t) + SLOTS >= head && IS_UNRELEASED(t))
+
+#ifdef RELEASED_AFTER_MESSAGES
 /* Another way to pass over what is in an arena: look at the records. */
 #define IN_COMMIT(a, t) (rec_begin[a] <= (t) && (t) < rec_end[a])
-#define IS_HELD(t)                                                   \
-	((t) < head && (t) + SLOTS >= head && !IS_LAPPED(t) &&       \
-	 !IN_COMMIT(0, t) && !IN_COMMIT(1, t))
+#define MUST_FILE(t) (IS_HELD(t) && !IN_COMMIT(0, t) && !IN_COMMIT(1, t))
+#define AFTER_HEAD_SET R_FINISH
+#define AFTER_RELEASED R_RESTART
+#define AFTER_MESSAGES R_RELEASE
 #else
-#define IS_HELD(t) ((t) < head && (t) + SLOTS >= head && !IS_LAPPED(t))
+#define MUST_FILE(t) IS_HELD(t)
+#define AFTER_HEAD_SET R_RELEASE
+#define AFTER_RELEASED R_FINISH
+#define AFTER_MESSAGES R_RESTART
+#endif
+
+/* daemon/recover.c find_temp(): where temp files can be */
+#if defined(HEADER_PLACE_ONLY)
+#define FIND_TEMP(a) (temp[a] != NONE && temp_place[a] == header_place)
+#elif defined(SETTINGS_CHANGE)
+#define FIND_TEMP(a)                                         \
+	(temp[a] != NONE &&                                  \
+	 (temp_place[a] == header_place || temp_place[a] == place))
+#else
+#define FIND_TEMP(a) (temp[a] != NONE)
 #endif
 
 #define ARE_OFF (worker_at[0] == W_OFF && worker_at[1] == W_OFF)
@@ -37,8 +53,10 @@ inline check_ring()
 		if
 		:: released[SLOT(ticket)] == ticket + 1
 		:: else ->
-			assert((!IS_LAPPED(ticket) &&
-				meta[SLOT(ticket)] == ticket) || refused);
+			assert((IS_UNRELEASED(ticket) &&
+				meta[SLOT(ticket)] == ticket &&
+				meta_len[SLOT(ticket)] ==
+				msg_len[SLOT(ticket)]) || refused);
 			if
 			:: meta_len[SLOT(ticket)] == LEN_LARGE ->
 				own_overflow(SLOT(ticket))
@@ -47,7 +65,9 @@ inline check_ring()
 		fi
 	}
 	for (ticket : head .. armed - 1) {
-		assert(!IS_LAPPED(ticket) || refused);
+		assert(IS_UNRELEASED(ticket) || refused);
+		assert(msg_len[SLOT(ticket)] == NOTHING || ticket == head ||
+		       msg_len[SLOT(ticket - 1)] != NOTHING || refused);
 		own_overflow(SLOT(ticket))
 	}
 	ticket = 0;
@@ -89,6 +109,20 @@ inline set_headers()
 	j = 0
 }
 
+inline go_recovery(step)
+{
+	recovery_at = step;
+	arena = 0;
+	ticket = (step == R_RELEASE -> rec_begin[0] : 0)
+}
+
+/* daemon/state.c state_fits() */
+#ifdef SETTINGS_CHANGE
+#define SETTINGS_FIT (header_place == place)
+#else
+#define SETTINGS_FIT true
+#endif
+
 active proctype recovery()
 {
 	do
@@ -118,8 +152,7 @@ active proctype recovery()
 	:: d_step { recovery_at == R_PUBLISH &&
 		    !(ticket < armed && msg_len[SLOT(ticket)] != NOTHING) ->
 		head = ticket;
-		ticket = rec_begin[0];
-		recovery_at = R_RELEASE
+		go_recovery(AFTER_HEAD_SET)
 	   }
 
 	/* daemon/recover.c release_committed(): one ticket */
@@ -135,10 +168,7 @@ active proctype recovery()
 		:: ticket >= rec_end[arena] && arena + 1 < WORKERS ->
 			arena++;
 			ticket = rec_begin[arena]
-		:: else ->
-			ticket = 0;
-			arena = 0;
-			recovery_at = R_FINISH
+		:: else -> go_recovery(AFTER_RELEASED)
 		fi
 	   }
 
@@ -161,8 +191,8 @@ active proctype recovery()
 		:: else -> emptied(arena); recovery_at = R_RENAME
 #else
 		/* its temp file is gone: the rename happened */
-		:: arena < WORKERS && temp[arena] == NONE -> emptied(arena)
-		:: arena < WORKERS && temp[arena] != NONE ->
+		:: arena < WORKERS && !FIND_TEMP(arena) -> emptied(arena)
+		:: arena < WORKERS && FIND_TEMP(arena) ->
 			recovery_at = R_RENAME
 #endif
 		fi
@@ -213,7 +243,7 @@ active proctype recovery()
 	/* daemon/recover.c file_messages(), daemon/transfer.c transfer_one() */
 	:: d_step { recovery_at == R_MESSAGES && ARE_OFF ->
 		do
-		:: ticket < head && !IS_HELD(ticket) -> ticket++
+		:: ticket < head && !MUST_FILE(ticket) -> ticket++
 		:: else -> break
 		od;
 		if
@@ -229,22 +259,22 @@ active proctype recovery()
 			/* the promise: all that was taken from the socket */
 			assert((filed | TOO_LARGE) ==
 			       ((BIT(next) - BIT(1)) | TOO_LARGE) || lost);
-			ticket = 0;
-			recovery_at = R_RESTART
+			go_recovery(AFTER_MESSAGES)
 		fi
 	   }
 
 #ifdef SETTINGS_CHANGE
-	/* daemon/recover.c recover_state(): the region is removed; killed
-	 * here, the next start makes a new one just the same */
-	:: d_step { recovery_at == R_RESTART && arena == 0 && head > FIRST ->
+	/* daemon/recover.c recover_state(): a new region; killed before it is
+	 * there, the next start makes one just the same */
+	:: d_step { recovery_at == R_RESTART && header_place != place ->
 		format();
 		set_headers();
+		header_place = place
 	   }
 #endif
 
 	/* daemon/state.c state_adopt(), daemon/arena.c arena_restart() */
-	:: d_step { recovery_at == R_RESTART ->
+	:: d_step { recovery_at == R_RESTART && SETTINGS_FIT ->
 		assert(rec_step[arena] == FILLING && rec_length[arena] == 0);
 		rec_begin[arena] = 0;
 		rec_end[arena] = 0;

@@ -18,6 +18,14 @@
 #ifndef FAILURES
 #define FAILURES 0 /* how often the disk refuses */
 #endif
+/*
+ * How often settings change.  If they do twice, and the start between was
+ * killed in RENAMING, find_temp() looks where its temp file is not: known,
+ * not mended, and to be seen with 2.
+ */
+#ifndef CHANGES
+#define CHANGES 1
+#endif
 #define SLOTS 3
 #define WORKERS 2
 #define BATCH 2	    /* RING_BATCH */
@@ -26,6 +34,8 @@
 
 #define FIRST SLOTS /* ring_format(): the first ticket */
 #define SLOT(ticket) ((ticket) % SLOTS)
+/* The slot's mark is still that of a lap before this ticket. */
+#define IS_UNRELEASED(ticket) (released[SLOT(ticket)] + SLOTS == (ticket) + 1)
 #define BIT(d) (1 << (d))
 
 /* msg_len, and the length in a meta word; new memory holds zeroes. */
@@ -94,6 +104,16 @@ byte temp[WORKERS];
 byte temp_set[WORKERS]; /* the datagrams in it, as bits */
 bit final[WORKERS];	/* it was renamed, and is still there */
 byte filed;		/* the datagrams that are in final files, as bits */
+
+/*
+ * With SETTINGS_CHANGE a start may find other settings than the one before,
+ * which put files elsewhere and do not fit the region.
+ */
+#ifdef SETTINGS_CHANGE
+byte place;	   /* of the present settings */
+byte header_place; /* of those that the region was made for */
+byte temp_place[WORKERS];
+#endif
 
 /* --- the socket ----------------------------------------------------------- */
 

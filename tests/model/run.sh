@@ -40,18 +40,19 @@ RENAME_BEFORE_RECORD	doubled
 RECORD_BEFORE_WRITE	torn
 EMPTIED_BEFORE_RENAME	lost
 UNLINK_BEFORE_RECORD	lost		-DFAILURES=1
-SENTINEL_ZERO		lost
+SENTINEL_ZERO		refused
 NEVER_NOTHING		invented
-ARMED_BEFORE_NOTHING	invented
+ARMED_BEFORE_NOTHING	refused
 ARMED_UNRELEASED	refused
 HEAD_BEFORE_METAS	refused
 PUBLISHED_BEFORE_HEAD	refused
 BUFFER_BEFORE_SLOT	refused		-DOVERFLOW
 RECOVERED_HEAD_FIRST	refused
 RECOVERY_EMPTIES_FIRST	lost
-COMMITTED_NOT_RELEASED	doubled
+RELEASED_AFTER_MESSAGES	doubled
 FINAL_FILE_DECIDES	doubled
 WRITE_AGAIN		doubled
+HEADER_PLACE_ONLY	lost		-DSETTINGS_CHANGE
 NAME_ERASED		refused		-DFAILURES=1
 HEADERS_BEFORE_ARMED	invented
 WISH_BEFORE_RELEASE	stuck
@@ -248,7 +249,7 @@ holds overflow 'the same with 4 datagrams and 2 overflow buffers' \
 	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DOVERFLOW
 holds disk 'with 4 datagrams and a disk that refuses once' \
 	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DFAILURES=1
-holds settings 'with 4 datagrams and settings that change between starts' \
+holds settings 'with 4 datagrams and a start with other settings' \
 	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DSETTINGS_CHANGE
 holds stuck 'with 4 datagrams: no run goes on for ever' \
 	'-O2 -DNP -DNOREDUCE' '-l -m10000 -w25' -DDATAGRAMS=4

@@ -173,6 +173,9 @@ inline rename_file(a)
 inline discard(a)
 {
 	temp[a] = NONE;
+#ifdef SETTINGS_CHANGE
+	temp_place[a] = 0;
+#endif
 	temp_set[a] = 0
 }
 
@@ -303,6 +306,9 @@ active [WORKERS] proctype worker()
 	/* daemon/flush.c flush_write(), open_temp() */
 	:: d_step { worker_at[me] == W_OPEN ->
 		temp[me] = PARTIAL;
+#ifdef SETTINGS_CHANGE
+		temp_place[me] = place;
+#endif
 		go_worker(W_WRITE)
 	   }
 	/* daemon/flush.c flush_write(), fill_temp(), to close(2) */
