@@ -27,10 +27,12 @@ enum { EMPTIED, RECEIVED, REQUEST, BEGAN };
 #define FLUSH_WAIT 60000
 #define FLUSH_WAIT_MAX (24 * 3600 * 1000)
 
-static bool refuse(struct text *out, const char *code, const char *why)
+enum result { ANSWERED, REFUSED, LATER };
+
+static enum result refuse(struct text *out, const char *code, const char *why)
 {
 	text_add(out, "{\"error\":\"%s\",\"code\":\"%s\"}", why, code);
-	return true;
+	return REFUSED;
 }
 
 void control_look(struct control *c)
@@ -39,28 +41,28 @@ void control_look(struct control *c)
 		      c->server.open);
 }
 
-static bool run_ping(struct control *c, struct connection *conn,
-		     const char *argument, struct text *out)
+static enum result run_ping(struct control *c, struct connection *conn,
+			    const char *argument, struct text *out)
 {
 	(void)c;
 	(void)conn;
 	(void)argument;
 	text_add(out, "{\"pong\":\"bufwriterd %s\"}", BW_VERSION);
-	return true;
+	return ANSWERED;
 }
 
-static bool run_status(struct control *c, struct connection *conn,
-		       const char *argument, struct text *out)
+static enum result run_status(struct control *c, struct connection *conn,
+			      const char *argument, struct text *out)
 {
 	(void)conn;
 	(void)argument;
 	control_look(c);
 	show_status(out, &c->snapshot, &c->from);
-	return true;
+	return ANSWERED;
 }
 
-static bool run_metrics(struct control *c, struct connection *conn,
-			const char *argument, struct text *out)
+static enum result run_metrics(struct control *c, struct connection *conn,
+			       const char *argument, struct text *out)
 {
 	enum show_format format = SHOW_PROMETHEUS;
 
@@ -79,13 +81,13 @@ static bool run_metrics(struct control *c, struct connection *conn,
 	text_add(out, "{\"metrics\":");
 	text_json(out, c->scratch.data);
 	text_add(out, "}");
-	return true;
+	return ANSWERED;
 }
 
 /* -- flush --------------------------------------------------------------- */
 
-static bool run_flush(struct control *c, struct connection *conn,
-		      const char *argument, struct text *out)
+static enum result run_flush(struct control *c, struct connection *conn,
+			     const char *argument, struct text *out)
 {
 	unsigned long ms = FLUSH_WAIT;
 	char *end;
@@ -104,7 +106,7 @@ static bool run_flush(struct control *c, struct connection *conn,
 	conn->wait[REQUEST] = 0;
 	conn->wait[BEGAN] = clock_now();
 	conn->deadline = conn->wait[BEGAN] + ms * (CLOCK_SECOND / 1000);
-	return false;
+	return LATER;
 }
 
 /* Was everything read that was in the kernel's queue when this was asked? */
@@ -214,8 +216,8 @@ static void on_report(void *arg, enum reload_kind kind, const char *line)
 	list->data[before] = 0;
 }
 
-static bool run_reload(struct control *c, struct connection *conn,
-		       const char *argument, struct text *out)
+static enum result run_reload(struct control *c, struct connection *conn,
+			      const char *argument, struct text *out)
 {
 	struct lists lists;
 	struct text *of = lists.of;
@@ -239,13 +241,13 @@ static bool run_reload(struct control *c, struct connection *conn,
 			 "{\"reloaded\":true,\"applied\":[%s],"
 			 "\"restart\":[%s]}",
 			 of[RELOAD_APPLIED].data, of[RELOAD_RESTART].data);
-	return true;
+	return ANSWERED;
 }
 
 /* -- which one ----------------------------------------------------------- */
 
-typedef bool run_fn(struct control *c, struct connection *conn,
-		    const char *argument, struct text *out);
+typedef enum result run_fn(struct control *c, struct connection *conn,
+			   const char *argument, struct text *out);
 
 static const struct command {
 	const char *name;
@@ -317,14 +319,15 @@ bool control_line(void *arg, struct connection *conn, char *line, size_t len,
 	const char *why, *code;
 	struct control *c = arg;
 	char *argument = line + len;
+	enum result result;
 
 	if (split(line, len, &argument))
 		command = find(line);
 	why = why_not(c, conn, command, argument, &code);
-	if (why) {
-		stats_add(&c->server.stats.control_wrong, 1);
-		return refuse(out, code, why);
-	}
-	stats_add(&c->server.stats.control_commands, 1);
-	return command->run(c, conn, argument, out);
+	result = why ? refuse(out, code, why) :
+		       command->run(c, conn, argument, out);
+	stats_add(result == REFUSED ? &c->server.stats.control_wrong :
+				      &c->server.stats.control_commands,
+		  1);
+	return result != LATER;
 }

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an operator may change, who may, and what is said to wrong questions:
+ * flush, reload, permissions, errors.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../lib/ask.h"
+#include "../lib/bed.h"
+#include "../lib/sender.h"
+#include "../lib/tally.h"
+
+static void expect_text(const char *status, const char *path,
+			const char *expected)
+{
+	char text[512];
+
+	json_string(json_at(status, path), text, sizeof(text));
+	REQUIRE(strcmp(text, expected) == 0, "%s is '%s', not '%s'", path, text,
+		expected);
+}
+
+static void require_output(const char *part)
+{
+	REQUIRE(strstr(command_output, part) != NULL, "no '%s' in: %s", part,
+		command_output);
+}
+
+/* --- flush --------------------------------------------------------------- */
+
+START_TEST(after_a_flush_everything_sent_before_is_in_files)
+{
+	static const struct flow noise = { .id = 9, .min = 10, .max = 500 };
+	struct sender *other;
+	struct tally tally;
+	int fd, i, runs = (int)bed_scale(200);
+	char text[32];
+
+	daemon_start("buffer.forced=0", "buffer.workers=3",
+		     "buffer.queue_size=64", "buffer.timeout=never");
+	other = sender_start(&noise);
+	fd = send_open();
+	for (i = 0; i < runs; i++) {
+		snprintf(text, sizeof(text), "<%d>", i);
+		send_one(fd, text, strlen(text));
+		ck_assert_ptr_nonnull(json_at(ask("flush"), "flushed"));
+		/* In a file, now and not a moment later. */
+		ck_assert_int_eq(
+			system(bed_text("grep -qr '^%s$' %s", text, bed.files)),
+			0);
+	}
+	sender_finish(other);
+	ck_assert_int_eq(command("flush"), 0);
+	tally_open(&tally);
+	tally_expect_sender(&tally, other);
+	for (i = 0; i < runs; i++) {
+		snprintf(text, sizeof(text), "<%d>", i);
+		tally_expect(&tally, text, strlen(text));
+	}
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_flush_covers_the_queue_of_the_kernel)
+{
+	int fd, control, i;
+
+	daemon_start("buffer.forced=0");
+	control = ask_open();
+	ask_on(control, "ping");
+	fd = send_open();
+	daemon_signal(SIGSTOP);
+	/* The question is there first; the loop may see it first. */
+	for (i = 0; i < 8; i++)
+		send_one(fd, "waits in the queue", 18);
+	ck_assert_int_eq(ask_send(control, "flush\n", 6), 0);
+	daemon_signal(SIGCONT);
+	ck_assert_ptr_nonnull(json_at(ask_receive(control), "flushed"));
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	ck_assert_double_eq(ask_number("messages.written"), 8);
+	close(control);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_flush_of_nothing_is_done_at_once)
+{
+	daemon_start();
+	ck_assert_int_eq(command("flush"), 0);
+	ck_assert_int_eq(command("flush --quiet"), 0);
+	ck_assert_str_eq(command_output, "");
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_flush_that_takes_too_long_says_why)
+{
+	int fd;
+
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.forced=0");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	ck_assert_int_eq(command("flush --timeout 300ms"), EX_TEMPFAIL);
+	require_output("not everything was in files");
+	require_output(strerror(ENOSPC));
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	bed_release();
+	ck_assert_int_eq(command("flush"), 0);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_flush_waits_for_a_full_ring)
+{
+	static const struct flow flow = {
+		.id = 1, .count = 500, .min = 100, .max = 100
+	};
+	struct sender *sender;
+	struct tally tally;
+	int control;
+
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.workers=1", "buffer.size=1K",
+		     "buffer.queue_size=16", "buffer.timeout=never");
+	sender = sender_start(&flow);
+	control = ask_open();
+	UNTIL(!strcmp("waiting",
+		      (json_string(json_at(ask("status"), "listener"),
+				   command_output, 64),
+		       command_output)));
+	ck_assert_int_eq(ask_send(control, "flush\n", 6), 0);
+	bed_release();
+	ck_assert_ptr_nonnull(json_at(ask_receive(control), "flushed"));
+	close(control);
+	sender_wait(sender);
+	daemon_stop(NULL);
+	tally_open(&tally);
+	tally_expect_sender(&tally, sender);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+END_TEST
+
+START_TEST(a_stop_answers_who_waits_for_a_flush)
+{
+	int fd, control;
+	const char *answer;
+
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.forced=0",
+		     bed_text("buffer.stop_timeout=%s", _i ? "100ms" : "60s"));
+	fd = send_open();
+	send_one(fd, "one", 3);
+	UNTIL(ask_number("messages.received") == 1);
+	control = ask_open();
+	ck_assert_int_eq(ask_send(control, "flush\n", 6), 0);
+	UNTIL(ask_number("gauges.workers_failing") == 1);
+	daemon_signal(SIGTERM);
+	if (!_i)
+		bed_release();
+	answer = ask_receive(control);
+	REQUIRE(answer != NULL, "closed without an answer");
+	if (_i)
+		expect_text(answer, "code", "stopping");
+	else
+		ck_assert_ptr_nonnull(json_at(answer, "flushed"));
+	close(control);
+	daemon_wait();
+	ck_assert_uint_eq(files_count(bed.files), !_i);
+}
+END_TEST
+
+/* --- reload -------------------------------------------------------------- */
+
+START_TEST(a_reload_answers_what_changed_and_what_needs_a_restart)
+{
+	bed_write_conf("[buffer]\nforced = 0\nworkers = 2\n");
+	daemon_start();
+	ck_assert_int_eq(command("reload"), 0);
+	require_output("no setting changed");
+	bed_write_conf("[buffer]\nforced = 1h\nworkers = 2\n");
+	ck_assert_int_eq(command("reload"), 0);
+	ck_assert_str_eq(command_output, "changed: buffer.forced\n");
+	bed_write_conf("[buffer]\nforced = 1m\nworkers = 3\n");
+	ck_assert_int_eq(command("reload"), 1);
+	require_output("changed: buffer.forced\n");
+	require_output("needs a restart: buffer.workers\n");
+	ck_assert_double_eq(ask_number("gauges.workers"), 2);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_wrong_file_is_answered_line_by_line)
+{
+	int fd;
+
+	bed_write_conf("[buffer]\nforced = 0\n");
+	daemon_start();
+	bed_write_conf("[buffer]\nforced = 1ms\nsize = 10 parsecs\nsise = 1\n");
+	ck_assert_int_eq(command("reload"), EX_CONFIG);
+	require_output("bed.ini:3: buffer.size: ");
+	require_output("bed.ini:4: buffer.sise: ");
+	require_output("the settings stay as they are");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	bed_sleep_ms(100);
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_file_full_of_mistakes_has_an_answer_too)
+{
+	static char conf[300 * 1024];
+	const char *answer;
+	size_t n = 0;
+	unsigned i;
+
+	daemon_start();
+	for (i = 0; i < 100; i++)
+		n += (size_t)snprintf(conf + n, sizeof(conf) - n,
+				      "[buffer]\nno_such_%u_%0*d = \"\\\\\n", i,
+				      150, 0);
+	bed_write_conf(conf);
+	answer = ask("reload");
+	expect_text(answer, "code", "settings");
+	ck_assert_ptr_nonnull(json_item(json_at(answer, "problems"), 20));
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* --- who may ------------------------------------------------------------- */
+
+/* The command as nobody: its exit status. */
+static int command_as_nobody(const char *args)
+{
+	/* The build may lie where nobody may not look. */
+	return command("--version >/dev/null && cp ${BW_BUILD:-build}/"
+		       "bufwriter %s/bufwriter && setpriv --reuid=65534 "
+		       "--regid=65534 "
+		       "--clear-groups %s/bufwriter %s -s %s",
+		       bed.root, bed.root, args, bed.control);
+}
+
+START_TEST(others_may_look_if_the_mode_says_so_and_change_nothing)
+{
+	if (getuid()) {
+		bed_skip("not root");
+		return;
+	}
+	daemon_start("control.mode=0666");
+	ck_assert_int_eq(command_as_nobody("status"), 0);
+	ck_assert_int_eq(command_as_nobody("metrics"), 0);
+	ck_assert_int_eq(command_as_nobody("flush"), EX_NOPERM);
+	require_output("only root and the daemon's own user");
+	ck_assert_int_eq(command_as_nobody("reload"), EX_NOPERM);
+	ck_assert_uint_eq(log_count("reload: asked"), 0);
+	daemon_stop(NULL);
+	daemon_start("control.mode=0660");
+	ck_assert_int_eq(command_as_nobody("status"), EX_NOPERM);
+	require_output("not permitted");
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(the_daemons_own_user_may_change)
+{
+	if (getuid()) {
+		bed_skip("not root");
+		return;
+	}
+	bed.unprivileged = 1;
+	daemon_start();
+	ck_assert_int_eq(command_as_nobody("flush"), 0);
+	ck_assert_int_eq(command_as_nobody("reload"), 0);
+	/* And root, of course. */
+	ck_assert_int_eq(command("flush"), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(the_socket_has_mode_and_group)
+{
+	struct group *group = getgrnam("nogroup");
+	struct stat st;
+
+	if (getuid() || !group) {
+		bed_skip("not root, or no group nogroup");
+		return;
+	}
+	daemon_start("control.mode=0620", "control.group=nogroup");
+	ck_assert_int_eq(stat(bed.control, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0620);
+	ck_assert_uint_eq(st.st_gid, group->gr_gid);
+	daemon_stop(NULL);
+	/* Taken away at the end. */
+	ck_assert_int_ne(access(bed.control, F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_stale_socket_is_replaced_and_a_living_one_is_not)
+{
+	struct bed first;
+
+	daemon_start();
+	daemon_kill();
+	daemon_start();
+	ck_assert_int_eq(command("status"), 0);
+	first = bed;
+	bed.pid = 0;
+	snprintf(bed.log, sizeof(bed.log), "%s/second", bed.root);
+	daemon_spawn(bed_text("socket.path=%s/sock2", bed.root),
+		     bed_text("state.path=%s/state2", bed.root));
+	ck_assert_int_eq(WEXITSTATUS(daemon_wait()), EX_TEMPFAIL);
+	REQUIRE(log_count("control.path: ", "is in use") == 1,
+		"not one line that says so");
+	ck_assert_int_ne(access(bed_text("%s/sock2", bed.root), F_OK), 0);
+	bed = first;
+	ck_assert_int_eq(command("status"), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* --- wrong questions ----------------------------------------------------- */
+
+static const struct {
+	const char *line, *code;
+} wrongs[] = {
+	{ "stop", "command" },
+	{ "STATUS", "command" },
+	{ "status now", "command" },
+	{ " status", "command" },
+	{ "", "command" },
+	{ "flush soon", "command" },
+	{ "flush -1", "command" },
+	{ "flush 99999999999999999999", "command" },
+	{ "metrics xml", "command" },
+	{ "GET / HTTP/1.1", "command" },
+	{ "\"};<script>%s%n\\", "command" },
+	{ "status\t", "command" },
+	{ "\xff\xfe\x01", "command" },
+};
+
+START_TEST(a_wrong_question_has_an_error_and_no_echo)
+{
+	const char *answer;
+
+	daemon_start();
+	answer = ask(wrongs[_i].line);
+	ck_assert_ptr_nonnull(json_at(answer, "error"));
+	expect_text(answer, "code", wrongs[_i].code);
+	ck_assert_ptr_null(strstr(answer, "script"));
+	ck_assert_double_eq(ask_number("counters.control_wrong"), 1);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(many_commands_on_one_connection)
+{
+	int fd, i;
+
+	daemon_start();
+	fd = ask_open();
+	for (i = 0; i < 100; i++)
+		ck_assert_ptr_nonnull(json_at(ask_on(fd, "ping"), "pong"));
+	/* As people type them. */
+	ck_assert_ptr_nonnull(json_at(ask_on(fd, "ping\r"), "pong"));
+	/* Without a newline, and no more to come. */
+	ck_assert_int_eq(ask_send(fd, "ping", 4), 0);
+	shutdown(fd, SHUT_WR);
+	ck_assert_ptr_nonnull(json_at(ask_receive(fd), "pong"));
+	ck_assert_ptr_null(ask_receive(fd));
+	close(fd);
+	daemon_stop(NULL);
+}
+END_TEST
+
+static const struct {
+	const char *args;
+	int status;
+	const char *said;
+} commands[] = {
+	{ "status -s /nonexistent/control", EX_UNAVAILABLE, "/nonexistent" },
+	{ "status --nonsense", EX_USAGE, "--nonsense" },
+	{ "status more", EX_USAGE, "'more'" },
+	{ "flush -t 3", EX_USAGE, "'3' is no duration" },
+	{ "flush -t", EX_USAGE, "needs a value" },
+	{ "top </dev/null", EX_USAGE, "needs a terminal" },
+	{ "top -d 1us", EX_USAGE, "no delay" },
+	{ "reload --help", 0, "Usage: bufwriter reload" },
+	{ "metrics --version", 0, "bufwriter " },
+};
+
+START_TEST(the_commands_say_what_is_wrong)
+{
+	int status = command("%s", commands[_i].args);
+
+	ck_assert_msg(status == commands[_i].status, "%s: %d, %s",
+		      commands[_i].args, status, command_output);
+	require_output(commands[_i].said);
+}
+END_TEST
+
+START_TEST(the_datagram_socket_is_told_from_the_control_socket)
+{
+	daemon_start();
+	ck_assert_int_eq(command("status -s %s", bed.sock), EX_USAGE);
+	require_output("is not a control socket");
+	daemon_stop(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("steer");
+	TCase *t = bed_case(suite, "flush");
+
+	tcase_add_test(t, after_a_flush_everything_sent_before_is_in_files);
+	tcase_add_test(t, a_flush_covers_the_queue_of_the_kernel);
+	tcase_add_test(t, a_flush_of_nothing_is_done_at_once);
+	tcase_add_test(t, a_flush_that_takes_too_long_says_why);
+	tcase_add_test(t, a_flush_waits_for_a_full_ring);
+	tcase_add_loop_test(t, a_stop_answers_who_waits_for_a_flush, 0, 2);
+	t = bed_case(suite, "reload");
+	tcase_add_test(t,
+		       a_reload_answers_what_changed_and_what_needs_a_restart);
+	tcase_add_test(t, a_wrong_file_is_answered_line_by_line);
+	tcase_add_test(t, a_file_full_of_mistakes_has_an_answer_too);
+	t = bed_case(suite, "who");
+	tcase_add_test(t,
+		       others_may_look_if_the_mode_says_so_and_change_nothing);
+	tcase_add_test(t, the_daemons_own_user_may_change);
+	tcase_add_test(t, the_socket_has_mode_and_group);
+	tcase_add_test(t, a_stale_socket_is_replaced_and_a_living_one_is_not);
+	t = bed_case(suite, "wrong");
+	tcase_add_loop_test(t, a_wrong_question_has_an_error_and_no_echo, 0,
+			    sizeof(wrongs) / sizeof(wrongs[0]));
+	tcase_add_test(t, many_commands_on_one_connection);
+	tcase_add_loop_test(t, the_commands_say_what_is_wrong, 0,
+			    sizeof(commands) / sizeof(commands[0]));
+	tcase_add_test(t, the_datagram_socket_is_told_from_the_control_socket);
+	return bed_run(suite);
+}
