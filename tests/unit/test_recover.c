@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exactly once: processes that die at each point, one life after the other
+ * on one region, and at the end every message that they took from the socket
+ * stands in one file.
+ */
+#include "recover_bed.h"
+
+/* --- the points ---------------------------------------------------------- */
+
+#define NAMES 128
+
+static char names[NAMES][40];
+static unsigned nnames;
+
+static void read_names(const char *path)
+{
+	char *text = core_read(path, NULL), *rest = text, *name;
+	unsigned i;
+
+	while ((name = strsep(&rest, "\n"))) {
+		for (i = 0; i < nnames; i++)
+			if (!strcmp(names[i], name))
+				break;
+		if (i < nnames || !*name)
+			continue;
+		ck_assert_uint_lt(nnames, NAMES);
+		snprintf(names[nnames++], sizeof(names[0]), "%s", name);
+	}
+	free(text);
+}
+
+/* The kinds of lives: framing, settings, points. */
+static const struct variant variants[] = {
+	{ FRAMING_NEWLINE,
+	  { "buffer.workers=2", "buffer.size=4K", "buffer.queue_size=16" },
+	  { "files.sync=none", "files.sync=none", "files.sync=none" },
+	  "" },
+	{ FRAMING_LENGTH,
+	  { "buffer.workers=1", "buffer.size=1", "buffer.queue_size=2",
+	    "files.sync=data" },
+	  { "files.prefix=a", "files.prefix=b", "files.prefix=c" },
+	  "" },
+	{ FRAMING_NONE,
+	  { "buffer.workers=3", "buffer.size=16K" },
+	  { "buffer.queue_size=30", "buffer.queue_size=7",
+	    "buffer.queue_size=8" },
+	  "" },
+	{ FRAMING_NEWLINE,
+	  { "buffer.queue_size=20", "buffer.size=2K" },
+	  { "buffer.workers=8", "buffer.workers=1", "buffer.workers=2" },
+	  "" },
+	/* two mounts: each life finds out at its first rename */
+	{ FRAMING_LENGTH,
+	  { "buffer.workers=2", "buffer.size=3K", "buffer.queue_size=16" },
+	  { "files.sync=none", "files.sync=none", "files.sync=none" },
+	  ";flush.rename=EXDEV@1" },
+	/* files go somewhere else from the second life on */
+	{ FRAMING_NEWLINE,
+	  { "buffer.workers=2", "buffer.size=4K", "buffer.queue_size=16" },
+	  { "files.path=files", "files.path=other", "files.path=other" },
+	  "" },
+	/* the disk refuses now and then; recovery would sleep after it */
+	{ FRAMING_NONE,
+	  { "buffer.workers=2", "buffer.size=1K", "buffer.queue_size=16" },
+	  { "files.sync=data", "files.sync=data", "files.sync=data" },
+	  ";flush.open=ENOSPC@14;flush.write=short;flush.rename=EEXIST@2;"
+	  "flush.sync=EIO@17" },
+};
+#define VARIANTS ((int)(sizeof(variants) / sizeof(variants[0])))
+
+/* Which points do the lives of this kind pass? */
+static void scout(const struct variant *v)
+{
+	const char *log = core_path("points.log");
+
+	setenv("BW_POINTS_LOG", log, 1);
+	live(v, 0, "release.mid=kill@20");
+	live(v, 1, "flush.marked=kill@3");
+	live(v, 2, "flush.open=kill@1");
+	live(v, 3, NULL);
+	unsetenv("BW_POINTS_LOG");
+	read_names(log);
+	next_round();
+}
+
+/* --- the tests ----------------------------------------------------------- */
+
+/* A region in use, the kill that counts, it again in the recovery of that. */
+static unsigned five_lives(const struct variant *v, unsigned i,
+			   const char *first, const char *then)
+{
+	unsigned kills = 0;
+
+	live(v, 0, i % 2 ? "publish.head=kill@3" : "claim.after=kill@4");
+	kills += live(v, 1, first);
+	kills += live(v, 2, first);
+	live(v, 3, then);
+	live(v, 4, NULL);
+	expect_exactly_once(first, v->framing);
+	expect_clean(first);
+	next_round();
+	return kills;
+}
+
+/* BW_SCALE percent of the usual passages of each point are tried. */
+static unsigned passages(void)
+{
+	const char *scale = getenv("BW_SCALE");
+	unsigned n = (scale ? atoi(scale) : 100 / CORE_SLOW) / 50;
+
+	return n < 1 ? 1 : n > 5 ? 5 : n;
+}
+
+START_TEST(killed_at_each_point_every_message_is_filed_once)
+{
+	static const unsigned nths[] = { 1, 2, 3, 7, 20 };
+	const struct variant *v = &variants[_i];
+	unsigned i, n, kills = 0, rounds = 0, times = passages();
+	char first[64], then[64];
+
+	begin();
+	scout(v);
+	ck_assert_uint_ge(nnames, 30);
+	for (i = 0; i < nnames; i++) {
+		for (n = 0; n < times; n++) {
+			/* other passages in each variant */
+			snprintf(first, sizeof(first), "%s=kill@%u", names[i],
+				 nths[(i + _i + 2 * n) % 5]);
+			snprintf(then, sizeof(then), "%s=kill@%u",
+				 names[core_mix(i * 100 + n + _i) % nnames],
+				 1 + (unsigned)(core_mix(n + i) % 4));
+			kills += five_lives(v, i, first, then);
+			rounds++;
+		}
+	}
+	/* most of them were points that it passed */
+	ck_assert_uint_gt(kills, rounds / 4);
+	finish();
+}
+END_TEST
+
+/* Each life gets one step further and dies: it ends all the same. */
+START_TEST(a_recovery_that_always_dies_gets_on)
+{
+	static const char *const points[] = {
+		"recover.message=kill@1", "append.after=kill@2",
+		"commit.after=kill@2",	  "release.mid=kill@2",
+		"flush.reset=kill@1",	  "flush.marked=kill@1",
+		"flush.renamed=kill@1",
+	};
+	const struct variant *v = &variants[3];
+	unsigned lives = 0;
+
+	begin();
+	live(v, 0, "claim.after=kill@3");
+	live(v, 0, "claim.after=kill@2");
+	news = 0;
+	while (lives < 300 && live(v, 0, points[_i]))
+		lives++;
+	ck_assert_uint_gt(lives, 1);
+	ck_assert_uint_lt(lives, 300);
+	live(v, 0, NULL);
+	expect_exactly_once(points[_i], v->framing);
+	expect_clean(points[_i]);
+	finish();
+}
+END_TEST
+
+/* --- a disk that refuses ------------------------------------------------- */
+
+static struct {
+	unsigned calls;
+	uint64_t last;
+	bool grows;
+} * waited;
+
+static void wait_and_remove(uint64_t pause)
+{
+	waited->grows = pause > waited->last;
+	waited->last = pause;
+	if (++waited->calls == 2)
+		unlink(core_path("block"));
+}
+
+START_TEST(recovery_waits_for_the_disk_and_says_so)
+{
+	struct life l = plan(&variants[0], 0, true);
+	char points[300];
+
+	waited = core_map(sizeof(*waited));
+	begin();
+	live(&variants[0], 0, "release.mid=kill@15");
+	core_touch(core_path("block"));
+	l.waits = wait_and_remove;
+	snprintf(points, sizeof(points), "flush.write=ENOSPC:%s",
+		 core_path("block"));
+	ck_assert_int_eq(core_child(points, life, &l), 0);
+	ck_assert_uint_eq(waited->calls, 2);
+	ck_assert(waited->grows);
+	ship(core_path("files"), FRAMING_NEWLINE);
+	expect_exactly_once("full disk", FRAMING_NEWLINE);
+	finish();
+}
+END_TEST
+
+static void wait_and_die(uint64_t pause)
+{
+	(void)pause;
+	raise(SIGKILL);
+}
+
+/*
+ * A rename in doubt cannot be finished, because the directory is gone; the
+ * next life dies while it waits for that; the third finds everything.
+ */
+START_TEST(a_rename_in_doubt_survives_a_missing_directory)
+{
+	struct life l = plan(&variants[0], 0, true);
+
+	begin();
+	live(&variants[0], 0, "claim.after=kill@8");
+	live(&variants[0], 0,
+	     _i ? "flush.marked=kill@2" : "flush.marked=kill@1");
+	ck_assert_int_eq(rename(core_path("files"), core_path("gone")), 0);
+	l.waits = wait_and_die;
+	ck_assert(core_was_killed(core_child(NULL, life, &l)));
+	core_mkdir("files");
+	l.waits = NULL;
+	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ship(core_path("files"), FRAMING_NEWLINE);
+	expect_exactly_once("directory gone", FRAMING_NEWLINE);
+	finish();
+}
+END_TEST
+
+/* --- what it says -------------------------------------------------------- */
+
+/* Leaves 3 messages in arena 0, 2 in arena 1 and 4 in the ring. */
+static int leave(void *arg)
+{
+	struct config *cfg = core_settings(((struct life *)arg)->options);
+	struct state_error error;
+	struct recovered out;
+	bool wanted = false;
+	struct state s;
+	unsigned i;
+
+	if (recover_state(&s, cfg, NULL, &out, &error))
+		return 1;
+	state_set_clean(&s, 0);
+	for (i = 0; i < 9; i++) {
+		core_put(&s.ring, "message", 7);
+		if (i == 2 || i == 4)
+			transfer_take(&s.ring, &s.arenas[i == 4], &wanted);
+	}
+	return 0;
+}
+
+START_TEST(what_was_recovered_is_counted)
+{
+	struct life l = plan(&variants[0], 0, true);
+
+	l.out = core_map(sizeof(*l.out));
+	begin();
+	ck_assert_int_eq(core_child(NULL, leave, &l), 0);
+	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ck_assert_uint_eq(l.out->messages, 9);
+	ck_assert_uint_eq(l.out->files, 3);
+	ck_assert_uint_eq(l.out->bytes, 9 * 8);
+	ck_assert_uint_eq(core_count(core_path("files")), 3);
+	/* and once */
+	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ck_assert_uint_eq(l.out->messages + l.out->files, 0);
+	ck_assert_uint_eq(core_count(core_path("files")), 3);
+	finish();
+}
+END_TEST
+
+static int start_anew(void *arg)
+{
+	struct config *cfg = core_settings(((struct life *)arg)->options);
+	struct recovered out;
+	struct state_error error;
+	struct state s;
+	size_t len;
+	char *data;
+
+	log_set_level(0);
+	if (recover_state(&s, cfg, NULL, &out, &error) || !out.aside[0])
+		return 1;
+	data = core_read(out.aside, &len);
+	return len == 5 && !memcmp(data, "noise", 5) &&
+			       core_put(&s.ring, "x", 1) ?
+		       0 :
+		       2;
+}
+
+START_TEST(what_is_no_region_is_set_aside_and_kept)
+{
+	struct life l = plan(&variants[0], 0, true);
+
+	begin();
+	core_write(core_path("state"), "noise", 5);
+	ck_assert_int_eq(core_child(NULL, start_anew, &l), 0);
+	finish();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("recover");
+	TCase *tc = core_case(suite, "killed");
+
+	tcase_add_loop_test(tc,
+			    killed_at_each_point_every_message_is_filed_once, 0,
+			    VARIANTS);
+	tcase_add_loop_test(tc, a_recovery_that_always_dies_gets_on, 0, 7);
+	tc = core_case(suite, "disk");
+	tcase_add_test(tc, recovery_waits_for_the_disk_and_says_so);
+	tcase_add_loop_test(tc, a_rename_in_doubt_survives_a_missing_directory,
+			    0, 2);
+	tc = core_case(suite, "start");
+	tcase_add_test(tc, what_was_recovered_is_counted);
+	tcase_add_test(tc, what_is_no_region_is_set_aside_and_kept);
+	return core_run(suite);
+}
