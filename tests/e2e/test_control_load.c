@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket under load, hostile or none at all: it neither disturbs
+ * the way of a message, nor grows, nor wakes an idle daemon.  And `top`, the
+ * one that asks for ever.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "../lib/ask.h"
+#include "../lib/bed.h"
+#include "../lib/sender.h"
+#include "../lib/tally.h"
+
+#define CROWD 1000
+
+/* --- an idle daemon ------------------------------------------------------ */
+
+/* Times that a thread of the daemon went to sleep or was displaced. */
+static uint64_t switches(void)
+{
+	const char *tasks = bed_text("/proc/%d/task", (int)bed.pid);
+	DIR *dir = opendir(tasks);
+	unsigned long long n, all = 0;
+	struct dirent *entry;
+	char line[256];
+	FILE *f;
+
+	ck_assert_ptr_nonnull(dir);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		f = fopen(bed_text("%s/%s/status", tasks, entry->d_name), "r");
+		ck_assert_ptr_nonnull(f);
+		while (fgets(line, sizeof(line), f))
+			if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) ==
+			    1)
+				all += n;
+		fclose(f);
+	}
+	closedir(dir);
+	return all;
+}
+
+START_TEST(an_idle_daemon_is_not_woken)
+{
+	uint64_t before;
+	int fd;
+
+	daemon_start("buffer.forced=10ms");
+	/* Not one that never did anything. */
+	fd = send_open();
+	send_one(fd, "one", 3);
+	UNTIL(ask_number("messages.written") == 1);
+	UNTIL(ask_number("gauges.control_open") == 1);
+	bed_sleep_ms(200);
+	before = switches();
+	bed_sleep_ms(2500);
+	ck_assert_uint_eq(switches(), before);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* --- hostile load -------------------------------------------------------- */
+
+/* Resident pages and descriptors of the daemon. */
+static long resident(void)
+{
+	FILE *f = fopen(bed_text("/proc/%d/statm", (int)bed.pid), "r");
+	long size, rss;
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &rss), 2);
+	fclose(f);
+	return rss;
+}
+
+static unsigned descriptors(void)
+{
+	DIR *dir = opendir(bed_text("/proc/%d/fd", (int)bed.pid));
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static const struct flow flow = { .id = 1,
+				  .count = 20000,
+				  .min = 10,
+				  .max = 1000 };
+
+/* Everything that was sent is in files, once. */
+static void require_all(struct sender *sender)
+{
+	struct tally tally;
+
+	sender_wait(sender);
+	ck_assert_int_eq(command("flush"), 0);
+	tally_open(&tally);
+	tally_expect_sender(&tally, sender);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+
+START_TEST(a_thousand_idle_connections_are_refused_beyond_the_bound)
+{
+	struct flow some = flow;
+	unsigned refused = 0, fds, i;
+	struct sender *sender;
+	struct rlimit limit;
+	int crowd[CROWD];
+	const char *line;
+	long rss;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	some.count = bed_scale(flow.count);
+	daemon_start("buffer.timeout=never");
+	require_all(sender_start(&some));
+	fds = descriptors();
+	rss = resident();
+	some.id = 2;
+	sender = sender_start(&some);
+	for (i = 0; i < CROWD; i++)
+		crowd[i] = ask_open();
+	/* Those beyond the bound know it. */
+	for (i = 0; i < CROWD; i++) {
+		struct pollfd p = { .fd = crowd[i], .events = POLLIN };
+
+		if (i < 64)
+			continue;
+		UNTIL(poll(&p, 1, 0) == 1);
+		line = ask_receive(crowd[i]);
+		ck_assert_str_eq(line, "{\"error\":\"too many connections\","
+				       "\"code\":\"busy\"}");
+		ck_assert_ptr_null(ask_receive(crowd[i]));
+		refused++;
+	}
+	ck_assert_uint_eq(refused, CROWD - 64);
+	/* A few more: files that workers have open now. */
+	ck_assert_uint_le(descriptors(), fds + 64 + 6);
+	REQUIRE(resident() <= rss + 64, "grew from %ld to %ld pages", rss,
+		resident());
+	ck_assert_int_eq(command("status"), 75);
+	sender_wait(sender);
+	/* One that was let in is answered. */
+	ck_assert_ptr_nonnull(json_at(ask_on(crowd[3], "ping"), "pong"));
+	for (i = 0; i < CROWD; i++)
+		close(crowd[i]);
+	UNTIL(descriptors() <= fds);
+	ck_assert_int_eq(command("status --check"), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* Bytes of no meaning, lines of no meaning, commands without a reader. */
+static void attack(unsigned kind)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	static char bytes[4096];
+	unsigned i;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", bed.control);
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(kind == 0  ? random() % 255 + 1 :
+				  i % 8 == 7 ? '\n' :
+					       "statusx"[i % 8]);
+	for (i = 0; kind == 2 && i < sizeof(bytes); i += 8)
+		memcpy(bytes + i, "\nstatus\n", 8);
+	for (;;) {
+		fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (connect(fd, (void *)&addr, sizeof(addr)) == 0)
+			for (i = 0; i < 8; i++)
+				(void)!send(fd, bytes, sizeof(bytes),
+					    MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (kind == 2)
+			usleep(1000);
+		close(fd);
+	}
+}
+
+START_TEST(a_flood_changes_nothing_for_messages)
+{
+	struct flow some = flow;
+	struct sender *sender;
+	unsigned fds, i;
+	pid_t pids[3];
+	long rss;
+
+	some.count = bed_scale(flow.count);
+	daemon_start("buffer.timeout=never");
+	require_all(sender_start(&some));
+	command("status");
+	command("metrics");
+	fds = descriptors();
+	rss = resident();
+	for (i = 0; i < 3; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			attack(i);
+	}
+	some.id = 2;
+	sender = sender_start(&some);
+	sender_wait(sender);
+	bed_sleep_ms(500);
+	REQUIRE(descriptors() <= fds + 64 + 6, "%u descriptors, %u before",
+		descriptors(), fds);
+	REQUIRE(resident() <= rss + 64, "grew from %ld to %ld pages", rss,
+		resident());
+	for (i = 0; i < 3; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	/* It took all that they sent, in its own time, and is as before. */
+	UNTIL(command("status --check") == 0);
+	ck_assert_double_gt(ask_number("counters.control_wrong"), 0);
+	ck_assert_double_gt(ask_number("counters.control_pauses"), 0);
+	UNTIL(descriptors() <= fds);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* --- top ----------------------------------------------------------------- */
+
+struct terminal {
+	int fd;
+	pid_t pid;
+	char screen[128 * 1024];
+	size_t len;
+};
+
+static void open_terminal(struct terminal *t, const char *args)
+{
+	struct winsize size = { .ws_row = 30, .ws_col = 100 };
+	const char *build = getenv("BW_BUILD");
+
+	t->len = 0;
+	t->pid = forkpty(&t->fd, NULL, NULL, &size);
+	ck_assert_int_ge(t->pid, 0);
+	if (t->pid)
+		return;
+	setenv("TERM", "xterm", 1);
+	execl("/bin/sh", "sh", "-c",
+	      bed_text("trap : INT; stty -a; %s/bufwriter top -s %s %s; echo status=$?; "
+		       "stty -a",
+		       build ? build : "build", bed.control, args),
+	      NULL);
+	_exit(127);
+}
+
+static int shows(struct terminal *t, const char *part)
+{
+	ssize_t n;
+	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+
+	while (poll(&p, 1, 0) > 0) {
+		n = read(t->fd, t->screen + t->len,
+			 sizeof(t->screen) - t->len - 1);
+		if (n <= 0)
+			break;
+		t->len += (size_t)n;
+	}
+	t->screen[t->len] = 0;
+	return strstr(t->screen, part) != NULL;
+}
+
+/* The settings of the terminal before and after are one and the same. */
+static void require_restored(struct terminal *t)
+{
+	const char *first = strstr(t->screen, "speed "), *last, *end;
+
+	ck_assert_ptr_nonnull(first);
+	last = strstr(first + 1, "speed ");
+	ck_assert_ptr_nonnull(last);
+	end = strstr(first, "\033");
+	ck_assert_ptr_nonnull(end);
+	REQUIRE(strncmp(first, last, (size_t)(end - first)) == 0,
+		"the terminal was not given back: %s", t->screen);
+	/* The screen and the cursor, too. */
+	ck_assert_ptr_nonnull(strstr(t->screen, "\033[?25h\033[?1049l"));
+}
+
+static void close_terminal(struct terminal *t)
+{
+	close(t->fd);
+	waitpid(t->pid, NULL, 0);
+}
+
+START_TEST(top_shows_and_gives_the_terminal_back)
+{
+	static struct terminal t;
+	struct winsize size = { .ws_row = 6, .ws_col = 40 };
+	int fd;
+
+	daemon_start("buffer.forced=1ms");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	UNTIL(ask_number("messages.written") == 1);
+	open_terminal(&t, "-d 100ms");
+	UNTIL(shows(&t, "nothing is wrong"));
+	UNTIL(shows(&t, "flush latency"));
+	UNTIL(shows(&t, " 3 idle"));
+	/* Smaller: cut to the new size at once. */
+	t.len = 0;
+	ck_assert_int_eq(ioctl(t.fd, TIOCSWINSZ, &size), 0);
+	bed_sleep_ms(400);
+	shows(&t, "");
+	t.len = 0;
+	UNTIL(shows(&t, "received"));
+	ck_assert(!shows(&t, "flush latency"));
+	close_terminal(&t);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(top_ends_with_q_and_with_a_signal)
+{
+	static struct terminal t;
+
+	daemon_start();
+	open_terminal(&t, "");
+	UNTIL(shows(&t, "nothing is wrong"));
+	ck_assert_int_eq(write(t.fd, _i ? "\x03" : "q", 1), 1);
+	UNTIL(shows(&t, _i ? "status=130" : "status=0"));
+	UNTIL(shows(&t, "status=") &&
+	      strstr(strstr(t.screen, "status="), "-echoprt"));
+	require_restored(&t);
+	close_terminal(&t);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(top_goes_on_when_the_daemon_comes_back)
+{
+	static struct terminal t;
+
+	daemon_start();
+	open_terminal(&t, "-d 100ms");
+	UNTIL(shows(&t, bed_text("process %d ", (int)bed.pid)));
+	daemon_kill();
+	UNTIL(shows(&t, "no daemon answers"));
+	daemon_start();
+	UNTIL(shows(&t, bed_text("process %d ", (int)bed.pid)));
+	ck_assert_int_eq(write(t.fd, "q", 1), 1);
+	UNTIL(shows(&t, "status=0"));
+	close_terminal(&t);
+	daemon_stop(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("control under load");
+	TCase *t = bed_case(suite, "load");
+
+	tcase_add_test(t, an_idle_daemon_is_not_woken);
+	tcase_add_test(
+		t, a_thousand_idle_connections_are_refused_beyond_the_bound);
+	tcase_add_test(t, a_flood_changes_nothing_for_messages);
+	t = bed_case(suite, "top");
+	tcase_add_test(t, top_shows_and_gives_the_terminal_back);
+	tcase_add_loop_test(t, top_ends_with_q_and_with_a_signal, 0, 2);
+	tcase_add_test(t, top_goes_on_when_the_daemon_comes_back);
+	return bed_run(suite);
+}
