@@ -44,27 +44,53 @@ static int temp_path(const struct flush *f, const char *name,
 	return flush_path(out, f->cfg->temp, "", name);
 }
 
+static int check_directory(struct flush *f, const char *path, dev_t *dev)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return failed(f, -errno, "stat", path);
+	if (!S_ISDIR(st.st_mode))
+		return failed(f, -ENOTDIR, "stat", path);
+	if (access(path, W_OK | X_OK))
+		return failed(f, -errno, "access", path);
+	*dev = st.st_dev;
+	return 0;
+}
+
+int flush_check(struct flush *f)
+{
+	dev_t dev;
+
+	return check_directory(f, f->cfg->files_path, &dev);
+}
+
 int flush_probe(struct flush *f)
 {
-	const char *dir = f->cfg->files_path, *temp = f->cfg->temp;
-	struct stat d, t;
+	const char *temp = f->cfg->temp;
+	dev_t path_dev, temp_dev;
+	int err;
 
-	if (stat(dir, &d))
-		return failed(f, -errno, "stat", dir);
-	if (!S_ISDIR(d.st_mode))
-		return failed(f, -ENOTDIR, "stat", dir);
-	if (access(dir, W_OK | X_OK))
-		return failed(f, -errno, "access", dir);
+	err = check_directory(f, f->cfg->files_path, &path_dev);
+	if (err)
+		return err;
 	if (mkdir(temp, 0700) && errno != EEXIST)
 		return failed(f, -errno, "mkdir", temp);
-	if (stat(temp, &t))
-		return failed(f, -errno, "stat", temp);
-	if (!S_ISDIR(t.st_mode))
-		return failed(f, -ENOTDIR, "stat", temp);
-	if (access(temp, W_OK | X_OK))
-		return failed(f, -errno, "access", temp);
-	f->dot = d.st_dev != t.st_dev;
-	return 0;
+	err = check_directory(f, temp, &temp_dev);
+	if (!err)
+		f->dot = path_dev != temp_dev;
+	return err;
+}
+
+void flush_explain(const struct flush *f, int err, char *text, size_t n)
+{
+	const char *temp = f->cfg->temp;
+
+	snprintf(text, n, "files.%s: %s %s: %s; %s",
+		 strncmp(f->where, temp, strlen(temp)) ? "path" : "temp", f->op,
+		 f->where, strerror(-err),
+		 err == -ENOENT ? "create the directory, or name another" :
+				  flush_remedy(err));
 }
 
 void flush_name(struct flush *f, char name[FLUSH_NAME])

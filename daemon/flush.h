@@ -41,11 +41,18 @@ struct flush {
 void flush_open(struct flush *f, const struct config *cfg, unsigned worker);
 
 /*
+ * Looks at files.path: a directory that can be written to?
+ * 0 or -errno with op and where.
+ */
+int flush_check(struct flush *f);
+/*
  * Looks at files.path and files.temp before the first file: creates temp if
  * it is missing, and sets f->dot if the two are on different file systems.
  * 0 or -errno with op and where.
  */
 int flush_probe(struct flush *f);
+/* What is wrong with which setting, after one of these two failed. */
+void flush_explain(const struct flush *f, int err, char *text, size_t n);
 
 /* A new final name: later than any before, whatever the clock does. */
 void flush_name(struct flush *f, char name[FLUSH_NAME]);

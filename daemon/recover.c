@@ -73,46 +73,28 @@ static bool exists(const char *path)
 }
 
 /*
- * The temp file of a dead process: 1, its path and the directory it belongs
- * to; 0: it is gone; -errno: its directory is gone as well, nobody can tell.
+ * The temp file of a dead process: 1 and its path; 0: it is gone; -errno: so
+ * is its directory, nobody can tell.  Before anything makes a directory.
  */
 static int find_temp(const struct recovery *rec, const char *name,
-		     char path[PATH_MAX], const char **dir)
+		     char path[PATH_MAX])
 {
-	const struct state_header *h = rec->s->header;
-	const struct config *cfg = rec->cfg;
-	const struct {
-		const char *temp, *dot, *dir;
-	} places[] = {
-		{ h->files_temp, "", h->files_path },
-		{ h->files_path, ".", h->files_path },
-		/* of an earlier recovery, which used the new settings */
-		{ cfg->temp, "", cfg->files_path },
-		{ cfg->files_path, ".", cfg->files_path },
-	};
-	size_t i;
+	const struct state_dirs *d = state_dirs(rec->s->header);
 
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		*dir = places[i].dir;
-		if (!flush_path(path, places[i].temp, places[i].dot, name) &&
-		    exists(path))
-			return 1;
-	}
-	return exists(h->files_temp) ? 0 : -ENOENT;
+	if (!flush_path(path, d->temp, "", name) && exists(path))
+		return 1;
+	if (!flush_path(path, d->path, ".", name) && exists(path))
+		return 1;
+	return exists(d->temp) && exists(d->path) ? 0 : -ENOENT;
 }
 
 /* Files an arena, waiting for the disk as long as it takes. */
 static void file_arena(struct recovery *rec, struct arena *a)
 {
 	uint64_t pause = PAUSE_FIRST, count = a->now.count, bytes;
-	char path[PATH_MAX];
 	struct timespec ts;
-	const char *dir;
 	int err, last = 0;
 
-	if (a->now.step == ARENA_WRITING &&
-	    find_temp(rec, a->name, path, &dir) > 0)
-		unlink(path);
 	while ((err = transfer_file(a, &rec->flush, &bytes))) {
 		if (err != last)
 			log_error("recovery: %s %s: %s; %s; the data is kept "
@@ -137,15 +119,15 @@ static void finish_rename(struct recovery *rec, struct arena *a)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	uint64_t count = a->now.count, bytes = a->now.len;
-	const char *dir;
-	int found = find_temp(rec, a->name, from, &dir), err;
+	int found = find_temp(rec, a->name, from), err;
 
 	if (found == 0) {
 		arena_emptied(a);
 		return;
 	}
 	if (found > 0) {
-		err = flush_path(to, dir, "", a->name);
+		err = flush_path(to, state_dirs(rec->s->header)->path, "",
+				 a->name);
 		if (!err)
 			err = flush_rename(from, to);
 		(void)POINT("recover.renamed");
@@ -161,6 +143,24 @@ static void finish_rename(struct recovery *rec, struct arena *a)
 	arena_begin_write(a, a->name);
 	if (found > 0)
 		unlink(from);
+}
+
+/* What a dead process was about to do with its temp files. */
+static void settle_temps(struct recovery *rec)
+{
+	char path[PATH_MAX];
+	struct arena *a;
+	uint64_t i;
+
+	for (i = 0; i < rec->s->header->workers; i++) {
+		a = &rec->s->arenas[i];
+		if (a->now.step == ARENA_RENAMING)
+			finish_rename(rec, a);
+		else if (a->now.step == ARENA_WRITING &&
+			 find_temp(rec, a->name, path) > 0)
+			unlink(path);
+	}
+	(void)POINT("recover.settled");
 }
 
 static void file_messages(struct recovery *rec)
@@ -183,23 +183,31 @@ static void file_messages(struct recovery *rec)
 	file_arena(rec, a);
 }
 
-static void recover_region(struct recovery *rec)
+static int recover_region(struct recovery *rec, struct state_error *error)
 {
 	struct state *s = rec->s;
 	uint64_t i;
+	int err;
 
 	(void)POINT("recover.begin");
 	ring_recover(&s->ring);
 	(void)POINT("recover.published");
 	release_committed(rec);
-	for (i = 0; i < s->header->workers; i++)
-		if (s->arenas[i].now.step == ARENA_RENAMING)
-			finish_rename(rec, &s->arenas[i]);
+	settle_temps(rec);
+	state_use_dirs(s, rec->cfg);
+	/* Only now: this makes the directory that settle_temps() looks for. */
+	err = flush_probe(&rec->flush);
+	if (err) {
+		flush_explain(&rec->flush, err, error->text,
+			      sizeof(error->text));
+		return err;
+	}
 	for (i = 0; i < s->header->workers; i++)
 		file_arena(rec, &s->arenas[i]);
 	file_messages(rec);
 	state_set_clean(s, 1);
 	(void)POINT("recover.done");
+	return 0;
 }
 
 static int set_aside(const struct config *cfg, struct recovered *out,
@@ -252,9 +260,11 @@ int recover_state(struct state *s, const struct config *cfg,
 	if (err)
 		return err;
 	flush_open(&rec.flush, cfg, 0);
-	/* A directory that is missing is waited for by file_arena(). */
-	(void)flush_probe(&rec.flush);
-	recover_region(&rec);
+	err = recover_region(&rec, error);
+	if (err) {
+		state_close(s);
+		return err;
+	}
 	out->ns = now_ns() - start;
 	report(out);
 	if (state_fits(s, cfg)) {

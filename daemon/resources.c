@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,27 @@
 #include "notify.h"
 #include "qlen.h"
 
+static int explain(const struct flush *f, int err)
+{
+	char text[PATH_MAX + 200];
+
+	flush_explain(f, err, text, sizeof(text));
+	log_error("%s", text);
+	return EX_CONFIG;
+}
+
+/* Before anything is touched: is there a directory for the files at all? */
+static int check_files(const struct config *cfg)
+{
+	struct flush probe;
+	int err;
+
+	flush_open(&probe, cfg, 0);
+	err = flush_check(&probe);
+	return err ? explain(&probe, err) : 0;
+}
+
+/* After recovery, which has to know whether the temp directory is there. */
 static int open_files(struct resources *r, const struct config *cfg)
 {
 	struct flush probe;
@@ -22,17 +44,8 @@ static int open_files(struct resources *r, const struct config *cfg)
 
 	flush_open(&probe, cfg, 0);
 	err = flush_probe(&probe);
-	if (err) {
-		log_error("files.%s: %s %s: %s; %s",
-			  strncmp(probe.where, cfg->temp, strlen(cfg->temp)) ?
-				  "path" :
-				  "temp",
-			  probe.op, probe.where, strerror(-err),
-			  err == -ENOENT ? "create the directory, or name "
-					   "another" :
-					   flush_remedy(err));
-		return EX_CONFIG;
-	}
+	if (err)
+		return explain(&probe, err);
 	r->dot = probe.dot;
 	if (r->dot)
 		log_warning("files.temp: %s is on another file system than "
@@ -148,9 +161,11 @@ int resources_open(struct resources *r, const struct config *cfg)
 	r->lock = -1;
 	r->socket.fd = -1;
 	r->control.fd = -1;
-	status = open_files(r, cfg);
+	status = check_files(cfg);
 	if (!status)
 		status = open_state(r, cfg);
+	if (!status)
+		status = open_files(r, cfg);
 	if (!status)
 		status = open_socket(r, cfg);
 	if (!status)

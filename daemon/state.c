@@ -17,21 +17,11 @@
 #include <unistd.h>
 
 #include "point.h"
+#include "state_header.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
-
-__attribute__((format(printf, 3, 4))) static int
-failed(struct state_error *error, int err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(error->text, sizeof(error->text), fmt, ap);
-	va_end(ap);
-	return err;
-}
 
 /* The directory of /run/bufwriter/state is missing without systemd. */
 static void make_parent(const char *path)
@@ -58,88 +48,34 @@ int state_lock(const char *path, struct state_error *error)
 	snprintf(lock, sizeof(lock), "%s.lock", path);
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return failed(error, -errno,
-			      "state.path: cannot open the lock file %s: %s; "
-			      "the daemon's user needs a directory there that "
-			      "it can write to",
-			      lock, strerror(errno));
+		return state_failed(
+			error, -errno,
+			"state.path: cannot open the lock file %s: %s; "
+			"the daemon's user needs a directory there that "
+			"it can write to",
+			lock, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		n = pread(fd, owner, sizeof(owner) - 1, 0);
 		owner[n > 0 ? n : 0] = 0;
 		owner[strcspn(owner, "\n")] = 0;
 		close(fd);
-		return failed(error, -EBUSY,
-			      "state.path: %s is in use by process %s; stop it "
-			      "first, or give this one another state.path",
-			      path, owner[0] ? owner : "unknown");
+		return state_failed(
+			error, -EBUSY,
+			"state.path: %s is in use by process %s; stop it "
+			"first, or give this one another state.path",
+			path, owner[0] ? owner : "unknown");
 	}
 	n = snprintf(owner, sizeof(owner), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || pwrite(fd, owner, n, 0) != n) {
 		int err = errno ? -errno : -EIO;
 
 		close(fd);
-		return failed(error, err,
-			      "state.path: cannot write the lock file %s: %s",
-			      lock, strerror(-err));
+		return state_failed(
+			error, err,
+			"state.path: cannot write the lock file %s: %s", lock,
+			strerror(-err));
 	}
 	return fd;
-}
-
-static uint64_t header_check(const struct state_header *h)
-{
-	const uint8_t *p = (const uint8_t *)h;
-	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	size_t i;
-
-	for (i = 0; i < offsetof(struct state_header, check); i++)
-		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-/* 16 bytes of /proc/sys/kernel/random/boot_id, zeroes if it is not there. */
-static void boot_id(uint8_t id[16])
-{
-	char text[64] = "";
-	unsigned byte;
-	size_t at = 0;
-	FILE *f;
-	char *p;
-
-	memset(id, 0, 16);
-	f = fopen("/proc/sys/kernel/random/boot_id", "re");
-	if (!f)
-		return;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = 0;
-	fclose(f);
-	for (p = text; *p && at < 16; p++) {
-		if (*p == '-')
-			continue;
-		if (sscanf(p, "%2x", &byte) != 1)
-			break;
-		id[at++] = byte;
-		p++;
-	}
-}
-
-/* The header for these settings; total_bytes is 0 if they are impossible. */
-static void describe(struct state_header *h, const struct config *cfg)
-{
-	memset(h, 0, sizeof(*h));
-	memcpy(h->magic, STATE_MAGIC, sizeof(h->magic));
-	h->version = STATE_VERSION;
-	h->header_bytes = STATE_HEADER_BYTES;
-	h->ring = ring_geometry(cfg->buffer_queue_size,
-				cfg->socket_max_message);
-	h->workers = cfg->buffer_workers;
-	h->size = cfg->buffer_size;
-	h->arena_bytes = arena_bytes(h->size, h->ring.max_message);
-	h->total_bytes = STATE_HEADER_BYTES + ring_bytes(&h->ring) +
-			 h->workers * h->arena_bytes;
-	boot_id(h->boot);
-	snprintf(h->files_path, sizeof(h->files_path), "%s", cfg->files_path);
-	snprintf(h->files_temp, sizeof(h->files_temp), "%s", cfg->temp);
-	h->check = header_check(h);
 }
 
 /* Makes the views of the parts that the mapped header describes. */
@@ -206,20 +142,22 @@ static int make_file(const struct config *cfg, size_t bytes, int *out,
 	unlink(made);
 	fd = open(made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return failed(error, -errno, "state.path: cannot create %s: %s",
-			      made, strerror(errno));
+		return state_failed(error, -errno,
+				    "state.path: cannot create %s: %s", made,
+				    strerror(errno));
 	do {
 		err = posix_fallocate(fd, 0, bytes);
 	} while (err == EINTR);
 	if (err) {
 		close(fd);
 		unlink(made);
-		return failed(error, -err,
-			      "state.path: cannot allocate %zu bytes for %s: "
-			      "%s; make its file system larger, or lower "
-			      "buffer.size, workers, queue_size or "
-			      "socket.max_message",
-			      bytes, cfg->state_path, strerror(err));
+		return state_failed(
+			error, -err,
+			"state.path: cannot allocate %zu bytes for %s: "
+			"%s; make its file system larger, or lower "
+			"buffer.size, workers, queue_size or "
+			"socket.max_message",
+			bytes, cfg->state_path, strerror(err));
 	}
 	*out = fd;
 	return 0;
@@ -246,8 +184,8 @@ int state_create(struct state *s, const struct config *cfg,
 	s->anonymous = !cfg->state_path[0];
 	h = malloc(sizeof(*h));
 	if (!h)
-		return failed(error, -ENOMEM, "out of memory");
-	describe(h, cfg);
+		return state_failed(error, -ENOMEM, "out of memory");
+	state_describe(h, cfg);
 	if (!s->anonymous) {
 		err = make_file(cfg, h->total_bytes, &fd, made, error);
 		if (err)
@@ -259,24 +197,25 @@ int state_create(struct state *s, const struct config *cfg,
 	if (!err)
 		err = populate(s);
 	if (err) {
-		failed(error, err,
-		       "state.path: cannot map %" PRIu64 " bytes: %s; lower "
-		       "buffer.size, workers or queue_size",
-		       h->total_bytes, strerror(-err));
+		state_failed(error, err,
+			     "state.path: cannot map %" PRIu64
+			     " bytes: %s; lower "
+			     "buffer.size, workers or queue_size",
+			     h->total_bytes, strerror(-err));
 		goto out;
 	}
 	memcpy(s->header, h, sizeof(*h));
 	err = open_parts(s, cfg->files_framing);
 	if (err) {
-		failed(error, err, "out of memory");
+		state_failed(error, err, "out of memory");
 		goto out;
 	}
 	format(s, h);
 	(void)POINT("state.formatted");
 	if (!s->anonymous && rename(made, cfg->state_path)) {
-		err = failed(error, -errno,
-			     "state.path: cannot rename %s to %s: %s", made,
-			     cfg->state_path, strerror(errno));
+		err = state_failed(error, -errno,
+				   "state.path: cannot rename %s to %s: %s",
+				   made, cfg->state_path, strerror(errno));
 		goto out;
 	}
 	(void)POINT("state.created");
@@ -289,55 +228,6 @@ out:
 	return err;
 }
 
-/* Is this header one that describe() could have made? */
-static int check_header(const struct state_header *h, size_t bytes,
-			struct state_error *error)
-{
-	size_t ring;
-
-	if (memcmp(h->magic, STATE_MAGIC, sizeof(h->magic)))
-		return failed(error, -EBADMSG, "it is no state region");
-	if (h->version != STATE_VERSION ||
-	    h->header_bytes != STATE_HEADER_BYTES)
-		return failed(error, -EBADMSG,
-			      "its layout is version %u, and this daemon "
-			      "knows version %u",
-			      (unsigned)h->version, STATE_VERSION);
-	if (h->check != header_check(h))
-		return failed(error, -EBADMSG, "its header is damaged");
-	ring = ring_bytes(&h->ring);
-	if (!ring || h->workers < 1 || h->workers > 4096 || !h->arena_bytes ||
-	    h->arena_bytes != arena_bytes(h->size, h->ring.max_message) ||
-	    h->total_bytes !=
-		    STATE_HEADER_BYTES + ring + h->workers * h->arena_bytes ||
-	    !memchr(h->files_path, 0, STATE_PATH) ||
-	    !memchr(h->files_temp, 0, STATE_PATH))
-		return failed(error, -EBADMSG, "its header makes no sense");
-	if (h->total_bytes != bytes)
-		return failed(error, -EBADMSG,
-			      "it has %zu bytes and should have %" PRIu64,
-			      bytes, h->total_bytes);
-	return 0;
-}
-
-static int check_boot(struct state_header *h, struct state_error *error)
-{
-	uint8_t now[16];
-
-	boot_id(now);
-	if (!memcmp(now, h->boot, sizeof(now)))
-		return 0;
-	/*
-	 * On a disk instead of tmpfs, pages of different moments may have
-	 * survived a power cut.
-	 */
-	if (atomic_load(&h->clean) == 1)
-		return 0;
-	return failed(error, -EBADMSG,
-		      "it is from before a reboot, and its pages may be from "
-		      "different moments");
-}
-
 static int check_parts(struct state *s, struct state_error *error)
 {
 	const struct arena_record *rec;
@@ -345,15 +235,16 @@ static int check_parts(struct state *s, struct state_error *error)
 	uint64_t i;
 
 	if (ring_check(&s->ring, &why))
-		return failed(error, -EBADMSG, "%s", why);
+		return state_failed(error, -EBADMSG, "%s", why);
 	for (i = 0; i < s->header->workers; i++) {
 		if (arena_load(&s->arenas[i], &why))
-			return failed(error, -EBADMSG, "%s", why);
+			return state_failed(error, -EBADMSG, "%s", why);
 		rec = &s->arenas[i].now;
 		if (rec->end > ring_head(&s->ring) ||
 		    rec->end - rec->begin > s->header->ring.slots)
-			return failed(error, -EBADMSG,
-				      "an arena's tickets are not the ring's");
+			return state_failed(
+				error, -EBADMSG,
+				"an arena's tickets are not the ring's");
 	}
 	return 0;
 }
@@ -370,20 +261,22 @@ static int check_file(int fd, const char *path, size_t *bytes,
 	int err;
 
 	if (fstat(fd, &st))
-		return failed(error, -errno, "state.path: %s: %s", path,
-			      strerror(errno));
+		return state_failed(error, -errno, "state.path: %s: %s", path,
+				    strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return failed(error, -EINVAL,
-			      "state.path: %s is not a regular file", path);
+		return state_failed(error, -EINVAL,
+				    "state.path: %s is not a regular file",
+				    path);
 	if (st.st_size < STATE_HEADER_BYTES)
-		return failed(error, -EBADMSG, "it is cut short");
+		return state_failed(error, -EBADMSG, "it is cut short");
 	h = malloc(sizeof(*h));
 	if (!h)
-		return failed(error, -ENOMEM, "out of memory");
+		return state_failed(error, -ENOMEM, "out of memory");
 	if (pread(fd, h, sizeof(*h), 0) != sizeof(*h))
-		err = failed(error, -EIO, "state.path: cannot read %s", path);
+		err = state_failed(error, -EIO, "state.path: cannot read %s",
+				   path);
 	else
-		err = check_header(h, st.st_size, error);
+		err = state_check_header(h, st.st_size, error);
 	free(h);
 	*bytes = st.st_size;
 	return err;
@@ -398,8 +291,8 @@ static int map_old(struct state *s, int fd, const char *path, size_t bytes,
 	if (!err)
 		err = map(s, fd, bytes);
 	if (err)
-		failed(error, err, "state.path: cannot map %s: %s", path,
-		       strerror(-err));
+		state_failed(error, err, "state.path: cannot map %s: %s", path,
+			     strerror(-err));
 	return err;
 }
 
@@ -413,34 +306,22 @@ int state_open_old(struct state *s, const char *path,
 	/* non-blocking: a pipe of that name is no reason to hang */
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		return failed(error, -errno, "state.path: cannot open %s: %s",
-			      path, strerror(errno));
+		return state_failed(error, -errno,
+				    "state.path: cannot open %s: %s", path,
+				    strerror(errno));
 	err = check_file(fd, path, &bytes, error);
 	if (!err)
 		err = map_old(s, fd, path, bytes, error);
 	close(fd);
 	if (!err)
-		err = check_boot(s->header, error);
+		err = state_check_boot(s->header, error);
 	if (!err && (err = open_parts(s, framing)))
-		failed(error, err, "out of memory");
+		state_failed(error, err, "out of memory");
 	if (!err)
 		err = check_parts(s, error);
 	if (err)
 		state_close(s);
 	return err;
-}
-
-int state_fits(const struct state *s, const struct config *cfg)
-{
-	struct state_header *h = malloc(sizeof(*h));
-	int same;
-
-	if (!h)
-		return 0;
-	describe(h, cfg);
-	same = !memcmp(h, s->header, offsetof(struct state_header, clean));
-	free(h);
-	return same;
 }
 
 void state_adopt(struct state *s)

@@ -5,7 +5,7 @@
  * system that is too small is an error at start and never a SIGBUS later.
  *
  * Layout: struct state_header (16 KiB), the ring, then the arenas.  The
- * header describes the rest, and does not change once the file has its name.
+ * header describes the rest.
  * No pointer in it means anything to another process (the receive headers
  * are the kernel's struct mmsghdr; of these only msg_len is read again).
  *
@@ -27,6 +27,14 @@
 #define STATE_VERSION 1
 #define STATE_PATH 3584 /* settings allow 3500 */
 
+/* Where files were going: the temp file of a rename in doubt is there. */
+struct state_dirs {
+	uint64_t seq; /* the value of dirs_seq that selects these */
+	char path[STATE_PATH];
+	char temp[STATE_PATH];
+	uint64_t check; /* over all of the above */
+};
+
 struct state_header {
 	char magic[8];
 	uint32_t version;
@@ -36,11 +44,12 @@ struct state_header {
 	uint64_t workers;
 	uint64_t size; /* of an arena */
 	uint64_t arena_bytes;
-	uint8_t boot[16];	     /* /proc/sys/kernel/random/boot_id */
-	char files_path[STATE_PATH]; /* where renames were going to */
-	char files_temp[STATE_PATH];
-	uint64_t check; /* over all of the above */
-	/* Not under the check: 1 after an orderly stop that left nothing. */
+	uint8_t boot[16]; /* /proc/sys/kernel/random/boot_id */
+	uint64_t check;	  /* over all of the above */
+	/* Changed as a whole, as the cells of an arena are. */
+	_Atomic uint64_t dirs_seq;
+	struct state_dirs dirs[2];
+	/* 1 after an orderly stop that left nothing. */
 	_Atomic uint64_t clean;
 };
 
@@ -87,6 +96,14 @@ int state_create(struct state *s, const struct config *cfg,
  */
 int state_open_old(struct state *s, const char *path,
 		   enum config_framing framing, struct state_error *error);
+
+/* The directories in which the region's temp files and renames are. */
+const struct state_dirs *state_dirs(const struct state_header *h);
+/*
+ * From now on they are those of the settings.  Not while an arena is in
+ * ARENA_RENAMING.  Safe to be killed in.
+ */
+void state_use_dirs(struct state *s, const struct config *cfg);
 
 /* True if the region holds exactly what state_create() would make. */
 int state_fits(const struct state *s, const struct config *cfg);

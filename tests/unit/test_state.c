@@ -44,7 +44,7 @@ static void expect_refused(int err, const char *reason)
 	ck_assert_uint_eq(core_descriptors(), descriptors);
 }
 
-/* What state.c puts under its header. */
+/* What state_header.c puts under the header. */
 static uint64_t seal(const struct state_header *h)
 {
 	const uint8_t *p = (const uint8_t *)h;
@@ -295,11 +295,12 @@ START_TEST(each_damaged_byte_of_the_header_is_noticed)
 	h = mmap(NULL, STATE_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
 		 fd, 0);
 	ck_assert_ptr_ne(h, MAP_FAILED);
-	for (i = 0; i < offsetof(struct state_header, clean); i++) {
+	for (i = 0; i < offsetof(struct state_header, dirs[1]); i++) {
 		uint8_t *p;
 
 		/* the paths are long, and each byte of them is alike */
-		if (i > 200 && i < offsetof(struct state_header, check) - 8)
+		if (i > 200 &&
+		    i < offsetof(struct state_header, dirs[0].check) - 40)
 			i += 30;
 		p = (uint8_t *)h + i;
 		*p ^= 1 << i % 8;
@@ -346,10 +347,10 @@ static void forge(int which, struct state_header *h)
 		h->total_bytes += 4096;
 		break;
 	case 10:
-		memset(h->files_path, 'x', sizeof(h->files_path));
+		memset(h->dirs[0].path, 'x', sizeof(h->dirs[0].path));
 		break;
 	case 11:
-		memset(h->files_temp, 'x', sizeof(h->files_temp));
+		h->dirs_seq = 1;
 		break;
 	case 12:
 		/* more workers, and a file that is as long as that */

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Killed with a temp file on its way, and then the directories are not what
+ * they were: the temp directory is gone, or the settings name others.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/bed.h"
+#include "../lib/sender.h"
+#include "../lib/tally.h"
+
+static const char *place(const char *name)
+{
+	const char *dir = bed_text("%s/%s", bed.root, name);
+
+	mkdir(dir, 0755);
+	return dir;
+}
+
+/* Starts with these files.path, and dies at the point (sends one first). */
+static void die_at(const char *point, const char *dir, const char *message)
+{
+	int fd, status;
+
+	bed.points = point;
+	daemon_spawn("buffer.forced=5ms", bed_text("files.path=%s", dir));
+	if (message) {
+		REQUIRE(daemon_ready(), "no start");
+		fd = send_open();
+		send_one(fd, message, strlen(message));
+		close(fd);
+	}
+	status = daemon_wait();
+	REQUIRE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		"%s did not kill: %#x", point, status);
+	bed.points = NULL;
+}
+
+static unsigned times_in(const char *dir, const char *message)
+{
+	size_t len;
+	char *text = files_content(dir, &len), *at = text;
+	unsigned n = 0;
+
+	while (at &&
+	       (at = memmem(at, len - (at - text), message, strlen(message)))) {
+		at += strlen(message);
+		n++;
+	}
+	free(text);
+	return n;
+}
+
+START_TEST(a_temp_directory_that_vanished_with_its_file_loses_nothing)
+{
+	const char *dir = place("a");
+
+	die_at("flush.marked=kill", dir, "precious");
+	ck_assert_int_eq(unlink(bed_text("%s/.tmp/x", dir)), -1);
+	ck_assert_int_eq(rename(bed_text("%s/.tmp", dir),
+				bed_text("%s/gone", bed.root)),
+			 0);
+	daemon_start(bed_text("files.path=%s", dir));
+	daemon_stop(NULL);
+	ck_assert_uint_eq(times_in(dir, "precious"), 1);
+}
+END_TEST
+
+START_TEST(directories_that_change_from_start_to_start_lose_nothing)
+{
+	static const char *const second[] = {
+		"flush.begin=kill",	"flush.write=kill",
+		"flush.marked=kill",	"flush.renamed=kill",
+		"recover.settled=kill", "state.dirs=kill",
+		"recover.arena=kill",	"recover.removed=kill",
+	};
+	static const char *const first[] = { "flush.begin=kill",
+					     "flush.marked=kill",
+					     "flush.renamed=kill",
+					     "commit.after=kill" };
+	const char *a, *b, *c;
+	unsigned i, j;
+
+	for (i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		for (j = 0; j < sizeof(second) / sizeof(second[0]); j++) {
+			bed_close();
+			bed_open();
+			a = place("a");
+			b = place("b");
+			c = place("c");
+			die_at(first[i], a, "precious");
+			bed.points = second[j];
+			/* Not every step is left to take after each death. */
+			daemon_spawn(bed_text("files.path=%s", b),
+				     "buffer.size=64K");
+			if (daemon_ready())
+				daemon_stop(NULL);
+			else
+				daemon_wait();
+			bed.points = NULL;
+			daemon_start(bed_text("files.path=%s", c));
+			daemon_stop(NULL);
+			ck_assert_msg(times_in(a, "precious") +
+						      times_in(b, "precious") +
+						      times_in(c, "precious") ==
+					      1,
+				      "%s, then %s: not once", first[i],
+				      second[j]);
+		}
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("crash, places");
+	TCase *t = bed_case(suite, "places");
+
+	tcase_add_test(
+		t, a_temp_directory_that_vanished_with_its_file_loses_nothing);
+	tcase_add_test(
+		t, directories_that_change_from_start_to_start_lose_nothing);
+	return bed_run(suite);
+}
