@@ -71,7 +71,9 @@ START_TEST(an_idle_daemon_is_not_woken)
 	bed_sleep_ms(200);
 	before = switches();
 	bed_sleep_ms(2500);
-	ck_assert_uint_eq(switches(), before);
+	/* A sanitizer has threads of its own. */
+	if (!bed_sanitized())
+		ck_assert_uint_eq(switches(), before);
 	daemon_stop(NULL);
 }
 END_TEST
@@ -100,6 +102,15 @@ static unsigned descriptors(void)
 		n++;
 	closedir(dir);
 	return n;
+}
+
+/* The memory of a sanitizer grows with what it has seen. */
+static void require_no_growth(long rss)
+{
+	long now = resident();
+
+	REQUIRE(bed_sanitized() || now <= rss + 64,
+		"grew from %ld to %ld pages", rss, now);
 }
 
 static const struct flow flow = { .id = 1,
@@ -159,8 +170,7 @@ START_TEST(a_thousand_idle_connections_are_refused_beyond_the_bound)
 	ck_assert_uint_eq(refused, CROWD - 64);
 	/* A few more: files that workers have open now. */
 	ck_assert_uint_le(descriptors(), fds + 64 + 6);
-	REQUIRE(resident() <= rss + 64, "grew from %ld to %ld pages", rss,
-		resident());
+	require_no_growth(rss);
 	ck_assert_int_eq(command("status"), 75);
 	sender_wait(sender);
 	/* One that was let in is answered. */
@@ -227,8 +237,7 @@ START_TEST(a_flood_changes_nothing_for_messages)
 	bed_sleep_ms(500);
 	REQUIRE(descriptors() <= fds + 64 + 6, "%u descriptors, %u before",
 		descriptors(), fds);
-	REQUIRE(resident() <= rss + 64, "grew from %ld to %ld pages", rss,
-		resident());
+	require_no_growth(rss);
 	for (i = 0; i < 3; i++) {
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
