@@ -4,7 +4,6 @@
  * all, for the next process and for another thread.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stddef.h>
 
 #include "core_bed.h"
@@ -482,17 +481,47 @@ END_TEST
 
 /* --- another thread ------------------------------------------------------ */
 
-static _Atomic bool done;
+/* More than there are processors, so that some are stopped within a copy. */
+#define LOOKERS 6
 
-static void *work(void *arg)
+static _Atomic bool done;
+static _Atomic unsigned wrong;
+static _Atomic uint64_t looks;
+
+static void *look(void *arg)
 {
-	uint64_t ticket = 1;
-	unsigned i;
+	uint64_t last = 0, n = 0;
+	struct arena_record rec;
 
 	(void)arg;
-	for (i = 0; i < 200000 / CORE_SLOW; i++) {
-		uint64_t n = 1 + i % 7;
+	while (!atomic_load_explicit(&done, memory_order_relaxed)) {
+		arena_snapshot(&arena, &rec);
+		/* one byte a message, and tickets from 1 without a gap */
+		if (rec.len != rec.count ||
+		    rec.taken - rec.written != rec.count ||
+		    (rec.end ? rec.end - 1 : 0) != rec.taken ||
+		    rec.taken < last ||
+		    (rec.step != ARENA_FILLING && rec.len < SIZE))
+			atomic_fetch_add(&wrong, 1);
+		last = rec.taken;
+		n++;
+	}
+	atomic_fetch_add(&looks, n);
+	return NULL;
+}
 
+START_TEST(a_snapshot_is_never_of_two_records)
+{
+	pthread_t thread[LOOKERS];
+	struct arena_record rec;
+	uint64_t ticket = 1, n;
+	unsigned i;
+
+	make(FRAMING_NONE);
+	for (i = 0; i < LOOKERS; i++)
+		ck_assert(!pthread_create(&thread[i], NULL, look, NULL));
+	for (i = 0; i < 1500000 / CORE_SLOW / CORE_SLOW; i++) {
+		n = 1 + i % 7;
 		commit(ticket, ticket + n);
 		ticket += n;
 		if (arena.now.len < SIZE)
@@ -502,33 +531,12 @@ static void *work(void *arg)
 		arena_emptied(&arena);
 	}
 	atomic_store(&done, true);
-	return NULL;
-}
-
-START_TEST(a_snapshot_is_never_of_two_records)
-{
-	uint64_t last = 0, looks = 0;
-	struct arena_record rec;
-	pthread_t thread;
-
-	make(FRAMING_NONE);
-	ck_assert_int_eq(pthread_create(&thread, NULL, work, NULL), 0);
-	while (!atomic_load(&done)) {
-		arena_snapshot(&arena, &rec);
-		/* one byte a message, and tickets from 1 without a gap */
-		ck_assert_uint_eq(rec.len, rec.count);
-		ck_assert_uint_eq(rec.taken - rec.written, rec.count);
-		ck_assert_uint_eq(rec.end ? rec.end - 1 : 0, rec.taken);
-		ck_assert_uint_ge(rec.taken, last);
-		ck_assert(rec.step == ARENA_FILLING || rec.len >= SIZE);
-		last = rec.taken;
-		if (++looks % 64 == 0)
-			sched_yield();
-	}
-	pthread_join(thread, NULL);
-	arena_snapshot(&arena, &rec);
-	ck_assert_uint_eq(rec.taken, arena.now.taken);
+	for (i = 0; i < LOOKERS; i++)
+		pthread_join(thread[i], NULL);
+	ck_assert_uint_eq(wrong, 0);
 	ck_assert_uint_gt(looks, 100);
+	arena_snapshot(&arena, &rec);
+	ck_assert_uint_eq(rec.taken, ticket - 1);
 	drop();
 }
 END_TEST
