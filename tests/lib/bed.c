@@ -185,9 +185,13 @@ void bed_open(void)
 
 void bed_close(void)
 {
+	int found;
+
 	bed_release();
 	sender_kill_all();
-	daemon_kill();
+	found = daemon_reap();
+	if (found)
+		bed_dump();
 	if (bed.held >= 0)
 		close(bed.held);
 	bed.held = -1;
@@ -195,6 +199,7 @@ void bed_close(void)
 	umount2(bed.files, MNT_DETACH);
 	if (bed.root[0] && !getenv("BW_KEEP"))
 		nftw(bed.root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	ck_assert_msg(!found, "the daemon had found an error");
 }
 
 void bed_dump(void)

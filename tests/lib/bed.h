@@ -35,7 +35,7 @@ struct bed {
 	const char *points;   /* BW_POINTS of the next daemon, or NULL */
 	const char *points_log;
 	const char *notify; /* NOTIFY_SOCKET of the next daemon, or NULL */
-	pid_t pid; /* the daemon, or 0 */
+	pid_t pid;	    /* the daemon, or 0 */
 };
 
 extern struct bed bed;
@@ -129,6 +129,8 @@ void daemon_signal(int sig);
 int daemon_wait(void);
 /* SIGKILL and wait; fine if it is gone already. */
 void daemon_kill(void);
+/* The same, but what its log says of errors is told by a 1 and no failure. */
+int daemon_reap(void);
 /* SIGTERM; the exit status has to be 0; the last line's numbers. */
 void daemon_stop(struct totals *totals);
 /* Parses the log's last `stopped:` line: 0, or -1 if there is none. */

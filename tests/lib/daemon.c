@@ -233,21 +233,22 @@ int daemon_wait(void)
 	return status;
 }
 
-void daemon_kill(void)
+int daemon_reap(void)
 {
 	int status;
 
 	if (!bed.pid)
-		return;
+		return 0;
 	kill(bed.pid, SIGKILL);
 	waitpid(bed.pid, &status, 0);
 	bed.pid = 0;
-	/* No REQUIRE: this also cleans up after a failure. */
-	if (log_count("Sanitizer") || log_count("runtime error:") ||
-	    log_count("Assertion")) {
-		bed_dump();
-		ck_abort_msg("the killed daemon had found an error");
-	}
+	return log_count("Sanitizer") || log_count("runtime error:") ||
+	       log_count("Assertion");
+}
+
+void daemon_kill(void)
+{
+	REQUIRE(!daemon_reap(), "the killed daemon had found an error");
 }
 
 int daemon_totals(struct totals *t)
