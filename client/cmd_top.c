@@ -15,6 +15,8 @@
 #define DELAY_MIN 100
 #define DELAY_MAX (3600 * 1000)
 #define BAR 20
+/* Longest delay with a connection that stays open, in ms. */
+#define KEEP 10000
 /* For an answer, in ms: no key is seen meanwhile. */
 #define PATIENCE 2000
 
@@ -193,6 +195,9 @@ static void look(struct top *t)
 	screen_end(t->screen);
 	free(t->before);
 	t->before = answered ? strdup(s) : NULL;
+	/* The daemon closes a connection that has nothing to say. */
+	if (t->delay >= KEEP)
+		control_close(&t->control);
 }
 
 static int64_t now_ms(void)

@@ -187,6 +187,9 @@ static bool check(struct control *c)
 		return true;
 	json_string(json_at(c->answer, "error"), text, sizeof(text));
 	json_string(json_at(c->answer, "code"), code, sizeof(code));
+	/* With these it closes the connection. */
+	if (strcmp(code, "busy") == 0 || strcmp(code, "idle") == 0)
+		disconnect(c);
 	c->status = status_of(code);
 	snprintf(c->why, sizeof(c->why), "%s", text);
 	return false;

@@ -7,7 +7,6 @@
 #define BUFWRITER_CLIENT_CONTROL_H
 
 #include <getopt.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 

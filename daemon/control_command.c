@@ -324,8 +324,8 @@ bool control_line(void *arg, struct connection *conn, char *line, size_t len,
 	if (split(line, len, &argument))
 		command = find(line);
 	why = why_not(c, conn, command, argument, &code);
-	result = why ? refuse(out, code, why) :
-		       command->run(c, conn, argument, out);
+	result = command && !why ? command->run(c, conn, argument, out) :
+				   refuse(out, code, why);
 	stats_add(result == REFUSED ? &c->server.stats.control_wrong :
 				      &c->server.stats.control_commands,
 		  1);

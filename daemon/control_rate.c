@@ -10,17 +10,13 @@ void rate_open(struct rate *r, uint64_t now)
 {
 	memset(r, 0, sizeof(*r));
 	r->start = now;
+	r->next = now + CLOCK_SECOND;
 }
 
 /* The clock of the loop may be a little behind ours. */
 static uint64_t second_of(const struct rate *r, uint64_t now)
 {
 	return now > r->start ? (now - r->start) / CLOCK_SECOND : 0;
-}
-
-bool rate_is_due(const struct rate *r, uint64_t now)
-{
-	return second_of(r, now) > r->second;
 }
 
 void rate_advance(struct rate *r, uint64_t now,
@@ -38,6 +34,7 @@ void rate_advance(struct rate *r, uint64_t now,
 		r->at[from % RATE_SAMPLES] = sample;
 	if (second > r->second)
 		r->second = second;
+	r->next = r->start + (r->second + 1) * CLOCK_SECOND;
 }
 
 double rate_since(const struct rate *r, uint64_t now, unsigned seconds,

@@ -33,13 +33,17 @@ struct rate_sample {
 struct rate {
 	uint64_t start;		   /* CLOCK_MONOTONIC, ns */
 	uint64_t second;	   /* the last one that has a sample */
+	uint64_t next;		   /* when the one after it has passed */
 	struct rate_sample latest; /* noted by the caller before a sleep */
 	struct rate_sample at[RATE_SAMPLES];
 };
 
 void rate_open(struct rate *r, uint64_t now);
 /* True if rate_advance() has something to do. */
-bool rate_is_due(const struct rate *r, uint64_t now);
+static inline bool rate_is_due(const struct rate *r, uint64_t now)
+{
+	return now >= r->next;
+}
 /* Gives the seconds that have passed their samples. */
 void rate_advance(struct rate *r, uint64_t now,
 		  const struct rate_sample *current);

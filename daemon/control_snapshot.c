@@ -32,6 +32,10 @@
 
 #define PASSES 8
 
+/* A flush takes milliseconds.  From here on the disk is slow; it hangs. */
+#define SLOW (10 * CLOCK_SECOND)
+#define HANGS (60 * CLOCK_SECOND)
+
 int snapshot_open(struct snapshot *s, const struct sources *from)
 {
 	memset(s, 0, sizeof(*s));
@@ -121,11 +125,15 @@ static void add_histogram(struct snapshot_histogram *to,
 static void read_worker(struct snapshot *s, struct snapshot_worker *to,
 			const struct worker *w)
 {
+	uint64_t then;
+
 	to->size = w->arena->size;
 	/* acquire: pairs with the release in set_state() */
 	to->state = atomic_load_explicit(&w->state, memory_order_acquire);
 	/* acquire: pairs with the release in set_failing() */
 	to->error = atomic_load_explicit(&w->error, memory_order_acquire);
+	then = atomic_load_explicit(&w->filing, memory_order_relaxed);
+	to->filing_ns = then ? age(s->now, then) : 0;
 	to->failing_ns = 0;
 	if (to->error) {
 		to->failing_ns = age(
@@ -250,6 +258,25 @@ static void judge_workers(struct snapshot *s)
 	      flush_remedy(-s->worker[longest].error));
 }
 
+/* Without an error: write(2) and its like do not come back. */
+static uint64_t longest_filing(const struct snapshot *s)
+{
+	uint64_t longest = 0;
+	unsigned i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->worker[i].filing_ns > longest)
+			longest = s->worker[i].filing_ns;
+	return longest;
+}
+
+static void judge_disk(struct snapshot *s, uint64_t ns)
+{
+	judge(s, ns < HANGS ? HEALTH_DEGRADED : HEALTH_FAILING,
+	      "a worker writes one file for %.0f s now: the disk %s", ns / 1e9,
+	      ns < HANGS ? "is slow" : "hangs");
+}
+
 static uint64_t dropped_in(const struct rate_sample *counted)
 {
 	uint64_t n = 0;
@@ -278,9 +305,12 @@ static void judge_drops(struct snapshot *s, uint64_t n)
 static void judge_all(struct snapshot *s, const struct sources *from)
 {
 	uint64_t drops = dropped_in(&s->minute.counted);
+	uint64_t filing = longest_filing(s);
 
 	if (s->workers_failing)
 		judge_workers(s);
+	else if (filing >= HANGS)
+		judge_disk(s, filing);
 	else if (s->listener == LISTENER_DROPPING)
 		judge(s, HEALTH_FAILING,
 		      "datagrams are dropped: the ring is full, and the "
@@ -289,6 +319,8 @@ static void judge_all(struct snapshot *s, const struct sources *from)
 		judge(s, HEALTH_DEGRADED, "the daemon is stopping");
 	else if (drops)
 		judge_drops(s, drops);
+	else if (filing >= SLOW)
+		judge_disk(s, filing);
 	else if (s->listener == LISTENER_WAITING)
 		judge(s, HEALTH_DEGRADED,
 		      "the ring is full, and senders wait for the workers");

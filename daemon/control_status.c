@@ -127,6 +127,7 @@ static void add_workers(struct text *t, const struct snapshot *s)
 		text_add(t, "{\"worker\":%u,\"state\":\"%s\",", i,
 			 snapshot_worker_word(w));
 		add_error(t, w);
+		text_add(t, "\"filing_seconds\":%.3f,", w->filing_ns / 1e9);
 		add_number(t, "arena_bytes", rec->len);
 		add_number(t, "arena_size", w->size);
 		add_number(t, "messages", rec->count);

@@ -161,6 +161,7 @@ static bool file(struct worker *w, enum reason why)
 	if (arena_is_empty(w->arena))
 		return true;
 	began = clock_now();
+	atomic_store_explicit(&w->filing, began, memory_order_relaxed);
 	set_state(w, WORKER_FILING);
 	while ((err = transfer_file(w->arena, &w->flush, &bytes))) {
 		set_failing(w, err);
@@ -172,6 +173,7 @@ static bool file(struct worker *w, enum reason why)
 	}
 	set_working(w);
 	count_flush(w, why, bytes, clock_now() - began);
+	atomic_store_explicit(&w->filing, 0, memory_order_relaxed);
 	/* workers_alive() counts from here on, not from before the disk. */
 	look_around(w);
 	set_state(w, WORKER_LOOKING);

@@ -45,6 +45,7 @@ struct worker {
 	alignas(CACHE_LINE) _Atomic int state; /* enum worker_state */
 	_Atomic int error;	   /* errno of the failing flush, or 0 */
 	_Atomic uint64_t failing;  /* since when, CLOCK_MONOTONIC */
+	_Atomic uint64_t filing;   /* at the disk since then, or 0 */
 	_Atomic uint64_t flushed;  /* last flush request that was done */
 	_Atomic uint64_t beat;	   /* last ping that was seen */
 	_Atomic uint64_t cfg_seen; /* generation of settings in use */

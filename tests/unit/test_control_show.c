@@ -252,6 +252,23 @@ START_TEST(drops_of_long_ago_are_forgiven)
 }
 END_TEST
 
+START_TEST(a_disk_that_hangs_is_seen_without_an_error)
+{
+	open_parts(2, 16, 300);
+	workers.list[1].filing = clock_now() - 9 * CLOCK_SECOND;
+	expect_health(HEALTH_OK, "nothing is wrong");
+	workers.list[1].filing = clock_now() - 11 * CLOCK_SECOND;
+	expect_health(HEALTH_DEGRADED, "for 11 s now: the disk is slow");
+	workers.list[1].filing = clock_now() - 61 * CLOCK_SECOND;
+	expect_health(HEALTH_FAILING, "for 61 s now: the disk hangs");
+	/* One that says why it takes so long says more. */
+	workers.list[1].error = EDQUOT;
+	workers.list[1].failing = workers.list[1].filing;
+	expect_health(HEALTH_FAILING, strerror(EDQUOT));
+	close_parts();
+}
+END_TEST
+
 START_TEST(a_stopping_daemon_is_degraded)
 {
 	open_parts(1, 16, 300);
@@ -562,6 +579,7 @@ int main(void)
 	tcase_add_test(tcase, every_message_is_in_one_place_after_every_step);
 	tcase_add_test(tcase, health_is_judged_by_the_worst);
 	tcase_add_test(tcase, drops_of_long_ago_are_forgiven);
+	tcase_add_test(tcase, a_disk_that_hangs_is_seen_without_an_error);
 	tcase_add_test(tcase, a_stopping_daemon_is_degraded);
 	tcase_add_test(tcase, workers_have_a_word_for_what_they_do);
 	tcase_add_test(tcase, the_oldest_message_counts_from_its_receipt);
