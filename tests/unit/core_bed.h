@@ -353,8 +353,9 @@ static inline void core_receive(struct mmsghdr *msg, const void *data,
 	msg->msg_len = len;
 }
 
-/* One datagram into the ring; false: it is full. */
-static inline bool core_put(struct ring *r, const void *data, uint32_t len)
+/* One datagram into the ring, received at `now`; false: it is full. */
+static inline bool core_put_at(struct ring *r, const void *data, uint32_t len,
+			       uint64_t now)
 {
 	struct ring_batch batch = { 0 };
 	struct mmsghdr *msgs;
@@ -362,9 +363,15 @@ static inline bool core_put(struct ring *r, const void *data, uint32_t len)
 	if (!ring_arm(r, 1, &msgs))
 		return false;
 	core_receive(msgs, data, len);
-	ring_publish(r, 1, 1000 + ring_published(r), &batch);
+	ring_publish(r, 1, now, &batch);
 	ck_assert_uint_eq(batch.bytes, len);
 	return true;
+}
+
+/* The same, at a time that is its ticket and 1000. */
+static inline bool core_put(struct ring *r, const void *data, uint32_t len)
+{
+	return core_put_at(r, data, len, 1000 + ring_published(r));
 }
 
 /* Copies a claimed message; its length. */
