@@ -92,10 +92,7 @@ static void on_expiry(uv_timer_t *timer)
 			       next > now ? to_ms(next - now) : 1, 0);
 }
 
-/*
- * The timer is never late: it is set again when it fires, to what is then
- * next.  Only a flush can come with an earlier deadline.
- */
+/* What is next may have come nearer: a flush has a deadline of its own. */
 static void arm_expiry(struct control *c)
 {
 	uv_timer_stop(&c->expiry);
