@@ -1,148 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The workers as the loop thread sees them; the test is the loop thread.
- *
- * No test measures time: it waits for what must happen, and a wait that does
- * not end is a hang.
+ * What workers do with messages: who takes them, what wakes whom, and when
+ * there is a file.  Failing disks and new settings: test_worker_life.c.
  */
-#include <sched.h>
 #include <sys/resource.h>
 
-#include "core_bed.h"
-#include "daemon/clock.h"
-#include "daemon/log.h"
-#include "daemon/state.h"
-#include "daemon/worker.h"
-
-static struct config *cfg;
-static struct state state;
-static struct workers workers;
-static _Atomic unsigned notified;
-
-static void notify(void *arg)
-{
-	ck_assert_ptr_eq(arg, &notified);
-	atomic_fetch_add(&notified, 1);
-}
-
-/* Waits for it; a test that hangs here says where. */
-#define UNTIL(condition)                                                      \
-	do {                                                                  \
-		uint64_t limit_ = clock_now() + CORE_HANG / 2 * CLOCK_SECOND; \
-		while (!(condition)) {                                        \
-			ck_assert_msg(clock_now() < limit_, "never: %s",      \
-				      #condition);                            \
-			usleep(200);                                          \
-		}                                                             \
-	} while (0)
-
-static void start_with(const char *const *options)
-{
-	struct state_error error;
-
-	log_set_level(0);
-	core_mkdir("files");
-	cfg = core_settings(options);
-	ck_assert_msg(!state_create(&state, cfg, &error), "%s", error.text);
-	ck_assert_int_eq(workers_start(&workers, cfg, &state.ring, state.arenas,
-				       false, notify, &notified),
-			 0);
-}
-
-#define START(...) \
-	start_with((const char *const[]){ "state.path=", __VA_ARGS__, NULL })
-
-static void end(void)
-{
-	workers_stop(&workers);
-	UNTIL(workers_exited(&workers));
-	workers_join(&workers);
-	state_close(&state);
-	config_free(cfg);
-}
-
-static int state_of(unsigned i)
-{
-	return atomic_load(&workers.list[i].state);
-}
-
-static bool all_parked(void)
-{
-	unsigned i;
-
-	for (i = 0; i < workers.count; i++)
-		if (state_of(i) != WORKER_PARKED ||
-		    atomic_load(&workers.list[i].signal))
-			return false;
-	return true;
-}
-
-static struct arena_record record(unsigned i)
-{
-	struct arena_record rec;
-
-	arena_snapshot(workers.list[i].arena, &rec);
-	return rec;
-}
-
-static uint64_t written(void)
-{
-	uint64_t n = 0;
-	unsigned i;
-
-	for (i = 0; i < workers.count; i++)
-		n += record(i).written;
-	return n;
-}
-
-static void put(const char *text)
-{
-	/* the age of a message counts from its receipt */
-	UNTIL(core_put_at(&state.ring, text, strlen(text), clock_now()));
-}
-
-/* As the listener does it: until somebody has taken it. */
-static void put_and_wait(const char *text)
-{
-	put(text);
-	workers_kick(&workers);
-	UNTIL(!ring_waiting(&state.ring) || (workers_kick(&workers), 0));
-	UNTIL(all_parked());
-}
-
-static unsigned files(void)
-{
-	return core_count(core_path("files"));
-}
-
-/* The only file, or the n-th by its time. */
-static void expect_file(unsigned n, const char *text)
-{
-	struct core_files all = core_files(core_path("files"));
-	char path[PATH_MAX], *data;
-
-	ck_assert_uint_lt(n, all.n);
-	snprintf(path, sizeof(path), "%s/%s", core_path("files"), all.name[n]);
-	data = core_read(path, NULL);
-	ck_assert_str_eq(data, text);
-	free(data);
-	core_files_free(&all);
-}
-
-/* A rule for a point that is in force while core_path("block") exists. */
-static void block_with(const char *rule)
-{
-	static char points[PATH_MAX];
-
-	snprintf(points, sizeof(points), "%s:%s", rule, core_path("block"));
-	core_points(points);
-	core_touch(core_path("block"));
-}
-
-static void unblock(void)
-{
-	ck_assert_int_eq(unlink(core_path("block")), 0);
-}
+#include "worker_bed.h"
 
 /* --- taking and filing --------------------------------------------------- */
 
@@ -303,18 +166,21 @@ END_TEST
 
 START_TEST(a_flush_covers_all_that_came_before_it)
 {
-	unsigned i, j;
+	static const char *const counts[] = { "buffer.workers=1",
+					      "buffer.workers=4" };
+	unsigned i, j, rounds = 30 / (CORE_SLOW > 1 ? 4 : 1);
 	uint64_t request;
 
-	START("buffer.workers=4", "buffer.forced=0", "buffer.queue_size=64");
-	for (i = 1; i <= 40 / (CORE_SLOW > 1 ? 4 : 1); i++) {
-		for (j = 0; j < 30; j++)
+	START(counts[_i], "buffer.forced=0", "buffer.queue_size=2000");
+	for (i = 1; i <= rounds; i++) {
+		/* more than a worker claims at once */
+		for (j = 0; j < 1000; j++)
 			put("message");
 		/* nobody was woken for these; the request does it */
 		request = workers_flush(&workers);
 		ck_assert_uint_eq(request, i);
 		UNTIL(workers_flushed(&workers, request));
-		ck_assert_uint_eq(written(), 30 * i);
+		ck_assert_uint_eq(written(), 1000 * i);
 		ck_assert(workers_flushed(&workers, request - 1));
 		ck_assert(!workers_flushed(&workers, request + 1));
 	}
@@ -375,192 +241,6 @@ START_TEST(a_flush_is_answered_under_a_load_that_never_ends)
 	request = workers_flush(&workers);
 	UNTIL(refill() && workers_flushed(&workers, request));
 	ck_assert_uint_gt(ring_waiting(&state.ring), 0);
-	end();
-}
-END_TEST
-
-/* --- a disk that refuses ------------------------------------------------- */
-
-START_TEST(what_the_disk_refuses_is_kept_and_filed_once)
-{
-	struct worker *w;
-
-	block_with("flush.write=ENOSPC");
-	START("buffer.workers=2", "buffer.forced=0");
-	put_and_wait("kept");
-	w = &workers.list[record(0).count ? 0 : 1];
-	workers_flush(&workers);
-	UNTIL(atomic_load(&w->stats.failures) >= 2);
-	ck_assert_int_eq(atomic_load(&w->error), ENOSPC);
-	ck_assert_int_eq(atomic_load(&w->state), WORKER_FILING);
-	ck_assert_uint_gt(atomic_load(&w->failing), 0);
-	ck_assert_uint_eq(files(), 0);
-	/* the other goes on meanwhile */
-	put("other");
-	workers_kick(&workers);
-	UNTIL(!ring_waiting(&state.ring) || (workers_kick(&workers), 0));
-	unblock();
-	UNTIL(atomic_load(&w->error) == 0 && files() == 1);
-	expect_file(0, "kept\n");
-	end();
-	ck_assert_uint_eq(files(), 2);
-}
-END_TEST
-
-START_TEST(an_abandoned_worker_leaves_its_data_in_the_arena)
-{
-	block_with("flush.write=ENOSPC");
-	START("buffer.workers=2", "buffer.forced=0");
-	put_and_wait("left");
-	workers_stop(&workers);
-	UNTIL(atomic_load(&workers.list[0].error) ||
-	      atomic_load(&workers.list[1].error));
-	ck_assert(!workers_exited(&workers));
-	workers_abandon(&workers);
-	UNTIL(workers_exited(&workers));
-	ck_assert_uint_eq(record(0).count + record(1).count, 1);
-	ck_assert_uint_eq(files(), 0);
-	workers_join(&workers);
-	state_close(&state);
-	config_free(cfg);
-}
-END_TEST
-
-START_TEST(a_stop_waits_for_the_disk)
-{
-	block_with("flush.open=EROFS");
-	START("buffer.workers=1", "buffer.forced=0");
-	put_and_wait("late");
-	workers_stop(&workers);
-	UNTIL(atomic_load(&workers.list[0].stats.failures) >= 2);
-	ck_assert(!workers_exited(&workers));
-	unblock();
-	end();
-	expect_file(0, "late\n");
-}
-END_TEST
-
-/* --- settings ------------------------------------------------------------ */
-
-/* Settings of all workers; the ones before are freed when that is allowed. */
-static void configure(const char *option)
-{
-	struct config *wanted = CORE_SETTINGS("state.path=", option);
-	struct config *merged = config_merge(cfg, wanted);
-
-	ck_assert_ptr_nonnull(merged);
-	config_free(wanted);
-	workers_configure(&workers, merged);
-	UNTIL(workers_settled(&workers));
-	config_free(cfg);
-	cfg = merged;
-}
-
-START_TEST(new_settings_are_used_and_the_old_ones_no_more)
-{
-	struct core_files all;
-	char option[64];
-	unsigned i;
-
-	START("buffer.workers=4", "buffer.forced=0");
-	for (i = 0; i < 10; i++) {
-		put("message");
-		snprintf(option, sizeof(option), "files.prefix=p%u-", i);
-		configure(option);
-		UNTIL(workers_flushed(&workers, workers_flush(&workers)));
-		all = core_files(core_path("files"));
-		ck_assert_uint_eq(all.n, i + 1);
-		ck_assert_msg(!strncmp(all.name[i], option + 13, 3), "%s",
-			      all.name[i]);
-		core_files_free(&all);
-	}
-	end();
-}
-END_TEST
-
-START_TEST(a_shorter_interval_is_heeded_by_a_sleeper)
-{
-	START("buffer.workers=2", "buffer.forced=0");
-	put_and_wait("message");
-	ck_assert_uint_eq(files(), 0);
-	configure("buffer.forced=10ms");
-	UNTIL(files() == 1);
-	end();
-}
-END_TEST
-
-START_TEST(settings_reach_a_worker_whose_disk_refuses)
-{
-	block_with("flush.write=ENOSPC");
-	START("buffer.workers=1", "buffer.forced=0");
-	put_and_wait("message");
-	workers_flush(&workers);
-	UNTIL(atomic_load(&workers.list[0].error));
-	configure("files.prefix=new-");
-	unblock();
-	UNTIL(files() == 1);
-	end();
-}
-END_TEST
-
-/* --- alive --------------------------------------------------------------- */
-
-static bool all_saw_ping(void)
-{
-	unsigned i;
-
-	for (i = 0; i < workers.count; i++)
-		if (atomic_load(&workers.list[i].beat) !=
-		    atomic_load(&workers.ping))
-			return false;
-	return true;
-}
-
-START_TEST(sleepers_are_alive)
-{
-	unsigned i;
-
-	START("buffer.workers=8", "buffer.forced=0");
-	for (i = 0; i < 20; i++) {
-		ck_assert(workers_alive(&workers));
-		UNTIL(all_saw_ping());
-	}
-	end();
-}
-END_TEST
-
-START_TEST(a_worker_that_hangs_elsewhere_is_not)
-{
-	block_with("append.after=stall");
-	START("buffer.workers=2", "buffer.forced=0");
-	UNTIL(all_parked());
-	put("message");
-	workers_kick(&workers);
-	UNTIL(!ring_waiting(&state.ring));
-	ck_assert(workers_alive(&workers));
-	ck_assert(!workers_alive(&workers));
-	unblock();
-	UNTIL(all_saw_ping());
-	ck_assert(workers_alive(&workers));
-	end();
-}
-END_TEST
-
-START_TEST(a_worker_that_hangs_at_the_disk_is)
-{
-	unsigned i;
-
-	block_with("flush.sync=stall");
-	START("buffer.workers=1", "buffer.forced=0", "files.sync=data");
-	put_and_wait("message");
-	workers_flush(&workers);
-	UNTIL(state_of(0) == WORKER_FILING);
-	for (i = 0; i < 5; i++)
-		ck_assert(workers_alive(&workers));
-	unblock();
-	/* and also at the moment at which it comes back */
-	UNTIL(state_of(0) != WORKER_FILING);
-	ck_assert(workers_alive(&workers));
 	end();
 }
 END_TEST
@@ -707,22 +387,10 @@ int main(void)
 	tcase_add_test(tc, forced_of_zero_waits_for_a_full_arena);
 	tcase_add_test(tc, old_empty_datagrams_make_no_file);
 	tc = core_case(suite, "flush");
-	tcase_add_test(tc, a_flush_covers_all_that_came_before_it);
+	tcase_add_loop_test(tc, a_flush_covers_all_that_came_before_it, 0, 2);
 	tcase_add_test(tc, a_flush_of_nothing_is_answered);
 	tcase_add_test(tc, a_flush_is_not_done_before_its_file_is_there);
 	tcase_add_test(tc, a_flush_is_answered_under_a_load_that_never_ends);
-	tc = core_case(suite, "disk");
-	tcase_add_test(tc, what_the_disk_refuses_is_kept_and_filed_once);
-	tcase_add_test(tc, an_abandoned_worker_leaves_its_data_in_the_arena);
-	tcase_add_test(tc, a_stop_waits_for_the_disk);
-	tc = core_case(suite, "settings");
-	tcase_add_test(tc, new_settings_are_used_and_the_old_ones_no_more);
-	tcase_add_test(tc, a_shorter_interval_is_heeded_by_a_sleeper);
-	tcase_add_test(tc, settings_reach_a_worker_whose_disk_refuses);
-	tc = core_case(suite, "alive");
-	tcase_add_test(tc, sleepers_are_alive);
-	tcase_add_test(tc, a_worker_that_hangs_elsewhere_is_not);
-	tcase_add_test(tc, a_worker_that_hangs_at_the_disk_is);
 	tc = core_case(suite, "together");
 	tcase_add_loop_test(tc, many_workers_file_each_message_once, 0, 3);
 	tcase_add_test(tc, signals_are_not_for_workers);
