@@ -19,7 +19,7 @@
 #include "../lib/sender.h"
 #include "../lib/tally.h"
 
-static const struct flow flow = { .id = 1, .count = 2000, .min = 1, .max = 500 };
+static const struct flow flow = { .count = 2000, .min = 1, .max = 500 };
 
 /*
  * Lines about trouble below the files' directory.  Those before the ready
