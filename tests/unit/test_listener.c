@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The listener on a loop that the test turns by hand: what it does with a
+ * full ring, with settings, and at the end.
+ *
+ * No worker runs: the test claims and releases, so each state lasts as long
+ * as it wants.  Time passes only where a timer is what is tested.
+ */
+#include <sys/socket.h>
+
+#include "core_bed.h"
+#include "daemon/clock.h"
+#include "daemon/listener.h"
+#include "daemon/log.h"
+
+#define SLOTS 4
+
+static uv_loop_t loop;
+static struct listener listener;
+static struct workers workers; /* none of them */
+static struct core_ring c;
+static struct config *cfg;
+static int sock[2];
+static unsigned drained;
+
+static void on_drained(void *arg)
+{
+	ck_assert_ptr_eq(arg, &drained);
+	drained++;
+}
+
+static void start(const char *timeout, bool ours)
+{
+	log_set_level(0);
+	cfg = CORE_SETTINGS(timeout, "socket.max_message=100");
+	core_ring_open(&c, SLOTS, 100, 0);
+	workers.ring = &c.ring;
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sock), 0);
+	ck_assert_int_eq(uv_loop_init(&loop), 0);
+	ck_assert_int_eq(listener_start(&listener, &loop, sock[1], ours,
+					&c.ring, &workers, cfg),
+			 0);
+}
+
+static void finish(void)
+{
+	listener_close(&listener);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	ck_assert_int_eq(uv_loop_close(&loop), 0);
+	core_ring_close(&c);
+	config_free(cfg);
+	close(sock[0]);
+	close(sock[1]);
+}
+
+/* What is ready now, and nothing later. */
+static void turn(void)
+{
+	uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static void turn_until(enum listener_state state)
+{
+	uint64_t limit = clock_now() + CORE_HANG / 2 * CLOCK_SECOND;
+
+	while (listener.state != state) {
+		ck_assert_msg(clock_now() < limit, "never %s",
+			      listener_state_word(state));
+		uv_run(&loop, UV_RUN_ONCE);
+	}
+}
+
+static void send_bytes(unsigned n, uint32_t len)
+{
+	char data[300] = "";
+
+	while (n--)
+		ck_assert_int_eq(send(sock[0], data, len, 0), len);
+}
+
+/* As a worker: false if the ring was empty. */
+static bool take_one(void)
+{
+	uint64_t ticket = ring_claimed(&c.ring);
+
+	if (!ring_waiting(&c.ring))
+		return false;
+	ck_assert(ring_claim(&c.ring, ticket, 1));
+	if (ring_release(&c.ring, ticket, 1))
+		listener_resume(&listener);
+	return true;
+}
+
+static bool is_watched(void)
+{
+	return uv_is_active((uv_handle_t *)&listener.poll);
+}
+
+#define COUNT(name) stats_get(&listener.stats.name)
+
+/* Reads until the queue is empty; the number of datagrams there were. */
+static unsigned left_in_queue(void)
+{
+	char data[300];
+	unsigned n = 0;
+
+	while (recv(sock[1], data, sizeof(data), MSG_DONTWAIT) >= 0)
+		n++;
+	return n;
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+START_TEST(what_is_sent_is_in_the_ring_and_counted)
+{
+	start("buffer.timeout=never", true);
+	send_bytes(1, 10);
+	send_bytes(1, 0);
+	send_bytes(1, 200);
+	turn();
+	ck_assert_uint_eq(ring_waiting(&c.ring), 3);
+	ck_assert_uint_eq(COUNT(received), 3);
+	ck_assert_uint_eq(COUNT(received_bytes), 210);
+	ck_assert_uint_eq(COUNT(too_large), 1);
+	ck_assert_int_eq(listener.state, LISTENER_READING);
+	finish();
+}
+END_TEST
+
+START_TEST(a_full_ring_stops_reading_and_a_free_slot_starts_it)
+{
+	start("buffer.timeout=never", true);
+	send_bytes(6, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	ck_assert(!is_watched());
+	ck_assert_uint_eq(COUNT(received), SLOTS);
+	ck_assert(take_one());
+	ck_assert_uint_eq(COUNT(received), SLOTS + 1);
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	ck_assert(take_one() && take_one());
+	ck_assert_uint_eq(COUNT(received), 6);
+	ck_assert_int_eq(listener.state, LISTENER_READING);
+	ck_assert(is_watched());
+	ck_assert_uint_eq(COUNT(ring_full), 0);
+	finish();
+}
+END_TEST
+
+/* The queue is full, so a watched socket would call at each turn. */
+START_TEST(a_call_for_nothing_does_not_make_it_watch)
+{
+	start("buffer.timeout=never", true);
+	send_bytes(6, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	/* a slot, but not the next one */
+	ck_assert(ring_claim(&c.ring, SLOTS, 2));
+	ck_assert(ring_release(&c.ring, SLOTS + 1, 1));
+	listener_resume(&listener);
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	ck_assert(!is_watched());
+	/* and it is told of the next one all the same */
+	ck_assert(ring_release(&c.ring, SLOTS, 1));
+	listener_resume(&listener);
+	ck_assert_uint_eq(COUNT(received), 6);
+	finish();
+}
+END_TEST
+
+/* --- dropping ------------------------------------------------------------ */
+
+START_TEST(no_patience_drops_at_once_and_counts)
+{
+	start("buffer.timeout=0", true);
+	send_bytes(10, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_DROPPING);
+	ck_assert_uint_eq(COUNT(received), 10);
+	ck_assert_uint_eq(COUNT(ring_full), 10 - SLOTS);
+	ck_assert_uint_eq(COUNT(received_bytes), 100);
+	ck_assert(take_one());
+	ck_assert_int_eq(listener.state, LISTENER_READING);
+	send_bytes(1, 10);
+	turn();
+	ck_assert_uint_eq(COUNT(ring_full), 10 - SLOTS);
+	ck_assert_uint_eq(ring_waiting(&c.ring), SLOTS);
+	finish();
+}
+END_TEST
+
+START_TEST(patience_ends_and_then_it_drops)
+{
+	start("buffer.timeout=10ms", true);
+	send_bytes(10, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	ck_assert_uint_eq(COUNT(ring_full), 0);
+	turn_until(LISTENER_DROPPING);
+	turn();
+	ck_assert_uint_eq(COUNT(ring_full), 10 - SLOTS);
+	/* nothing in the queue: a free slot ends it all the same */
+	ck_assert(take_one());
+	ck_assert_int_eq(listener.state, LISTENER_READING);
+	finish();
+}
+END_TEST
+
+START_TEST(new_patience_is_heeded_while_it_waits)
+{
+	struct config *wanted, *merged;
+
+	start("buffer.timeout=never", true);
+	send_bytes(10, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	wanted = CORE_SETTINGS("buffer.timeout=5ms", "socket.max_message=100");
+	merged = config_merge(cfg, wanted);
+	listener_configure(&listener, merged);
+	turn_until(LISTENER_DROPPING);
+	config_free(wanted);
+	config_free(cfg);
+	cfg = merged;
+	finish();
+}
+END_TEST
+
+/* --- the end ------------------------------------------------------------- */
+
+START_TEST(a_stop_takes_the_queue_and_tells_once)
+{
+	start("buffer.timeout=never", _i);
+	send_bytes(3, 10);
+	listener_stop(&listener, on_drained, &drained);
+	ck_assert_uint_eq(drained, 1);
+	ck_assert_int_eq(listener.state, LISTENER_STOPPED);
+	ck_assert_uint_eq(ring_waiting(&c.ring), 3);
+	/* a socket of our own takes no more, one of systemd does */
+	if (_i)
+		ck_assert(send(sock[0], "x", 1, MSG_NOSIGNAL) < 0 &&
+			  errno == EPIPE);
+	else
+		send_bytes(1, 1);
+	turn();
+	ck_assert_uint_eq(COUNT(received), 3);
+	ck_assert_uint_eq(drained, 1);
+	listener_abandon(&listener);
+	ck_assert_uint_eq(drained, 1);
+	finish();
+}
+END_TEST
+
+static const char *const patience[] = { "buffer.timeout=0",
+					"buffer.timeout=1ms",
+					"buffer.timeout=never" };
+
+/* The next process reads it. */
+START_TEST(a_stop_with_a_full_ring_leaves_systemds_queue_alone)
+{
+	unsigned before;
+
+	start(patience[_i], false);
+	send_bytes(SLOTS, 10);
+	turn();
+	send_bytes(1, 10);
+	turn();
+	before = COUNT(ring_full);
+	ck_assert_int_eq(listener.state,
+			 _i ? LISTENER_WAITING : LISTENER_DROPPING);
+	send_bytes(3, 10);
+	listener_stop(&listener, on_drained, &drained);
+	ck_assert_uint_eq(drained, 1);
+	usleep(3000); /* beyond its patience */
+	turn();
+	ck_assert_uint_eq(COUNT(ring_full), before);
+	ck_assert_uint_eq(left_in_queue(), _i ? 4 : 3);
+	finish();
+}
+END_TEST
+
+START_TEST(a_stop_with_a_full_ring_waits_for_our_own_queue)
+{
+	unsigned before;
+
+	start(patience[_i], true);
+	send_bytes(SLOTS, 10);
+	turn();
+	send_bytes(1, 10);
+	turn();
+	before = COUNT(ring_full);
+	send_bytes(3, 10);
+	listener_stop(&listener, on_drained, &drained);
+	ck_assert_uint_eq(drained, 0);
+	usleep(3000); /* beyond its patience, but no sender waits */
+	turn();
+	ck_assert_uint_eq(COUNT(ring_full), before);
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	while (take_one())
+		turn();
+	ck_assert_uint_eq(drained, 1);
+	ck_assert_uint_eq(COUNT(received), SLOTS + 4);
+	ck_assert_uint_eq(COUNT(ring_full), before);
+	finish();
+}
+END_TEST
+
+START_TEST(an_abandoned_drain_counts_what_it_drops)
+{
+	start("buffer.timeout=never", _i);
+	send_bytes(SLOTS, 10);
+	turn();
+	send_bytes(3, 10);
+	turn();
+	listener_stop(&listener, on_drained, &drained);
+	ck_assert_uint_eq(drained, !_i);
+	listener_abandon(&listener);
+	ck_assert_uint_eq(drained, 1);
+	ck_assert_uint_eq(COUNT(ring_full), _i ? 3 : 0);
+	ck_assert_uint_eq(left_in_queue(), _i ? 0 : 3);
+	finish();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("listener");
+	TCase *tc = core_case(suite, "listener");
+
+	tcase_add_test(tc, what_is_sent_is_in_the_ring_and_counted);
+	tcase_add_test(tc, a_full_ring_stops_reading_and_a_free_slot_starts_it);
+	tcase_add_test(tc, a_call_for_nothing_does_not_make_it_watch);
+	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
+	tcase_add_test(tc, patience_ends_and_then_it_drops);
+	tcase_add_test(tc, new_patience_is_heeded_while_it_waits);
+	tcase_add_loop_test(tc, a_stop_takes_the_queue_and_tells_once, 0, 2);
+	tcase_add_loop_test(
+		tc, a_stop_with_a_full_ring_leaves_systemds_queue_alone, 0, 3);
+	tcase_add_loop_test(tc, a_stop_with_a_full_ring_waits_for_our_own_queue,
+			    0, 3);
+	tcase_add_loop_test(tc, an_abandoned_drain_counts_what_it_drops, 0, 2);
+	return core_run(suite);
+}
