@@ -44,6 +44,25 @@ static void require_output(const char *part)
 		command_output);
 }
 
+/* Workers in this state; the last one of them is `found`. */
+static unsigned found;
+
+static unsigned count_workers(const char *status, const char *state)
+{
+	const char *list = json_at(status, "workers"), *w;
+	unsigned i, n = 0;
+	char text[32];
+
+	for (i = 0; (w = json_item(list, i)); i++) {
+		json_string(json_at(w, "state"), text, sizeof(text));
+		if (strcmp(text, state))
+			continue;
+		found = i;
+		n++;
+	}
+	return n;
+}
+
 /* --- status -------------------------------------------------------------- */
 
 START_TEST(the_status_says_who_where_and_what)
@@ -78,8 +97,8 @@ START_TEST(the_status_says_who_where_and_what)
 	s = ask("status");
 	ck_assert_double_eq(at(s, "gauges.arena_bytes"), 12);
 	ck_assert_double_gt(at(s, "gauges.oldest_seconds"), 0);
-	expect_text(json_item(json_at(s, "workers"), 0), "state", "filling");
-	expect_text(json_item(json_at(s, "workers"), 1), "state", "idle");
+	ck_assert_uint_eq(count_workers(s, "filling"), 1);
+	ck_assert_uint_eq(count_workers(s, "idle"), 2);
 	daemon_stop(NULL);
 }
 END_TEST
@@ -187,7 +206,7 @@ END_TEST
 
 START_TEST(what_fails_is_in_the_status_and_the_check)
 {
-	const char *w;
+	const char *s, *w;
 	int fd;
 
 	bed_block();
@@ -204,8 +223,9 @@ START_TEST(what_fails_is_in_the_status_and_the_check)
 	require_output("free space");
 	ck_assert_int_eq(command("status"), 0);
 	require_output("retrying");
-	w = json_item(json_at(ask("status"), "workers"), 0);
-	expect_text(w, "state", "retrying");
+	s = ask("status");
+	ck_assert_uint_eq(count_workers(s, "retrying"), 1);
+	w = json_item(json_at(s, "workers"), found);
 	ck_assert_double_eq(at(w, "error.errno"), ENOSPC);
 	ck_assert_double_gt(at(w, "failures"), 0);
 	bed_release();
