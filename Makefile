@@ -162,7 +162,7 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
 	$(Q)mkdir -p $(@D)
 	$(Q)$(compile) -fPIC
 
-$(BUILD)/obj/tests/%.o: cppflags += $(check_cflags) -DBW_POINTS
+$(BUILD)/obj/tests/%.o: private cppflags += $(check_cflags) -DBW_POINTS
 
 -include $(patsubst %.o,%.d,$(daemon_obj) $(points_obj) $(lib_obj) \
 	$(lib_pic) $(command_obj) $(harness_obj) $(tests_obj))
