@@ -55,10 +55,10 @@ static const struct variant variants[] = {
 	  { "buffer.workers=2", "buffer.size=3K", "buffer.queue_size=16" },
 	  { "files.sync=none", "files.sync=none", "files.sync=none" },
 	  ";flush.rename=EXDEV@1" },
-	/* files go somewhere else from the second life on */
+	/* files go somewhere else in the second life, and then back */
 	{ FRAMING_NEWLINE,
 	  { "buffer.workers=2", "buffer.size=4K", "buffer.queue_size=16" },
-	  { "files.path=files", "files.path=other", "files.path=other" },
+	  { "files.path=files", "files.path=other", "files.path=files" },
 	  "" },
 	/* the disk refuses now and then; recovery would sleep after it */
 	{ FRAMING_NONE,
@@ -243,6 +243,9 @@ START_TEST(a_rename_in_doubt_survives_a_missing_directory)
 	begin();
 	ck_assert(core_was_killed(core_child("flush.marked=kill", leave, &l)));
 	ck_assert_int_eq(rename(core_path("files"), core_path("gone")), 0);
+	/* killed before it finds that out, then refused, then welcome */
+	ck_assert(
+		core_was_killed(core_child("recover.settled=kill", life, &l)));
 	ck_assert_int_gt(core_child(NULL, life, &l), 0);
 	core_mkdir("files");
 	ck_assert_int_eq(core_child(NULL, life, &l), 0);

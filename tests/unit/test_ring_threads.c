@@ -199,9 +199,9 @@ static void run(struct stress *s, uint64_t queue, uint64_t first)
 	sem_init(&s->free, 0, 0);
 	core_ring_open(&s->c, queue, MAX, first);
 	for (i = 0; i < s->consumers; i++)
-		pthread_create(&thread[i], NULL, consumer, s);
+		ck_assert(!pthread_create(&thread[i], NULL, consumer, s));
 	if (s->out >= 0)
-		pthread_create(&sending, NULL, sender, s);
+		ck_assert(!pthread_create(&sending, NULL, sender, s));
 	produce(s);
 	for (i = 0; i < s->consumers; i++)
 		pthread_join(thread[i], NULL);

@@ -196,7 +196,7 @@ START_TEST(a_flush_of_nothing_is_answered)
 	START("buffer.workers=3", "buffer.forced=0");
 	UNTIL(all_parked());
 	before = atomic_load(&notified);
-	request = workers_flush(&workers);
+	ck_assert_uint_eq(workers_flush(&workers), 1);
 	request = workers_flush(&workers);
 	UNTIL(workers_flushed(&workers, request));
 	/* each of them says so */
