@@ -258,6 +258,16 @@ report_idle() {
 			$16 / 1024, $23 / 1024, $24 / 1024 }' "$sum"
 }
 
+report_recover() {
+	for column in "2:recovery" "3:exec to ready"; do
+		sort -t, -n -k "${column%%:*}" "$results/recover.csv" |
+			awk -F, -v c="${column%%:*}" -v what="${column#*:}" '
+			{ v[NR] = $c; m = $1 }
+			END { printf "- %s, %d messages: %.1f ms (%.1f to %.1f)\n",
+				what, m, v[int((NR + 1) / 2)], v[1], v[NR] }'
+	done
+}
+
 report_stall() {
 	latency_table stall
 	compare_line stall 9 "p99.9 us, flushes of 200 ms" stall=one stall=none
@@ -293,5 +303,5 @@ first_load() {
 	"report_$BENCH"
 } >"$report"
 rm -f "$results"/plot*.dat
-sed -n '/ = [0-9.]*$/p; /^- context\|^- start\|^- resident/p' "$report"
+sed -n '/ = [0-9.]*$/p; /^- context\|^- start\|^- resident\|^- recovery\|^- exec/p' "$report"
 echo "bench: $report" >&2

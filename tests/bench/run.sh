@@ -9,7 +9,7 @@
 # interleaved (every contestant once, then again), so that a change of the
 # machine's mood meets all of them, and the report uses medians.
 #
-# shellcheck disable=SC1091,SC2154
+# shellcheck disable=SC1091,SC2034,SC2154
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 : "${BW_BUILD:=$here/../../build}"
@@ -323,6 +323,17 @@ mode_stall() {
 	rounds stall_round
 }
 
+# Four full arenas and a full ring, left by a killed daemon.
+mode_recover() {
+	present bufwriterd
+	[ -x "$BW_BUILD/points/bufwriterd" ] || {
+		say "no $BW_BUILD/points/bufwriterd"
+		return 1
+	}
+	"$here/recover.sh" "$work/recover" "$BENCH_ROUNDS" \
+		>"$results/recover.csv"
+}
+
 # One setting at a time, the others at their defaults.
 sweep_round() {
 	for b in 64 200 512 1024 4096 16384 65536; do
@@ -377,9 +388,12 @@ set_qlen "$BENCH_QLEN" ||
 qlen=$(cat "$qlen_file")
 echo "$head" >"$raw"
 case $BENCH in
-race | quick | paced | state | large | idle | stall | sweep) "mode_$BENCH" ;;
+race | quick | paced | state | large | idle | stall | recover | sweep)
+	"mode_$BENCH"
+	;;
 *)
-	say "BENCH=$BENCH: race quick paced state large idle stall sweep"
+	say "BENCH=$BENCH: race quick paced state large idle stall recover" \
+		"sweep"
 	exit 2
 	;;
 esac
