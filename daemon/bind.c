@@ -169,7 +169,7 @@ int bind_socket(struct bound *b, int type, const char *path, uint64_t mode,
 void bind_name(int fd, char name[BIND_NAME])
 {
 	/* The kernel need not end a path of full length with a NUL. */
-	struct sockaddr_un addr;
+	struct sockaddr_un addr = { 0 };
 	socklen_t len = sizeof(addr);
 	size_t n;
 

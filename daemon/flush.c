@@ -68,7 +68,7 @@ int flush_check(struct flush *f)
 int flush_probe(struct flush *f)
 {
 	const char *temp = f->cfg->temp;
-	dev_t path_dev, temp_dev;
+	dev_t path_dev = 0, temp_dev = 0;
 	int err;
 
 	err = check_directory(f, f->cfg->files_path, &path_dev);

@@ -168,6 +168,7 @@ static void start_at(struct ring *r, uint64_t ticket)
 	uint64_t slot;
 	uint32_t i;
 
+	assert(r->geo.slots > 0);
 	set_armed(r, ticket);
 	for (slot = 0; slot < r->geo.slots; slot++)
 		set_header(r, slot);

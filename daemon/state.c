@@ -119,14 +119,14 @@ static int map(struct state *s, int fd, size_t bytes)
  */
 static int populate(struct state *s)
 {
-	volatile uint8_t *p = (volatile uint8_t *)s->header;
+	_Atomic uint8_t *p = (_Atomic uint8_t *)s->header;
 	size_t i;
 
 	if (madvise(s->header, s->bytes, MADV_POPULATE_WRITE)) {
 		if (errno != EINVAL)
 			return -errno;
 		for (i = 0; i < s->bytes; i += 4096)
-			p[i] = p[i];
+			atomic_fetch_or(&p[i], 0);
 	}
 	(void)mlock(s->header, s->bytes);
 	return 0;

@@ -253,7 +253,7 @@ static void run(struct worker *w)
 				answer(w);
 		} else if (taken == TRANSFER_EMPTY) {
 			if (flag(&ws->stop)) {
-				ok = file(w, ASKED);
+				file(w, ASKED);
 				break;
 			}
 			rest(w);

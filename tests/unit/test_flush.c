@@ -143,7 +143,7 @@ START_TEST(the_longest_name_is_a_name)
 	BEGIN(prefix, suffix);
 	ck_assert_int_eq(make("text", name), 0);
 	/* settings leave room for the longest numbers */
-	ck_assert_uint_gt(strlen(name), 220);
+	ck_assert_uint_gt(strlen(name), 200);
 	expect_one(name, "text");
 	/* and as a dot file, which is one byte longer */
 	unlink(final_path(name));
