@@ -313,7 +313,7 @@ static void judge_all(struct snapshot *s, const struct sources *from)
 		judge_disk(s, filing);
 	else if (s->listener == LISTENER_DROPPING)
 		judge(s, HEALTH_FAILING,
-		      "datagrams are dropped: the ring is full, and the "
+		      "what is sent now is dropped: the ring is full, and the "
 		      "workers do not keep up with the disk");
 	else if (from->listener->draining || s->listener == LISTENER_STOPPED)
 		judge(s, HEALTH_DEGRADED, "the daemon is stopping");

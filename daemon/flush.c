@@ -44,41 +44,39 @@ static int temp_path(const struct flush *f, const char *name,
 	return flush_path(out, f->cfg->temp, "", name);
 }
 
-static int check_directory(struct flush *f, const char *path, dev_t *dev)
+static int check_directory(struct flush *f, const char *path, struct stat *st)
 {
-	struct stat st;
-
-	if (stat(path, &st))
+	if (stat(path, st))
 		return failed(f, -errno, "stat", path);
-	if (!S_ISDIR(st.st_mode))
+	if (!S_ISDIR(st->st_mode))
 		return failed(f, -ENOTDIR, "stat", path);
 	if (access(path, W_OK | X_OK))
 		return failed(f, -errno, "access", path);
-	*dev = st.st_dev;
 	return 0;
 }
 
 int flush_check(struct flush *f)
 {
-	dev_t dev;
+	struct stat st;
 
-	return check_directory(f, f->cfg->files_path, &dev);
+	return check_directory(f, f->cfg->files_path, &st);
 }
 
 int flush_probe(struct flush *f)
 {
 	const char *temp = f->cfg->temp;
-	dev_t path_dev = 0, temp_dev = 0;
+	struct stat d = { 0 }, t = { 0 };
 	int err;
 
-	err = check_directory(f, f->cfg->files_path, &path_dev);
+	err = check_directory(f, f->cfg->files_path, &d);
 	if (err)
 		return err;
 	if (mkdir(temp, 0700) && errno != EEXIST)
 		return failed(f, -errno, "mkdir", temp);
-	err = check_directory(f, temp, &temp_dev);
+	err = check_directory(f, temp, &t);
+	/* A link to files.path would show unfinished files by their names. */
 	if (!err)
-		f->dot = path_dev != temp_dev;
+		f->dot = d.st_dev != t.st_dev || d.st_ino == t.st_ino;
 	return err;
 }
 
@@ -220,7 +218,7 @@ int flush_rename(const char *from, const char *to)
 	return rename(from, to) ? -errno : 0;
 }
 
-static int sync_directory(const char *path)
+int flush_sync_directory(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err = 0;
@@ -263,7 +261,7 @@ int flush_publish(struct flush *f, const char *name)
 		 * The file is there: a failure here only means that a power
 		 * cut may undo the name.  Nothing to repeat.
 		 */
-		(void)sync_directory(f->cfg->files_path);
+		(void)flush_sync_directory(f->cfg->files_path);
 	return 0;
 }
 

@@ -29,7 +29,7 @@ struct flush {
 	pid_t pid;
 	/*
 	 * The temp file is a dot file in files.path, because files.temp is on
-	 * another file system.
+	 * another file system or is the same directory.
 	 */
 	bool dot;
 	uint64_t last_ns; /* of the last name given */
@@ -47,7 +47,8 @@ void flush_open(struct flush *f, const struct config *cfg, unsigned worker);
 int flush_check(struct flush *f);
 /*
  * Looks at files.path and files.temp before the first file: creates temp if
- * it is missing, and sets f->dot if the two are on different file systems.
+ * it is missing, and sets f->dot if the two are on different file systems, or
+ * are the same directory.
  * 0 or -errno with op and where.
  */
 int flush_probe(struct flush *f);
@@ -84,5 +85,8 @@ int flush_path(char out[PATH_MAX], const char *dir, const char *dot,
 /* renameat2(2) with RENAME_NOREPLACE, or as near as the file system has it.
  * 0 or -errno. */
 int flush_rename(const char *from, const char *to);
+
+/* fsync(2) on a directory: makes the names in it last.  0 or -errno. */
+int flush_sync_directory(const char *path);
 
 #endif

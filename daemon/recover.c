@@ -132,6 +132,9 @@ static void finish_rename(struct recovery *rec, struct arena *a)
 			err = flush_rename(from, to);
 		(void)POINT("recover.renamed");
 		if (!err) {
+			if (rec->cfg->files_sync == SYNC_DATA)
+				(void)flush_sync_directory(
+					state_dirs(rec->s->header)->path);
 			arena_emptied(a);
 			rec->out->messages += count;
 			rec->out->bytes += bytes;

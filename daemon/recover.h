@@ -12,7 +12,7 @@
 #include "state.h"
 
 struct recovered {
-	uint64_t messages; /* filed, or found to be filed in this step */
+	uint64_t messages; /* filed by this start */
 	uint64_t files;
 	uint64_t bytes;
 	uint64_t ns;	      /* that it took */

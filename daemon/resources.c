@@ -49,8 +49,9 @@ static int open_files(struct resources *r, const struct config *cfg)
 	r->dot = probe.dot;
 	if (r->dot)
 		log_warning("files.temp: %s is on another file system than "
-			    "%s, where a rename cannot reach; files are "
-			    "written as dot files inside %s instead",
+			    "%s, where a rename cannot reach, or the same "
+			    "directory; files are written as dot files inside "
+			    "%s instead",
 			    cfg->temp, cfg->files_path, cfg->files_path);
 	return 0;
 }

@@ -6,7 +6,7 @@
  * A worker is LOOKING (takes what is there), PARKED (sleeps, costs nothing)
  * or FILING (at the disk, holds no slot).  Only the loop thread wakes
  * workers, with workers_kick(): while one is looking none is woken, and of
- * the parked ones it takes that with the oldest data, so that under light
+ * the parked ones it takes one that has data already, so that under light
  * load one worker does everything and a trickle makes one file an interval.
  */
 #ifndef BUFWRITER_WORKER_H

@@ -494,6 +494,25 @@ START_TEST(temp_on_another_file_system_means_dot_files)
 }
 END_TEST
 
+START_TEST(temp_that_is_a_link_to_the_files_means_dot_files)
+{
+	char name[FLUSH_NAME], option[PATH_MAX];
+
+	core_mkdir("files");
+	ck_assert_int_eq(symlink("files", core_path("link")), 0);
+	snprintf(option, sizeof(option), "files.temp=%s", core_path("link"));
+	BEGIN(option);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	ck_assert(flush.dot);
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
+	ck_assert(!core_exists(final_path(name)));
+	ck_assert_int_eq(flush_publish(&flush, name), 0);
+	ck_assert(core_exists(final_path(name)));
+	config_free(cfg);
+}
+END_TEST
+
 /* One file system in two places: only the rename finds out. */
 START_TEST(a_rename_across_mounts_changes_to_dot_files)
 {
@@ -619,6 +638,7 @@ int main(void)
 	tcase_add_test(tc, the_probe_says_what_is_wrong_with_the_directories);
 	tcase_add_test(tc, the_probe_says_where_the_daemon_may_not_write);
 	tcase_add_test(tc, temp_on_another_file_system_means_dot_files);
+	tcase_add_test(tc, temp_that_is_a_link_to_the_files_means_dot_files);
 	tcase_add_test(tc, a_rename_across_mounts_changes_to_dot_files);
 	tcase_add_test(
 		tc, a_path_that_does_not_fit_is_an_error_and_not_another_path);
