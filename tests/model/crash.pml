@@ -36,7 +36,7 @@ mtype = {
 	W_DISCARD, W_EMPTIED,
 	/* a start */
 	R_CHECK, R_PUBLISH, R_RELEASE, R_FINISH, R_RENAME, R_RENAMED,
-	R_UNLINK, R_FILE, R_MESSAGES, R_RESTART, R_ADOPT, R_START, R_UP
+	R_UNLINK, R_DIRS, R_FILE, R_MESSAGES, R_RESTART, R_ADOPT, R_START, R_UP
 };
 
 /* Numbers of processes: active proctypes, in their order. */

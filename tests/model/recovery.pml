@@ -21,13 +21,15 @@
 #define AFTER_MESSAGES R_RESTART
 #endif
 
+#if defined(SETTINGS_CHANGE) && !defined(HEADER_PLACE_ONLY)
+#define AFTER_RENAMES R_DIRS
+#else
+#define AFTER_RENAMES R_FILE
+#endif
+
 /* daemon/recover.c find_temp(): where temp files can be */
-#if defined(HEADER_PLACE_ONLY)
+#ifdef SETTINGS_CHANGE
 #define FIND_TEMP(a) (temp[a] != NONE && temp_place[a] == header_place)
-#elif defined(SETTINGS_CHANGE)
-#define FIND_TEMP(a)                                         \
-	(temp[a] != NONE &&                                  \
-	 (temp_place[a] == header_place || temp_place[a] == place))
 #else
 #define FIND_TEMP(a) (temp[a] != NONE)
 #endif
@@ -116,9 +118,9 @@ inline go_recovery(step)
 	ticket = (step == R_RELEASE -> rec_begin[0] : 0)
 }
 
-/* daemon/state.c state_fits() */
+/* daemon/state_header.c state_fits() */
 #ifdef SETTINGS_CHANGE
-#define SETTINGS_FIT (header_place == place)
+#define SETTINGS_FIT (made_for == place)
 #else
 #define SETTINGS_FIT true
 #endif
@@ -181,7 +183,7 @@ active proctype recovery()
 		if
 		:: arena == WORKERS ->
 			arena = 0;
-			recovery_at = R_FILE
+			recovery_at = AFTER_RENAMES
 #if defined(WRITE_AGAIN)
 		:: else -> begin_write(arena)
 #elif defined(FINAL_FILE_DECIDES)
@@ -225,6 +227,14 @@ active proctype recovery()
 		recovery_at = R_FINISH
 	   }
 
+#ifdef SETTINGS_CHANGE
+	/* daemon/state_header.c state_use_dirs(): no rename is in doubt */
+	:: d_step { recovery_at == R_DIRS ->
+		header_place = place;
+		recovery_at = R_FILE
+	   }
+#endif
+
 	/* daemon/recover.c file_arena() */
 	:: d_step { recovery_at == R_FILE && ARE_OFF ->
 		do
@@ -266,9 +276,10 @@ active proctype recovery()
 #ifdef SETTINGS_CHANGE
 	/* daemon/recover.c recover_state(): a new region; killed before it is
 	 * there, the next start makes one just the same */
-	:: d_step { recovery_at == R_RESTART && header_place != place ->
+	:: d_step { recovery_at == R_RESTART && made_for != place ->
 		format();
 		set_headers();
+		made_for = place;
 		header_place = place
 	   }
 #endif

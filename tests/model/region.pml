@@ -18,13 +18,8 @@
 #ifndef FAILURES
 #define FAILURES 0 /* how often the disk refuses */
 #endif
-/*
- * How often settings change.  If they do twice, and the start between was
- * killed in RENAMING, find_temp() looks where its temp file is not: known,
- * not mended, and to be seen with 2.
- */
 #ifndef CHANGES
-#define CHANGES 1
+#define CHANGES 2 /* how often settings change */
 #endif
 #define SLOTS 3
 #define WORKERS 2
@@ -111,7 +106,8 @@ byte filed;		/* the datagrams that are in final files, as bits */
  */
 #ifdef SETTINGS_CHANGE
 byte place;	   /* of the present settings */
-byte header_place; /* of those that the region was made for */
+byte made_for;	   /* those that the region was made for */
+byte header_place; /* state_dirs(): where its temp files are */
 byte temp_place[WORKERS];
 #endif
 

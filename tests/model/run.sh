@@ -249,7 +249,7 @@ holds overflow 'the same with 4 datagrams and 2 overflow buffers' \
 	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DOVERFLOW
 holds disk 'with 4 datagrams and a disk that refuses once' \
 	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DFAILURES=1
-holds settings 'with 4 datagrams and a start with other settings' \
+holds settings 'with 4 datagrams and two starts with other settings' \
 	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DSETTINGS_CHANGE
 holds stuck 'with 4 datagrams: no run goes on for ever' \
 	'-O2 -DNP -DNOREDUCE' '-l -m10000 -w25' -DDATAGRAMS=4
