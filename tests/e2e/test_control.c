@@ -370,7 +370,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 	bed_block();
 	bed.points = bed_point("flush.write", "ENOSPC", "");
 	daemon_start("buffer.workers=1", "buffer.size=1K",
-		     "buffer.queue_size=16", "buffer.timeout=1ms",
+		     "buffer.queue_size=16", "buffer.timeout=never",
 		     "buffer.forced=0");
 	expect_told("READY=1\nSTATUS=Listening.");
 	fd = send_open();
@@ -393,6 +393,35 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 }
 END_TEST
 
+START_TEST(systemd_is_told_that_messages_are_dropped)
+{
+	char text[4096] = "";
+	ssize_t n;
+	int fd;
+
+	open_manager();
+	bed_block();
+	bed.points = bed_point("flush.write", "stall", "");
+	daemon_start("buffer.workers=1", "buffer.size=1K",
+		     "buffer.queue_size=16", "buffer.timeout=1ms");
+	expect_told("READY=1\nSTATUS=Listening.");
+	fd = send_open();
+	/* Until it stays so: the worker takes some before it stalls. */
+	UNTIL((send_one(fd, "a message of forty bytes, or nearly so..", 40),
+	       ask_number("messages.dropped") > 0 &&
+		       command("status --check") == 2));
+	require_output("is dropped");
+	expect_told("STATUS=Dropping datagrams: ");
+	bed_release();
+	UNTIL(command("status --check") == 1);
+	while ((n = recv(manager, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0)
+		text[n] = 0;
+	ck_assert_str_eq(text, "STATUS=Listening.");
+	daemon_stop(NULL);
+	close(manager);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("control");
@@ -408,5 +437,6 @@ int main(void)
 	tcase_add_test(t, metrics_are_what_their_readers_take);
 	tcase_add_test(t, the_metrics_file_is_complete_each_time);
 	tcase_add_test(t, systemd_is_told_what_changes_and_nothing_else);
+	tcase_add_test(t, systemd_is_told_that_messages_are_dropped);
 	return bed_run(suite);
 }

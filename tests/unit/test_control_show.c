@@ -225,7 +225,7 @@ START_TEST(health_is_judged_by_the_worst)
 	ck_assert_ptr_nonnull(strstr(snapshot.why, "too_large 1"));
 	ck_assert_ptr_null(strstr(snapshot.why, "ring_full"));
 	listener.state = LISTENER_DROPPING;
-	expect_health(HEALTH_FAILING, "are dropped");
+	expect_health(HEALTH_FAILING, "is dropped");
 	workers.list[1].error = ENOSPC;
 	workers.list[1].failing = clock_now() - 12 * CLOCK_SECOND;
 	expect_health(HEALTH_FAILING, "1 of 2 workers");
