@@ -13,7 +13,11 @@ set -eu
 
 build=${BW_BUILD:-$PWD/build}
 tree=${BW_TREE:-/var/cache/bufwriter-check-systemd}
-mirror=${BW_MIRROR:-}
+# Where this machine's own packages come from, unless told otherwise; apt-get
+# replaces the word itself.
+# shellcheck disable=SC2016
+mirror=${BW_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' \
+	'Created-By: Packages' 2>/dev/null | head -n 1)}
 share=$build/systemd
 include=systemd,systemd-sysv,dbus,libuv1,libinih1,procps
 
