@@ -259,7 +259,8 @@ instances_and_purge() {
 		within 5 is_active "bufwriter@$name.service"
 		systemctl kill -s USR1 "bufwriter@$name.service"
 		check "instance $name files in its own place" within 10 \
-			grep -qs "to $name" "/var/log/bufwriter-$name/$name-"*.log
+			grep -qrs "to $name" --include="$name-*.log" \
+			"/var/log/bufwriter-$name"
 	done
 	once last 10
 	check "the package is removed" package -r bufwriter
