@@ -73,6 +73,19 @@ int flush_publish(struct flush *f, const char *name);
 /* Removes the temp file of this name, if there is one. */
 void flush_discard(struct flush *f, const char *name);
 
+/*
+ * The pause before the second try at a failed file, in ns; after each
+ * further try it is twice as long, up to 5 s.
+ */
+#define FLUSH_PAUSE UINT64_C(100000000)
+
+static inline uint64_t flush_pause_after(uint64_t pause)
+{
+	const uint64_t longest = UINT64_C(5000000000);
+
+	return pause * 2 < longest ? pause * 2 : longest;
+}
+
 /* Text that says what an operator can do about this error. */
 const char *flush_remedy(int err);
 

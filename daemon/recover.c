@@ -26,13 +26,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "flush.h"
 #include "log.h"
 #include "point.h"
 #include "transfer.h"
-
-#define PAUSE_FIRST UINT64_C(100000000)
-#define PAUSE_LAST UINT64_C(5000000000)
 
 struct recovery {
 	struct state *s;
@@ -41,14 +39,6 @@ struct recovery {
 	recover_wait_fn *waits;
 	struct recovered *out;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
-}
 
 static void release_committed(struct recovery *rec)
 {
@@ -91,7 +81,7 @@ static int find_temp(const struct recovery *rec, const char *name,
 /* Files an arena, waiting for the disk as long as it takes. */
 static void file_arena(struct recovery *rec, struct arena *a)
 {
-	uint64_t pause = PAUSE_FIRST, count = a->now.count, bytes;
+	uint64_t pause = FLUSH_PAUSE, count = a->now.count, bytes;
 	struct timespec ts;
 	int err, last = 0;
 
@@ -104,10 +94,9 @@ static void file_arena(struct recovery *rec, struct arena *a)
 		last = err;
 		if (rec->waits)
 			rec->waits(pause);
-		ts.tv_sec = pause / 1000000000;
-		ts.tv_nsec = pause % 1000000000;
+		ts = clock_timespec(pause);
 		nanosleep(&ts, NULL);
-		pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
+		pause = flush_pause_after(pause);
 	}
 	rec->out->messages += count;
 	rec->out->bytes += bytes;
@@ -247,7 +236,7 @@ int recover_state(struct state *s, const struct config *cfg,
 		  struct state_error *error)
 {
 	struct recovery rec = { s, cfg, .waits = waits, .out = out };
-	uint64_t start = now_ns();
+	uint64_t start = clock_now();
 	int err;
 
 	memset(out, 0, sizeof(*out));
@@ -268,7 +257,7 @@ int recover_state(struct state *s, const struct config *cfg,
 		state_close(s);
 		return err;
 	}
-	out->ns = now_ns() - start;
+	out->ns = clock_now() - start;
 	report(out);
 	if (state_fits(s, cfg)) {
 		state_adopt(s);

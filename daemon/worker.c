@@ -26,9 +26,6 @@
 #include "point.h"
 #include "transfer.h"
 
-#define PAUSE_FIRST (CLOCK_SECOND / 10)
-#define PAUSE_LAST (5 * CLOCK_SECOND)
-
 enum reason { FULL, FORCED, ASKED };
 
 static bool flag(const _Atomic bool *b)
@@ -156,7 +153,7 @@ static void set_working(struct worker *w)
  */
 static bool file(struct worker *w, enum reason why)
 {
-	uint64_t pause = PAUSE_FIRST, bytes, began;
+	uint64_t pause = FLUSH_PAUSE, bytes, began;
 	int err;
 
 	if (arena_is_empty(w->arena))
@@ -170,7 +167,7 @@ static bool file(struct worker *w, enum reason why)
 			return false;
 		park(w, clock_now() + pause);
 		look_around(w);
-		pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
+		pause = flush_pause_after(pause);
 	}
 	set_working(w);
 	count_flush(w, why, bytes, clock_now() - began);
