@@ -9,13 +9,16 @@
 START_TEST(what_the_disk_refuses_is_kept_and_filed_once)
 {
 	struct worker *w;
+	uint64_t request;
 
 	block_with("flush.write=ENOSPC");
 	START("buffer.workers=2", "buffer.forced=0");
 	put_and_wait("kept");
 	w = &workers.list[record(0).count ? 0 : 1];
-	workers_flush(&workers);
+	request = workers_flush(&workers);
 	UNTIL(atomic_load(&w->stats.failures) >= 2);
+	/* the other has answered, so that what it takes next stays with it */
+	UNTIL(atomic_load(&workers.list[1 - w->index].flushed) == request);
 	ck_assert_int_eq(atomic_load(&w->error), ENOSPC);
 	ck_assert_int_eq(atomic_load(&w->state), WORKER_FILING);
 	ck_assert_uint_gt(atomic_load(&w->failing), 0);
@@ -85,6 +88,7 @@ START_TEST(new_settings_are_used_and_the_old_ones_no_more)
 {
 	struct core_files all;
 	char option[64];
+	uint64_t request;
 	unsigned i;
 
 	START("buffer.workers=4", "buffer.forced=0");
@@ -92,7 +96,8 @@ START_TEST(new_settings_are_used_and_the_old_ones_no_more)
 		put("message");
 		snprintf(option, sizeof(option), "files.prefix=p%u-", i);
 		configure(option);
-		UNTIL(workers_flushed(&workers, workers_flush(&workers)));
+		request = workers_flush(&workers);
+		UNTIL(workers_flushed(&workers, request));
 		all = core_files(core_path("files"));
 		ck_assert_uint_eq(all.n, i + 1);
 		ck_assert_msg(!strncmp(all.name[i], option + 13, 3), "%s",
