@@ -9,6 +9,9 @@
 #include "point.h"
 
 #define PAGE 4096
+#define LINE 64
+/* How far arena_prefetch() looks: a batch of small messages. */
+#define AHEAD 8192
 
 static size_t capacity_of(uint64_t size, uint64_t max_message)
 {
@@ -154,6 +157,18 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
 	a->fill = to - a->data;
 }
 
+void arena_prefetch(struct arena *a)
+{
+	uint64_t end = a->fill + AHEAD;
+
+	if (end > a->size)
+		end = a->size;
+	if (a->warm < a->fill)
+		a->warm = a->fill;
+	for (; a->warm < end; a->warm += LINE)
+		__builtin_prefetch(a->data + a->warm, 1);
+}
+
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 		  uint64_t oldest)
 {
@@ -197,6 +212,7 @@ void arena_emptied(struct arena *a)
 	a->now.len = 0;
 	a->now.count = 0;
 	a->fill = 0;
+	a->warm = 0;
 	put(a);
 }
 

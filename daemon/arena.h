@@ -12,7 +12,8 @@
  *	   ▲                        ▲ (write again)            │
  *	   └────────────────────emptied────────────────────────┘
  *
- * Owned by one worker; only arena_snapshot() is for any thread.
+ * Owned by one worker, or by the loop thread while that is lent it; only
+ * arena_snapshot() is for any thread.
  */
 #ifndef BUFWRITER_ARENA_H
 #define BUFWRITER_ARENA_H
@@ -69,6 +70,7 @@ struct arena {
 	enum config_framing framing;
 	/* worker */
 	uint64_t fill; /* bytes, also of messages not yet committed */
+	uint64_t warm; /* bytes whose lines the processor was asked for */
 	struct arena_record now;
 	char name[ARENA_NAME];
 };
@@ -117,6 +119,12 @@ static inline bool arena_is_empty(const struct arena *a)
  */
 void arena_append(struct arena *a, const uint8_t *const part[2],
 		  const uint32_t part_len[2], bool newline);
+/*
+ * Asks the processor for the lines that the next messages will be written to,
+ * so that they are there when those have been received: else each of them is
+ * waited for, and that is a third of what taking a message costs.
+ */
+void arena_prefetch(struct arena *a);
 /*
  * Commits what was appended: `count` messages and `skipped` empty tickets,
  * together tickets [begin, end); `oldest` is the receipt of the first.

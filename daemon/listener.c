@@ -2,14 +2,17 @@
 /*
  * See listener.h.
  *
- * Workers are not woken for each batch: that would cost two context switches
- * for a few messages.  They are woken when the ring is a quarter full, or a
- * millisecond after the first message that nobody took; a message is as safe
- * in the ring as in an arena, and its age counts from its receipt.
+ * Small messages go into an arena at once, workers_take().  For what is left
+ * in the ring workers are not woken for each batch: that would cost two
+ * context switches for a few messages.  They are woken when the ring is a
+ * quarter full, or a millisecond after the first message that nobody took; a
+ * message is as safe in the ring as in an arena, and its age counts from its
+ * receipt.
  */
 #include "listener.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -22,25 +25,6 @@
 #define DRAIN_MOST 65536
 #define KICK_MS 1
 
-static void read_socket(struct listener *l);
-
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-	struct listener *l = poll->data;
-
-	(void)status;
-	(void)events;
-	read_socket(l);
-}
-
-static void watch(struct listener *l)
-{
-	int err = uv_poll_start(&l->poll, UV_READABLE, on_readable);
-
-	if (err)
-		log_error("cannot watch the socket: %s", uv_strerror(err));
-}
-
 static void on_kick(uv_timer_t *timer)
 {
 	struct listener *l = timer->data;
@@ -50,16 +34,45 @@ static void on_kick(uv_timer_t *timer)
 		uv_timer_start(timer, on_kick, KICK_MS, 0);
 }
 
+static void on_due(uv_timer_t *timer)
+{
+	struct listener *l = timer->data;
+	uint64_t next = workers_due(l->workers), now = clock_now();
+
+	/* Rounded down: better early, see WORKERS_EARLY. */
+	if (next)
+		uv_timer_start(timer, on_due,
+			       next > now ? (next - now) / 1000000 : 0, 0);
+}
+
+/* Into an arena, if that costs less than to wake somebody for it. */
+static void take_over(struct listener *l, unsigned got, uint64_t bytes)
+{
+	if (bytes > (uint64_t)got * RING_INLINE)
+		return;
+	/* One that is active fires earlier. */
+	if (workers_take(l->workers) && !uv_is_active((uv_handle_t *)&l->due))
+		on_due(&l->due);
+}
+
 static void hand_over(struct listener *l)
 {
 	uint64_t waiting = ring_waiting(l->ring);
 
+	if (!waiting)
+		return;
 	if (waiting > l->ring_high)
 		l->ring_high = waiting;
 	if (ring_is_pressed(l->ring))
 		workers_kick(l->workers);
 	if (!uv_is_active((uv_handle_t *)&l->kick))
 		uv_timer_start(&l->kick, on_kick, KICK_MS, 0);
+}
+
+static bool is_reading(const struct listener *l)
+{
+	/* Not while it waits: a full queue would call us all the time. */
+	return l->state == LISTENER_READING || l->state == LISTENER_DROPPING;
 }
 
 static void report_large(struct listener *l, uint64_t len)
@@ -90,7 +103,6 @@ static void drain_ends(struct listener *l)
 {
 	l->draining = false;
 	l->state = LISTENER_STOPPED;
-	uv_poll_stop(&l->poll);
 	uv_timer_stop(&l->patience);
 	/* `kick` goes on: the workers still have to see what is there. */
 	l->drained(l->drained_arg);
@@ -133,6 +145,7 @@ static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n)
 		stats_add(&l->stats.too_large, batch.too_large);
 		report_large(l, batch.largest);
 	}
+	take_over(l, got, batch.bytes);
 	return got;
 }
 
@@ -160,7 +173,6 @@ static void begin_dropping(struct listener *l)
 			    "datagrams are dropped until a worker gets on; "
 			    "see the messages before this one, or raise "
 			    "buffer.queue_size");
-	watch(l);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -196,7 +208,6 @@ static void begin_waiting(struct listener *l)
 		return;
 	}
 	l->state = LISTENER_WAITING;
-	uv_poll_stop(&l->poll);
 	arm_patience(l);
 }
 
@@ -257,13 +268,30 @@ static void read_socket(struct listener *l)
 		hand_over(l);
 }
 
-int listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
-		   struct ring *ring, struct workers *workers,
-		   const struct config *cfg)
+void listener_turn(struct listener *l)
 {
-	int err;
+	struct pollfd fds[] = {
+		{ .fd = is_reading(l) ? l->fd : -1, .events = POLLIN },
+		{ .fd = uv_backend_fd(l->loop), .events = POLLIN },
+	};
+	int timeout, n;
 
+	uv_update_time(l->loop);
+	timeout = uv_backend_timeout(l->loop);
+	n = poll(fds, 2, timeout);
+	if (fds[0].revents)
+		read_socket(l);
+	/* else nothing but datagrams */
+	if (n <= 0 || fds[1].revents || !timeout)
+		uv_run(l->loop, UV_RUN_NOWAIT);
+}
+
+void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
+		    struct ring *ring, struct workers *workers,
+		    const struct config *cfg)
+{
 	memset(l, 0, sizeof(*l));
+	l->loop = loop;
 	l->fd = fd;
 	l->ours = ours;
 	l->ring = ring;
@@ -272,19 +300,15 @@ int listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->limit_large.every_ns = 10 * CLOCK_SECOND;
 	l->limit_drop.every_ns = 10 * CLOCK_SECOND;
 	l->limit_error.every_ns = 10 * CLOCK_SECOND;
-	err = uv_poll_init(loop, &l->poll, fd);
-	if (err)
-		return err;
 	uv_timer_init(loop, &l->kick);
+	uv_timer_init(loop, &l->due);
 	uv_timer_init(loop, &l->patience);
-	l->poll.data = l->kick.data = l->patience.data = l;
-	return uv_poll_start(&l->poll, UV_READABLE, on_readable);
+	l->kick.data = l->due.data = l->patience.data = l;
 }
 
 bool listener_read(struct listener *l)
 {
-	if (l->draining ||
-	    (l->state != LISTENER_READING && l->state != LISTENER_DROPPING))
+	if (l->draining || !is_reading(l))
 		return false;
 	read_socket(l);
 	return true;
@@ -295,9 +319,6 @@ void listener_resume(struct listener *l)
 	if (l->state != LISTENER_WAITING && l->state != LISTENER_DROPPING)
 		return;
 	read_socket(l);
-	/* Not if it waits still: a full queue would call us all the time. */
-	if (l->state == LISTENER_READING || l->state == LISTENER_DROPPING)
-		watch(l);
 }
 
 void listener_configure(struct listener *l, const struct config *cfg)
@@ -305,6 +326,8 @@ void listener_configure(struct listener *l, const struct config *cfg)
 	bool changed = l->cfg->buffer_timeout != cfg->buffer_timeout;
 
 	l->cfg = cfg;
+	/* Each worker is woken for the settings, and then watches the time. */
+	uv_timer_stop(&l->due);
 	if (changed && l->state == LISTENER_WAITING)
 		arm_patience(l);
 }
@@ -316,7 +339,6 @@ static void stop_dropping(struct listener *l)
 	if (l->state != LISTENER_DROPPING)
 		return;
 	l->state = LISTENER_WAITING;
-	uv_poll_stop(&l->poll);
 }
 
 void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
@@ -351,8 +373,8 @@ void listener_abandon(struct listener *l)
 
 void listener_close(struct listener *l)
 {
-	uv_close((uv_handle_t *)&l->poll, NULL);
 	uv_close((uv_handle_t *)&l->kick, NULL);
+	uv_close((uv_handle_t *)&l->due, NULL);
 	uv_close((uv_handle_t *)&l->patience, NULL);
 }
 

@@ -31,8 +31,9 @@ enum listener_state {
 };
 
 struct listener {
-	uv_poll_t poll;
+	uv_loop_t *loop;
 	uv_timer_t kick;     /* until workers look at what is waiting */
+	uv_timer_t due;	     /* until a worker must see to its arena */
 	uv_timer_t patience; /* until WAITING becomes DROPPING */
 	int fd;
 	bool ours; /* bound here, so no later process reads its queue */
@@ -56,12 +57,22 @@ struct listener {
 };
 
 /*
- * Starts reading `fd` (non-blocking, SOCK_DGRAM; stays the caller's).
- * 0 or -errno.
+ * Starts reading `fd` (non-blocking, SOCK_DGRAM; stays the caller's), in
+ * listener_turn().
  */
-int listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
-		   struct ring *ring, struct workers *workers,
-		   const struct config *cfg);
+void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
+		    struct ring *ring, struct workers *workers,
+		    const struct config *cfg);
+/*
+ * One turn of the loop, instead of uv_run(): waits for datagrams and for
+ * whatever else the loop has, and deals with it.
+ *
+ * The socket is no handle of the loop, because a socket in an epoll set makes
+ * every send call the set, also while nobody sleeps on it: 10 % of what a
+ * send costs its sender.  poll(2) is on the socket's list only while it
+ * sleeps.  For loops inside loops see uv_backend_fd() in libuv's manual.
+ */
+void listener_turn(struct listener *l);
 /*
  * Takes a bounded number of datagrams now, as if the loop had seen them.
  * False: it does not read at this time, because the ring is full or because

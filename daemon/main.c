@@ -49,6 +49,7 @@ struct daemon {
 	uv_timer_t stop_timer;
 	bool stopping;
 	bool abandoned;
+	bool stopped; /* the loop ends */
 	uint64_t stop_began;
 };
 
@@ -100,7 +101,7 @@ static void on_stop_timeout(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	if (d->abandoned) {
-		uv_stop(&d->loop);
+		d->stopped = true;
 		return;
 	}
 	d->abandoned = true;
@@ -119,7 +120,7 @@ static void on_notified(uv_async_t *async)
 	reload_settle(&d->settings);
 	control_notified(&d->control);
 	if (d->stopping && workers_exited(&d->workers))
-		uv_stop(&d->loop);
+		d->stopped = true;
 }
 
 /* Any thread. */
@@ -222,12 +223,12 @@ static int start(struct daemon *d)
 				    &res->state.ring, res->state.arenas,
 				    res->dot, notify_loop, d);
 	}
-	if (!err)
-		err = listener_start(&d->listener, &d->loop, res->fd,
-				     res->socket.fd >= 0, &res->state.ring,
-				     &d->workers, d->settings.cfg);
-	if (!err)
+	if (!err) {
+		listener_start(&d->listener, &d->loop, res->fd,
+			       res->socket.fd >= 0, &res->state.ring,
+			       &d->workers, d->settings.cfg);
 		err = open_control(d);
+	}
 	if (err) {
 		log_error("cannot start: %s", uv_strerror(err));
 		return EX_OSERR;
@@ -349,7 +350,8 @@ int main(int argc, char **argv)
 	notify_open();
 	status = start(&d);
 	if (!status) {
-		uv_run(&d.loop, UV_RUN_DEFAULT);
+		while (!d.stopped)
+			listener_turn(&d.listener);
 		status = end(&d);
 	}
 	reload_close(settings);

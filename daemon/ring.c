@@ -279,6 +279,17 @@ static void give_back(struct ring *r, uint32_t overflow)
 		memory_order_relaxed));
 }
 
+/* Asks the processor for a slot's first lines, a small message. */
+#define prefetch_slot(r, slot, write)                                  \
+	do {                                                           \
+		const uint8_t *p_ = (r)->slots + (slot) * (r)->stride; \
+                                                                       \
+		__builtin_prefetch(p_, write);                         \
+		__builtin_prefetch(p_ + CACHE_LINE, write);            \
+		__builtin_prefetch(p_ + 2 * CACHE_LINE, write);        \
+		__builtin_prefetch(p_ + 3 * CACHE_LINE, write);        \
+	} while (0)
+
 static bool arm_slot(struct ring *r, uint64_t ticket, uint64_t slot)
 {
 	uint64_t n = r->geo.slots;
@@ -299,6 +310,8 @@ static bool arm_slot(struct ring *r, uint64_t ticket, uint64_t slot)
 						 overflow * r->overflow_stride;
 	}
 	r->msgs[slot].msg_len = RING_NOTHING;
+	/* The kernel will write there, a batch later: 5 % of a message. */
+	prefetch_slot(r, slot, 1);
 	return true;
 }
 
@@ -435,12 +448,7 @@ void ring_message(const struct ring *r, uint64_t ticket, struct ring_message *m)
 
 void ring_prefetch(const struct ring *r, uint64_t ticket)
 {
-	const uint8_t *p = r->slots + ticket % r->geo.slots * r->stride;
-
-	__builtin_prefetch(p);
-	__builtin_prefetch(p + CACHE_LINE);
-	__builtin_prefetch(p + 2 * CACHE_LINE);
-	__builtin_prefetch(p + 3 * CACHE_LINE);
+	prefetch_slot(r, ticket % r->geo.slots, 0);
 }
 
 bool ring_release(struct ring *r, uint64_t from, uint64_t n)

@@ -95,6 +95,7 @@ enum transfer_result transfer_take(struct ring *r, struct arena *a,
 	if (ring_release(r, from, n))
 		*wanted = true;
 	(void)POINT("release.after");
+	arena_prefetch(a);
 	return is_over(a) ? TRANSFER_FULL : TRANSFER_TOOK;
 }
 

@@ -4,10 +4,18 @@
  * make files of it.
  *
  * A worker is LOOKING (takes what is there), PARKED (sleeps, costs nothing)
- * or FILING (at the disk, holds no slot).  Only the loop thread wakes
- * workers, with workers_kick(): while one is looking none is woken, and of
- * the parked ones it takes one that has data already, so that under light
- * load one worker does everything and a trickle makes one file an interval.
+ * or FILING (at the disk, holds no slot).
+ *
+ * Small messages the loop thread takes itself, right after it received them:
+ * it is LENT the arena of a parked worker for a batch, and wakes the worker
+ * only to file it.  The bytes are still in its cache then, and nobody has to
+ * be woken for them.  What it can not take, because no worker is parked or
+ * because copying would keep it from receiving, is for the workers, which
+ * workers_kick() wakes: while one is looking none is woken.
+ *
+ * Of the parked ones, one that has data already comes first, so that under
+ * light load one arena takes everything and a trickle makes one file an
+ * interval.
  */
 #ifndef BUFWRITER_WORKER_H
 #define BUFWRITER_WORKER_H
@@ -25,8 +33,9 @@
 
 enum worker_state {
 	WORKER_PARKED,
+	WORKER_LENT, /* PARKED, and the loop thread uses the arena */
 	WORKER_LOOKING,
-	WORKER_FILING,
+	WORKER_FILING, /* or woken to file what the loop thread put in */
 	WORKER_EXITED
 };
 
@@ -52,6 +61,7 @@ struct worker {
 	struct stats_worker stats;
 	/* shared, atomic: the futex it parks on */
 	alignas(CACHE_LINE) _Atomic uint32_t signal;
+	_Atomic bool wants_back; /* woke while its arena was lent */
 };
 
 /* Called by a worker: wakes the loop thread.  Must not wait. */
@@ -64,6 +74,8 @@ struct workers {
 	unsigned count;
 	workers_notify_fn *notify;
 	void *arg;
+	/* loop thread */
+	struct worker *last; /* whose arena it was lent last, or NULL */
 	/* shared, atomic: written by the loop thread */
 	alignas(CACHE_LINE) _Atomic(const struct config *) cfg;
 	_Atomic uint64_t cfg_generation;
@@ -82,7 +94,22 @@ int workers_start(struct workers *ws, const struct config *cfg,
 		  struct ring *ring, struct arena *arenas, bool dot,
 		  workers_notify_fn *notify, void *arg);
 
-/* Loop thread, after messages were published: wakes a worker if needed. */
+/*
+ * Loop thread, after messages were published: puts them into arenas of parked
+ * workers, as far as there are any.  True if an arena began to fill, so that
+ * workers_due() has a new answer.
+ */
+bool workers_take(struct workers *ws);
+/*
+ * Loop thread.  A worker that parked with an empty arena does not know when
+ * what was put there must be filed.  Wakes those for which that is now, or
+ * within WORKERS_EARLY ns, from where on they watch the time themselves.
+ * Returns when the next is due (CLOCK_MONOTONIC, ns), 0: none.
+ */
+uint64_t workers_due(struct workers *ws);
+#define WORKERS_EARLY 2000000
+
+/* Loop thread, for messages left in the ring: wakes a worker if needed. */
 void workers_kick(struct workers *ws);
 
 /*

@@ -16,6 +16,7 @@
 #define SLOTS 4
 
 static uv_loop_t loop;
+static uv_async_t never_waits;
 static struct listener listener;
 static struct workers workers; /* none of them */
 static struct core_ring c;
@@ -38,14 +39,14 @@ static void start(const char *timeout, bool ours)
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sock), 0);
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
-	ck_assert_int_eq(listener_start(&listener, &loop, sock[1], ours,
-					&c.ring, &workers, cfg),
-			 0);
+	uv_async_init(&loop, &never_waits, NULL);
+	listener_start(&listener, &loop, sock[1], ours, &c.ring, &workers, cfg);
 }
 
 static void finish(void)
 {
 	listener_close(&listener);
+	uv_close((uv_handle_t *)&never_waits, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	ck_assert_int_eq(uv_loop_close(&loop), 0);
 	core_ring_close(&c);
@@ -57,7 +58,8 @@ static void finish(void)
 /* What is ready now, and nothing later. */
 static void turn(void)
 {
-	uv_run(&loop, UV_RUN_NOWAIT);
+	uv_async_send(&never_waits);
+	listener_turn(&listener);
 }
 
 static void turn_until(enum listener_state state)
@@ -67,7 +69,7 @@ static void turn_until(enum listener_state state)
 	while (listener.state != state) {
 		ck_assert_msg(clock_now() < limit, "never %s",
 			      listener_state_word(state));
-		uv_run(&loop, UV_RUN_ONCE);
+		listener_turn(&listener);
 	}
 }
 
@@ -94,7 +96,8 @@ static bool take_one(void)
 
 static bool is_watched(void)
 {
-	return uv_is_active((uv_handle_t *)&listener.poll);
+	return listener.state == LISTENER_READING ||
+	       listener.state == LISTENER_DROPPING;
 }
 
 #define COUNT(name) stats_get(&listener.stats.name)
