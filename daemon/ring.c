@@ -104,6 +104,7 @@ int ring_open(struct ring *r, const struct ring_geometry *geo, void *mem)
 	memset(r, 0, sizeof(*r));
 	r->geo = *geo;
 	r->stride = slot_stride(geo);
+	r->mask = geo->slots & (geo->slots - 1) ? 0 : geo->slots - 1;
 	r->overflow_stride = overflow_stride(geo);
 	r->region = (void *)(base + p.region);
 	r->msgs = (void *)(base + p.msgs);
@@ -131,6 +132,12 @@ void ring_close(struct ring *r)
 	r->iovs = NULL;
 	r->spare = NULL;
 	r->next = NULL;
+}
+
+/* A division costs as much as all else that is done for a small message. */
+static uint64_t slot_of(const struct ring *r, uint64_t ticket)
+{
+	return r->mask ? ticket & r->mask : ticket % r->geo.slots;
 }
 
 static void set_armed(struct ring *r, uint64_t ticket)
@@ -416,7 +423,7 @@ void ring_peek(const struct ring *r, uint64_t ticket, struct ring_message *m)
 {
 	/* relaxed: ordered by ring_published(), proved by ring_claim() */
 	uint32_t low = (uint32_t)atomic_load_explicit(
-		&r->meta[ticket % r->geo.slots], memory_order_relaxed);
+		&r->meta[slot_of(r, ticket)], memory_order_relaxed);
 
 	m->len = low & META_LEN;
 	m->newline = low & META_NEWLINE;
@@ -439,7 +446,7 @@ bool ring_claim(struct ring *r, uint64_t from, uint64_t n)
 
 void ring_message(const struct ring *r, uint64_t ticket, struct ring_message *m)
 {
-	uint64_t slot = ticket % r->geo.slots;
+	uint64_t slot = slot_of(r, ticket);
 
 	ring_peek(r, ticket, m);
 	m->stamp = r->stamp[slot];
@@ -448,7 +455,7 @@ void ring_message(const struct ring *r, uint64_t ticket, struct ring_message *m)
 
 void ring_prefetch(const struct ring *r, uint64_t ticket)
 {
-	prefetch_slot(r, ticket % r->geo.slots, 0);
+	prefetch_slot(r, slot_of(r, ticket), 0);
 }
 
 bool ring_release(struct ring *r, uint64_t from, uint64_t n)
@@ -458,7 +465,7 @@ bool ring_release(struct ring *r, uint64_t from, uint64_t n)
 	uint32_t overflow;
 
 	for (ticket = from; ticket < from + n; ticket++) {
-		slot = ticket % r->geo.slots;
+		slot = slot_of(r, ticket);
 		ring_peek(r, ticket, &m);
 		overflow = r->overflow_of[slot];
 		/* release: our reads of the slot come first */

@@ -60,6 +60,7 @@ struct ring {
 	alignas(CACHE_LINE) struct ring_geometry geo;
 	uint64_t stride;	  /* bytes from slot to slot */
 	uint64_t overflow_stride; /* bytes from buffer to buffer */
+	uint64_t mask; /* slots - 1 if that is a mask, else 0 */
 	/* in the region */
 	struct ring_region *region;
 	struct mmsghdr *msgs;	    /* loop thread; the kernel writes here */
@@ -203,7 +204,8 @@ bool ring_claim(struct ring *r, uint64_t from, uint64_t n);
 /* Worker.  The message of a claimed ticket; valid until its release. */
 void ring_message(const struct ring *r, uint64_t ticket,
 		  struct ring_message *m);
-/* Worker.  Asks the processor for the message's first lines. */
+/* Worker.  Asks the processor for the message's first lines, which are in
+ * another one's cache. */
 void ring_prefetch(const struct ring *r, uint64_t ticket);
 /*
  * Worker.  Lets the slots of [from, from + n) go.  True: the loop thread

@@ -46,14 +46,15 @@ static uint64_t count_fitting(const struct ring *r, const struct arena *a,
 
 /* Copies the claimed tickets; returns how many were messages. */
 static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
-			 uint64_t n, uint64_t *oldest)
+			 uint64_t n, bool far, uint64_t *oldest)
 {
 	struct ring_message m;
 	uint64_t ticket, count = 0;
 
 	for (ticket = from; ticket < from + n; ticket++) {
 		/* Over the end of the run it only warms another's line. */
-		ring_prefetch(r, ticket + 2);
+		if (far)
+			ring_prefetch(r, ticket + 2);
 		ring_message(r, ticket, &m);
 		if (m.skip)
 			continue;
@@ -66,7 +67,7 @@ static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
 	return count;
 }
 
-enum transfer_result transfer_take(struct ring *r, struct arena *a,
+enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
 				   bool *wanted)
 {
 	uint64_t from, waiting, n, count, oldest = 0;
@@ -90,7 +91,7 @@ enum transfer_result transfer_take(struct ring *r, struct arena *a,
 	} while (!n || !ring_claim(r, from, n));
 
 	(void)POINT("claim.after");
-	count = copy_run(r, a, from, n, &oldest);
+	count = copy_run(r, a, from, n, far, &oldest);
 	arena_commit(a, from, from + n, count, oldest);
 	if (ring_release(r, from, n))
 		*wanted = true;
@@ -103,7 +104,7 @@ void transfer_one(struct ring *r, struct arena *a, uint64_t ticket)
 {
 	uint64_t oldest = 0, count;
 
-	count = copy_run(r, a, ticket, 1, &oldest);
+	count = copy_run(r, a, ticket, 1, false, &oldest);
 	arena_commit(a, ticket, ticket + 1, count, oldest);
 	ring_release(r, ticket, 1);
 }

@@ -21,10 +21,11 @@ enum transfer_result {
 };
 
 /*
- * Claims what is waiting and fits, copies, commits and releases it.  Sets
- * *wanted if the loop thread waits for a slot (never clears it).
+ * Claims what is waiting and fits, copies, commits and releases it.  `far`: the
+ * messages are in another processor's cache.  Sets *wanted if the loop thread
+ * waits for a slot (never clears it).
  */
-enum transfer_result transfer_take(struct ring *r, struct arena *a,
+enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
 				   bool *wanted);
 
 /*

@@ -190,7 +190,7 @@ bool workers_take(struct workers *ws)
 		if (!w || !lend(w))
 			break;
 		began |= arena_is_empty(w->arena);
-		taken = transfer_take(ws->ring, w->arena, &ignored);
+		taken = transfer_take(ws->ring, w->arena, false, &ignored);
 		lend_ends(w, taken == TRANSFER_FULL);
 	}
 	return began;

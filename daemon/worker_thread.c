@@ -230,7 +230,7 @@ static void run(struct worker *w)
 	while (ok) {
 		look_around(w);
 		wanted = false;
-		taken = transfer_take(ws->ring, w->arena, &wanted);
+		taken = transfer_take(ws->ring, w->arena, true, &wanted);
 		if (wanted)
 			ws->notify(ws->arg);
 		if (taken == TRANSFER_FULL)

@@ -168,7 +168,7 @@ static inline void work(struct state *s, struct flush *flush, unsigned i,
 	uint64_t bytes;
 
 	do {
-		taken = transfer_take(&s->ring, &s->arenas[i], &wanted);
+		taken = transfer_take(&s->ring, &s->arenas[i], true, &wanted);
 		if (taken == TRANSFER_FULL || asked)
 			while (transfer_file(&s->arenas[i], &flush[i], &bytes))
 				;

@@ -179,7 +179,7 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 				receive(1 + core_chance(119));
 			break;
 		case 2:
-			if (transfer_take(&c.ring, &arenas[w], &wanted) !=
+			if (transfer_take(&c.ring, &arenas[w], true, &wanted) !=
 			    TRANSFER_FULL)
 				break;
 			/* fall through */
@@ -306,7 +306,7 @@ START_TEST(the_oldest_message_counts_from_its_receipt)
 	receive(10);
 	look();
 	ck_assert_double_ge(snapshot.oldest_seconds, 0.02);
-	transfer_take(&c.ring, &arenas[1], &wanted);
+	transfer_take(&c.ring, &arenas[1], true, &wanted);
 	look();
 	ck_assert_double_ge(snapshot.oldest_seconds, 0.02);
 	ck_assert_double_lt(snapshot.oldest_seconds, CORE_HANG);

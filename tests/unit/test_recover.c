@@ -222,7 +222,8 @@ static int leave(void *arg)
 	for (i = 0; i < 9; i++) {
 		core_put(&s.ring, "message", 7);
 		if (i == 2 || i == 4)
-			transfer_take(&s.ring, &s.arenas[i == 4], &wanted);
+			transfer_take(&s.ring, &s.arenas[i == 4], true,
+				      &wanted);
 	}
 	flush_open(&flush, cfg, 1);
 	/* with a point, it dies in this */
