@@ -275,6 +275,15 @@ report_stall() {
 	latencies latency-stall "Latency of a send with slow flushes" stall
 }
 
+report_control() {
+	rate_table control
+	latency_table paced
+	compare_line control 5 "rate, status each second" control=status control=none
+	compare_line paced 9 "p99.9 us, status each second" control=status control=none
+	compare_line paced 9 "p99.9 us, crowd on this daemon, against on another" control=flood control=elsewhere
+	compare_line paced 9 "p99.9 us, crowd on this daemon, against none" control=flood control=none
+}
+
 report_sweep() {
 	for sweep in "size:bytes of a message" "senders:senders" \
 	    "arena:buffer.size" "workers:buffer.workers" \

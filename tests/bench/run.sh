@@ -70,6 +70,7 @@ build() {
 	for name in sender count heat; do
 		$cc $flags -o "$bin/$name" "$here/$name.c" || return 1
 	done
+	$cc $flags -o "$bin/crowd" "$here/crowd.c" || return 1
 	for name in discard writev; do
 		$cc $flags -o "$bin/$name" "$here/$name.c" "$here/reader.c" ||
 			return 1
@@ -323,6 +324,45 @@ mode_stall() {
 	rounds stall_round
 }
 
+# The control socket in use: not at all; `status` each second; 1,000
+# connections with bad commands, on a second, idle daemon (what the crowd costs
+# the machine), and on the one that is measured (what it costs the daemon).
+control_round() {
+	for test in control paced; do
+		for which in none status elsewhere flood; do
+			defaults
+			pace=''
+			[ $test = control ] || {
+				fit_messages $((BENCH_MESSAGES * 3 / 5))
+				pace='-l -r 100000'
+			}
+			at=$work/control.sock crowd=$which
+			case $which in
+			none) crowd='' ;;
+			elsewhere) at=$work/elsewhere/control crowd=flood ;;
+			esac
+			load="'$bin/sender' -n $senders -m $messages -s $bytes \
+$pace \"\$SOCKET\" >'$work/sender.csv'"
+			[ "$crowd" ] && load="'$bin/crowd' $crowd '$at' & sleep 0.3
+$load
+kill \$!; wait"
+			heat $test bufwriterd "control=$which" "$1" ''
+		done
+	done
+}
+mode_control() {
+	present bufwriterd
+	mkdir -p "$work/elsewhere/files"
+	"$BW_BUILD/bufwriterd" -o "socket.path=$work/elsewhere/sock" \
+		-o "files.path=$work/elsewhere/files" -o state.path= \
+		-o "control.path=$work/elsewhere/control" \
+		2>"$work/elsewhere/log" &
+	other=$!
+	rounds control_round
+	kill $other
+	wait $other
+}
+
 # Four full arenas and a full ring, left by a killed daemon.
 mode_recover() {
 	present bufwriterd
@@ -388,12 +428,12 @@ set_qlen "$BENCH_QLEN" ||
 qlen=$(cat "$qlen_file")
 echo "$head" >"$raw"
 case $BENCH in
-race | quick | paced | state | large | idle | stall | recover | sweep)
+race | quick | paced | state | large | idle | stall | control | recover | sweep)
 	"mode_$BENCH"
 	;;
 *)
-	say "BENCH=$BENCH: race quick paced state large idle stall recover" \
-		"sweep"
+	say "BENCH=$BENCH: race quick paced state large idle stall control" \
+		"recover sweep"
 	exit 2
 	;;
 esac

@@ -18,6 +18,11 @@
  * and the files.  That it stops all threads at once leaves nothing out: a
  * thread that dies earlier than another is one that was not scheduled.
  *
+ * What a worker does up to the release of a run, the loop thread does too, with
+ * an arena that it is lent: `worker` stands for whoever has the arena.  The
+ * loop thread receives nothing meanwhile, so those orders are among the ones
+ * checked here.  That only one has it is shown by lend.pml.
+ *
  * Memory is taken to be sequentially consistent: what orders the daemon's
  * stores on real machines is said at each of them, and the thread sanitizer
  * looks at it.  Settings, time and sizes are left to choice: any worker may

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Checks the model of the crash protocol (crash.pml) with Spin.
+# Checks the models with Spin: the crash protocol (crash.pml), and who uses
+# an arena (lend.pml).
 #
 #   run.sh                all of it, exhaustively; about a minute, 1.5 GB
 #   run.sh trace BREAK    how that broken daemon goes wrong, step by step
+#                         (of crash.pml)
 #
 # BW_BUILD  where to work (build)
 # CC        the compiler (cc)
@@ -60,8 +62,20 @@ NO_SECOND_LOOK		stuck
 BUSY_WAIT		endless
 '
 
+# The same, of lend.pml.
+LEND_BREAKS='
+GOES_ON_USING		shared
+TAKEN_BACK		shared
+NOT_GIVEN_BACK		stuck
+BACK_BEFORE_STATE	stuck
+SLEEPS_ANYWAY		stuck
+FULL_NOT_TOLD		stuck
+NO_DUE			stuck
+'
+
 passed=0
 failed=0
+file=crash.pml
 
 # ok WHAT STATUS: counts and says
 ok() {
@@ -83,7 +97,7 @@ search() {
 	mkdir "$work/$name"
 	(
 		cd "$work/$name"
-		spin -a "$@" "$model/crash.pml"
+		spin -a "$@" "$model/$file"
 		# shellcheck disable=SC2086 # words on purpose
 		"$cc" -w -DMEMLIM=3500 -DNOFAIR $pan -o pan pan.c
 		# shellcheck disable=SC2086
@@ -254,14 +268,24 @@ holds settings 'with 4 datagrams and two starts with other settings' \
 holds stuck 'with 4 datagrams: no run goes on for ever' \
 	'-O2 -DNP -DNOREDUCE' '-l -m10000 -w25' -DDATAGRAMS=4
 
-echo 'broken daemons, and what was found'
+# all_caught BREAKS
 tab=$(printf '\t')
-while read -r name word macros; do
-	[ -n "$name" ] || continue
-	caught "$name" "$word" "$macros"
-done <<END
-$(echo "$BREAKS" | tr -s "$tab" ' ')
-END
+all_caught() {
+	echo 'broken daemons, and what was found'
+	while read -r name word macros; do
+		[ -n "$name" ] || continue
+		caught "$name" "$word" "$macros"
+	done <<-END
+	$(echo "$1" | tr -s "$tab" ' ')
+	END
+}
+all_caught "$BREAKS"
+
+file=lend.pml
+holds lend 'lending: 2 workers, 6 messages' "$all" '-m10000' -DMESSAGES=6
+holds lent 'lending, 3 messages: no run goes on for ever' \
+	'-O2 -DNP -DNOREDUCE' '-l -m10000' -DMESSAGES=3
+all_caught "$LEND_BREAKS"
 
 echo
 echo "$passed passed, $failed failed"
