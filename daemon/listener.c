@@ -2,7 +2,7 @@
 /*
  * See listener.h.
  *
- * Small messages go into an arena at once, workers_take().  For what is left
+ * Messages go into an arena at once, workers_take().  For what is left
  * in the ring workers are not woken for each batch: that would cost two
  * context switches for a few messages.  They are woken when the ring is a
  * quarter full, or a millisecond after the first message that nobody took; a
@@ -45,11 +45,8 @@ static void on_due(uv_timer_t *timer)
 			       next > now ? (next - now) / 1000000 : 0, 0);
 }
 
-/* Into an arena, if that costs less than to wake somebody for it. */
-static void take_over(struct listener *l, unsigned got, uint64_t bytes)
+static void take_over(struct listener *l)
 {
-	if (bytes > (uint64_t)got * RING_INLINE)
-		return;
 	/* One that is active fires earlier. */
 	if (workers_take(l->workers) && !uv_is_active((uv_handle_t *)&l->due))
 		on_due(&l->due);
@@ -145,7 +142,7 @@ static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n)
 		stats_add(&l->stats.too_large, batch.too_large);
 		report_large(l, batch.largest);
 	}
-	take_over(l, got, batch.bytes);
+	take_over(l);
 	return got;
 }
 
@@ -261,7 +258,9 @@ static void read_socket(struct listener *l)
 			l->drain_left -= got;
 		} else if (got < (n ? n : RING_BATCH)) {
 			l->emptied++;
-			break;
+			/* After so many there will be more by now. */
+			if (got < RING_BATCH / 4)
+				break;
 		}
 	}
 	if (taken)

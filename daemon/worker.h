@@ -6,12 +6,11 @@
  * A worker is LOOKING (takes what is there), PARKED (sleeps, costs nothing)
  * or FILING (at the disk, holds no slot).
  *
- * Small messages the loop thread takes itself, right after it received them:
- * it is LENT the arena of a parked worker for a batch, and wakes the worker
- * only to file it.  The bytes are still in its cache then, and nobody has to
- * be woken for them.  What it can not take, because no worker is parked or
- * because copying would keep it from receiving, is for the workers, which
- * workers_kick() wakes: while one is looking none is woken.
+ * The loop thread takes messages itself, right after it received them: it is
+ * LENT the arena of a parked worker for a batch, and wakes the worker only to
+ * file it.  The bytes are still in its cache then, and nobody has to be woken
+ * for them.  What it can not take, because no worker is parked, is for the
+ * workers, which workers_kick() wakes: while one is looking none is woken.
  *
  * Of the parked ones, one that has data already comes first, so that under
  * light load one arena takes everything and a trickle makes one file an
