@@ -258,8 +258,8 @@ static void read_socket(struct listener *l)
 			l->drain_left -= got;
 		} else if (got < (n ? n : RING_BATCH)) {
 			l->emptied++;
-			/* After so many there will be more by now. */
-			if (got < RING_BATCH / 4)
+			/* While there was something, there may be more. */
+			if (!got)
 				break;
 		}
 	}

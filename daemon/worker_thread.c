@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -254,19 +253,6 @@ static void run(struct worker *w)
 	}
 }
 
-/*
- * A worker that is woken takes no processor from a sender or from the loop
- * thread, sched(7): what it has to do can wait a little, they can not.  With
- * two senders on two processors that is 5 % of the rate.
- */
-static void yield_to_others(void)
-{
-	struct sched_param param = { 0 };
-
-	/* A sandbox may forbid it; all works without. */
-	(void)sched_setscheduler(0, SCHED_BATCH, &param);
-}
-
 void *worker_thread(void *arg)
 {
 	struct worker *w = arg;
@@ -274,7 +260,6 @@ void *worker_thread(void *arg)
 
 	snprintf(name, sizeof(name), "worker %u", w->index);
 	pthread_setname_np(pthread_self(), name);
-	yield_to_others();
 	run(w);
 	set_state(w, WORKER_EXITED);
 	w->all->notify(w->all->arg);
