@@ -13,19 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static void make_parent(const char *path)
-{
-	char dir[sizeof(((struct bound *)0)->path)];
-	char *slash;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return;
-	*slash = 0;
-	/* What fails here is reported by the bind that follows. */
-	(void)mkdir(dir, 0755);
-}
+#include "path.h"
 
 /* Group by name or number: 0 and *gid, or -ENOENT. */
 static int find_group(const char *name, gid_t *gid)
@@ -140,7 +128,7 @@ int bind_socket(struct bound *b, int type, const char *path, uint64_t mode,
 		return explain(-ENAMETOOLONG, key, path, why, n);
 	strcpy(addr.sun_path, path);
 	strcpy(b->path, path);
-	make_parent(path);
+	path_make_parent(path);
 	err = remove_stale(type, &addr);
 	if (err)
 		return explain(err, key, path, why, n);

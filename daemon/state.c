@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "path.h"
 #include "point.h"
 #include "state_header.h"
 
@@ -23,28 +24,13 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-/* The directory of /run/bufwriter/state is missing without systemd. */
-static void make_parent(const char *path)
-{
-	char dir[PATH_MAX];
-	char *slash;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return;
-	*slash = 0;
-	/* What fails here is reported by the open that follows. */
-	(void)mkdir(dir, 0755);
-}
-
 int state_lock(const char *path, struct state_error *error)
 {
 	char lock[PATH_MAX], owner[32] = "";
 	ssize_t n;
 	int fd;
 
-	make_parent(path);
+	path_make_parent(path);
 	snprintf(lock, sizeof(lock), "%s.lock", path);
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)

@@ -332,7 +332,7 @@ control_round() {
 		for which in none status elsewhere flood; do
 			defaults
 			pace=''
-			[ $test = control ] || {
+			[ "$test" = control ] || {
 				fit_messages $((BENCH_MESSAGES * 3 / 5))
 				pace='-l -r 100000'
 			}
@@ -346,7 +346,7 @@ $pace \"\$SOCKET\" >'$work/sender.csv'"
 			[ "$crowd" ] && load="'$bin/crowd' $crowd '$at' & sleep 0.3
 $load
 kill \$!; wait"
-			heat $test bufwriterd "control=$which" "$1" ''
+			heat "$test" bufwriterd "control=$which" "$1" ''
 		done
 	done
 }
@@ -372,6 +372,13 @@ mode_recover() {
 	}
 	"$here/recover.sh" "$work/recover" "$BENCH_ROUNDS" \
 		>"$results/recover.csv"
+}
+
+# Twenty minutes of everything at once: does anything grow?
+mode_soak() {
+	present bufwriterd
+	[ "$found" ] || return 1
+	"$here/soak.sh" "$work/soak" "${BENCH_MINUTES:-20}" >"$results/soak.csv"
 }
 
 # One setting at a time, the others at their defaults.
@@ -431,9 +438,13 @@ case $BENCH in
 race | quick | paced | state | large | idle | stall | control | recover | sweep)
 	"mode_$BENCH"
 	;;
+soak)
+	mode_soak
+	exit
+	;;
 *)
 	say "BENCH=$BENCH: race quick paced state large idle stall control" \
-		"recover sweep"
+		"recover soak sweep"
 	exit 2
 	;;
 esac
