@@ -60,7 +60,7 @@ struct ring {
 	alignas(CACHE_LINE) struct ring_geometry geo;
 	uint64_t stride;	  /* bytes from slot to slot */
 	uint64_t overflow_stride; /* bytes from buffer to buffer */
-	uint64_t mask; /* slots - 1 if that is a mask, else 0 */
+	uint64_t mask;		  /* slots - 1 if that is a mask, else 0 */
 	/* in the region */
 	struct ring_region *region;
 	struct mmsghdr *msgs;	    /* loop thread; the kernel writes here */
