@@ -94,7 +94,7 @@ static bool is_looking(const struct worker *w)
 		atomic_load_explicit(&w->signal, memory_order_relaxed));
 }
 
-/* Has messages; its arena is not changed by another thread while PARKED. */
+/* Of a parked worker: only this thread changes the arena meanwhile. */
 static bool has_data(const struct worker *w)
 {
 	struct arena_record rec;
@@ -126,7 +126,7 @@ void workers_kick(struct workers *ws)
 	unsigned i, looking = 0;
 	struct worker *w;
 
-	/* After publishing, before looking at states: see the file's head. */
+	/* After publishing, before looking at states: worker_thread.c. */
 	atomic_thread_fence(memory_order_seq_cst);
 	waiting = ring_waiting(ws->ring);
 	if (!waiting)

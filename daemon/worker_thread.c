@@ -211,12 +211,14 @@ static bool reclaim(struct worker *w)
 static bool rest(struct worker *w)
 {
 	struct workers *ws = w->all;
+	uint64_t until = deadline(w);
 
+	/* From here on the arena may be the loop thread's. */
 	set_state(w, WORKER_PARKED);
 	/* Publish, then check again: see the head of this file. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!ring_waiting(ws->ring) && !is_asked(w) && !worker_flag(&ws->stop))
-		park(w, deadline(w));
+		park(w, until);
 	return reclaim(w) ? file(w, FULL) : true;
 }
 
