@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: daemon/worker.c run(), which calls daemon/transfer.c
+ * A worker: daemon/worker_thread.c run(), which calls daemon/transfer.c
  * transfer_take() and transfer_file().  Recovery goes through the same
  * functions, so it takes the same steps: it says where a worker goes on, and
  * waits until that is at W_OFF again.
