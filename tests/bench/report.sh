@@ -131,7 +131,7 @@ bars() {
 	unset key
 	plot "$results/plot.dat" using 0:1:(strstrt(stringcolumn(2), \
 		"bufwriterd") ? 0x2a6fb0 : 0xb0b0b0):xtic(2) \
-		with boxes linecolor rgb variable
+		with boxes linecolor rgb variable notitle
 	END
 }
 
