@@ -47,6 +47,10 @@ static void on_due(uv_timer_t *timer)
 
 static void take_over(struct listener *l)
 {
+	uint64_t waiting = ring_waiting(l->ring);
+
+	if (waiting > l->ring_high)
+		l->ring_high = waiting;
 	/* One that is active fires earlier. */
 	if (workers_take(l->workers) && !uv_is_active((uv_handle_t *)&l->due))
 		on_due(&l->due);
@@ -54,12 +58,8 @@ static void take_over(struct listener *l)
 
 static void hand_over(struct listener *l)
 {
-	uint64_t waiting = ring_waiting(l->ring);
-
-	if (!waiting)
+	if (!ring_waiting(l->ring))
 		return;
-	if (waiting > l->ring_high)
-		l->ring_high = waiting;
 	if (ring_is_pressed(l->ring))
 		workers_kick(l->workers);
 	if (!uv_is_active((uv_handle_t *)&l->kick))
