@@ -67,10 +67,9 @@ set_qlen() {
 build() {
 	cc=${CC:-cc}
 	flags="-O2 -std=gnu11 -Wall -Wextra -Wshadow ${BENCH_CFLAGS:-}"
-	for name in sender count heat; do
+	for name in sender count heat crowd; do
 		$cc $flags -o "$bin/$name" "$here/$name.c" || return 1
 	done
-	$cc $flags -o "$bin/crowd" "$here/crowd.c" || return 1
 	for name in discard writev; do
 		$cc $flags -o "$bin/$name" "$here/$name.c" "$here/reader.c" ||
 			return 1
@@ -152,6 +151,9 @@ heat_once() {
 	"start_$base" "$@"
 	[ "$load" ] || load="'$bin/sender' -n $senders -m $messages \
 -s $bytes $extra -p '$prefix' \"\$SOCKET\" >'$work/sender.csv'"
+	[ -z "$beside" ] || load="$beside & sleep 0.3
+$load
+kill \$!; wait"
 	: >"$work/sender.csv"
 	"$bin/heat" -s "$sock" -o "$work/log" -q "$BENCH_QUIET" -w "$load" \
 		sh "$work/cmd" >"$work/heat" 2>"$work/heat.err"
@@ -207,6 +209,7 @@ fit_messages() {
 
 defaults() {
 	senders=$BENCH_SENDERS bytes=$BENCH_BYTES points='' state=on load=''
+	beside='' # a command that runs as long as the load
 	buffer=65536
 	fit_messages
 }
@@ -336,22 +339,21 @@ control_round() {
 				fit_messages $((BENCH_MESSAGES * 3 / 5))
 				pace='-l -r 100000'
 			}
-			at=$work/control.sock crowd=$which
 			case $which in
-			none) crowd='' ;;
-			elsewhere) at=$work/elsewhere/control crowd=flood ;;
+			status | flood)
+				beside="'$bin/crowd' $which '$work/control.sock'"
+				;;
+			elsewhere)
+				beside="'$bin/crowd' flood '$work/elsewhere/control'"
+				;;
 			esac
-			load="'$bin/sender' -n $senders -m $messages -s $bytes \
-$pace \"\$SOCKET\" >'$work/sender.csv'"
-			[ "$crowd" ] && load="'$bin/crowd' $crowd '$at' & sleep 0.3
-$load
-kill \$!; wait"
-			heat "$test" bufwriterd "control=$which" "$1" ''
+			heat "$test" bufwriterd "control=$which" "$1" "$pace"
 		done
 	done
 }
 mode_control() {
 	present bufwriterd
+	[ "$found" ] || return 1
 	mkdir -p "$work/elsewhere/files"
 	"$BW_BUILD/bufwriterd" -o "socket.path=$work/elsewhere/sock" \
 		-o "files.path=$work/elsewhere/files" -o state.path= \

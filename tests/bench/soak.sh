@@ -100,7 +100,7 @@ awk -F, '
 				if (v[n, i] > most[last, i])
 					most[last, i] = v[n, i]
 			}
-		split(" resident KiB,anonymous KiB,descriptors,threads", name, ",")
+		split("resident KiB,anonymous KiB,descriptors,threads", name, ",")
 		for (i = 2; i <= 5; i++) {
 			printf "soak: %s: at most %d in the second third, %d in the last\n",
 				name[i - 1], most[0, i], most[1, i] >"/dev/stderr"
