@@ -29,6 +29,7 @@ deps=$bin/deps
 : "${BENCH_RESULTS:=$bin}"
 case $BENCH in
 quick) : "${BENCH_ROUNDS:=3}" ;;
+control) : "${BENCH_ROUNDS:=15}" ;;
 sweep) : "${BENCH_ROUNDS:=2}" ;;
 *) : "${BENCH_ROUNDS:=5}" ;;
 esac
@@ -183,6 +184,8 @@ kill \$!; wait"
 	line="$line,$involuntary,$rss_kb,$anon_kb,$shmem_kb,$start_ms,$stop_ms"
 	line="$line,$unique,$duplicate,$broken,$files,$stored"
 	shares=$(foreign "$seconds" "$per" "$scpu")
+	# What runs beside it is on purpose, and not told from others.
+	[ -z "$beside" ] || shares=0,${shares#*,}
 }
 
 # Those of the names given that can run; says why the others cannot.
