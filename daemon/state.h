@@ -56,6 +56,11 @@ struct state_header {
 _Static_assert(sizeof(struct ring_geometry) == 32, "region layout");
 _Static_assert(sizeof(struct state_header) <= 16384, "region layout");
 _Static_assert(offsetof(struct state_header, boot) == 80, "region layout");
+/* the package's removal reads these, systemd/debian/bufwriter.prerm */
+_Static_assert(STATE_VERSION == 1, "bufwriter.prerm");
+_Static_assert(offsetof(struct state_header, version) == 8, "bufwriter.prerm");
+_Static_assert(offsetof(struct state_header, clean) == 14480,
+	       "bufwriter.prerm");
 
 #define STATE_HEADER_BYTES 16384
 

@@ -246,6 +246,19 @@ broken_settings() {
 	clean
 }
 
+# A daemon of no unit is killed with a message in its region.
+leave_region() {
+	mkdir -p /run/bufwriter-hand hand
+	bufwriterd -o socket.path="$work/hand.sock" -o files.path="$work/hand" \
+		-o state.path=/run/bufwriter-hand/state -o control.path= \
+		-o buffer.forced=0 2>hand.log &
+	within 5 grep -q 'ready: ' hand.log
+	echo kept | bufwriter send --quiet --socket "$work/hand.sock"
+	within 5 grep -q kept /run/bufwriter-hand/state
+	kill -KILL $!
+	wait $! 2>/dev/null
+}
+
 instances_and_purge() {
 	echo "6. Two instances, then none"
 	for name in one two; do
@@ -262,12 +275,18 @@ instances_and_purge() {
 			grep -qrs "to $name" --include="$name-*.log" \
 			"/var/log/bufwriter-$name"
 	done
+	leave_region
 	once last 10
 	check "the package is removed" package -r bufwriter
 	check "nothing of it runs" equal "$(pgrep -c bufwriterd)" 0
 	check "what it held is filed" account
+	check "regions that are clean are gone, one that is not stays" \
+		equal "$(echo /run/bufwriter*/state)" /run/bufwriter-hand/state
 	check "and purged" \
 		package -P bufwriter libbufwriter-dev libbufwriter0
+	check "what that one held can be read still" \
+		grep -q kept /run/bufwriter-hand/state
+	rm -r /run/bufwriter-hand
 	check "it leaves files and what the user made" equal \
 		"$(find / -xdev -iname '*bufwriter*' ! -path '/check/*' \
 			! -path '/proc/*' ! -path '/sys/*' \
