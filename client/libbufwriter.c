@@ -64,19 +64,21 @@
 #define PAUSE_LAST 50
 
 struct bw {
+	/*
+	 * Shared, atomic: when the daemon was found gone, in milliseconds of
+	 * the monotonic clock, or 0.  Only a bound for waiting, it guards no
+	 * other memory, so every access is relaxed.  Each call reads it, and
+	 * it changes only when the daemon comes or goes: it may share a cache
+	 * line with the rest.
+	 */
+	_Atomic int64_t gone_since;
+
 	/* constant after bw_open() */
 	int fd;
 	int flags; /* for send(2): MSG_DONTWAIT if nothing may wait */
 	int timeout;
 	int slack; /* milliseconds that the coarse clock may be behind */
 	struct sockaddr_un address;
-
-	/*
-	 * Shared, atomic: when the daemon was found gone, in milliseconds of
-	 * the monotonic clock, or 0.  Only a bound for waiting, it guards no
-	 * other memory, so every access is relaxed.
-	 */
-	_Atomic int64_t gone_since;
 };
 
 static int64_t clock_ms(clockid_t id)
@@ -150,6 +152,18 @@ static void note_gone(struct bw *bw, int err)
 static void note_back(struct bw *bw)
 {
 	atomic_store_explicit(&bw->gone_since, 0, memory_order_relaxed);
+}
+
+/*
+ * The first try succeeded: if the daemon was gone, it is back, and another
+ * thread or process has connected the socket again.
+ */
+static int sent(struct bw *bw)
+{
+	if (!likely(atomic_load_explicit(&bw->gone_since,
+					 memory_order_relaxed) == 0))
+		note_back(bw);
+	return 0;
 }
 
 /*
@@ -272,7 +286,11 @@ static int write_slowly(struct bw *bw, const struct msghdr *msg, int err,
 			err = 0;
 		if (err == 0)
 			err = send_now(bw, msg);
-		if (err == 0 || err == -EAGAIN)
+		/*
+		 * All three need a peer.  (Newer kernels say EMSGSIZE without
+		 * one, but then to the first try, and nothing is connected.)
+		 */
+		if (err == 0 || err == -EAGAIN || err == -EMSGSIZE)
 			note_back(bw);
 	}
 	return 0;
@@ -285,7 +303,7 @@ int bw_write(struct bw *bw, const void *data, size_t len)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (likely(send(bw->fd, data, len, bw->flags) >= 0))
-		return 0;
+		return sent(bw);
 	return write_slowly(bw, &msg, -errno, start);
 }
 
@@ -299,7 +317,7 @@ int bw_writev(struct bw *bw, const struct iovec *iov, int iovcnt)
 		return BW_INVALID;
 	msg.msg_iovlen = (size_t)iovcnt;
 	if (likely(sendmsg(bw->fd, &msg, bw->flags) >= 0))
-		return 0;
+		return sent(bw);
 	return write_slowly(bw, &msg, -errno, start);
 }
 

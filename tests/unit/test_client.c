@@ -320,6 +320,42 @@ START_TEST(long_absence_is_not_waited_for_each_time)
 }
 END_TEST
 
+/*
+ * A daemon that is back ends an absence, also when it was found by a message
+ * that is too large, or by another process that has the same socket.
+ */
+START_TEST(an_absence_ends_with_the_first_sign_of_a_daemon)
+{
+	static char big[8 << 20];
+	struct bw *bw = open_with(300);
+	int status = 0;
+	int64_t start;
+	pid_t pid;
+	int fd;
+
+	ck_assert_int_eq(bw_write(bw, "x", 1), BW_NO_DAEMON);
+	fd = util_listen();
+	if (_i == 0) {
+		ck_assert_int_eq(bw_write(bw, big, sizeof(big)), BW_TOO_LARGE);
+	} else {
+		pid = fork();
+		if (pid == 0)
+			_exit(bw_write(bw, "c", 1) != 0);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+	}
+	ck_assert_int_eq(bw_write(bw, "y", 1), 0);
+
+	/* it stops in order: a send finds that with EPIPE */
+	ck_assert_int_eq(shutdown(fd, SHUT_RD), 0);
+	start = util_ms();
+	ck_assert_int_eq(bw_write(bw, "z", 1), BW_NO_DAEMON);
+	ck_assert_int_ge(util_ms() - start, 300);
+	bw_close(bw);
+	close(fd);
+}
+END_TEST
+
 START_TEST(restarted_daemon_is_found_by_the_same_write)
 {
 	struct bw *bw;
@@ -582,6 +618,8 @@ int main(void)
 	tcase_add_test(tc, daemon_may_come_after_open);
 	tcase_add_loop_test(tc, no_daemon_is_told, 0, 6);
 	tcase_add_test(tc, long_absence_is_not_waited_for_each_time);
+	tcase_add_loop_test(tc, an_absence_ends_with_the_first_sign_of_a_daemon,
+			    0, 2);
 	tcase_add_test(tc, restarted_daemon_is_found_by_the_same_write);
 	tcase_add_loop_test(tc, gap_between_two_daemons_is_waited_for, 0, 2);
 	tcase_add_test(tc, socket_shut_down_counts_as_gone);
