@@ -11,10 +11,13 @@
 #define QLEN_GOOD 512
 
 /*
- * The queue's length, or -errno.  Under systemd it is the credential
- * max_dgram_qlen, which the unit takes from the host's namespace, where the
- * socket was made: under PrivateNetwork= the daemon's own /proc/sys is
- * another namespace's.  Main thread.
+ * The length that the queue of a socket made now would have, or -errno.  An
+ * older socket may have another one, which nobody can ask it for.  Under
+ * systemd it is the credential max_dgram_qlen, which the unit takes from the
+ * host's namespace, where the socket was made: under PrivateNetwork= the
+ * daemon's own /proc/sys is another namespace's.  A credential that is no
+ * number, the unit's default for where systemd can not read it either, is
+ * none.  Main thread.
  */
 int qlen_read(void);
 
