@@ -201,10 +201,10 @@ $(BUILD)/$(so): $(BUILD)/$(sofile)
 # --- manual ----------------------------------------------------------------
 
 # The list of settings comes from the table that the parser is made from.
-$(BUILD)/man/bufwriter.ini.5: $(ini_man_in) conf/config.def
+$(BUILD)/man/bufwriter.ini.5: conf/man.sh $(ini_man_in) conf/config.def
 	$(say) MAN $@
 	$(Q)mkdir -p $(@D)
-	$(Q)sh conf/man.sh $^ >$@
+	$(Q)sh $^ >$@
 
 # --- tests -----------------------------------------------------------------
 
@@ -235,6 +235,13 @@ tests: all $(BUILD)/points/bufwriterd $(unit_bin) $(e2e_bin)
 # for it.  The second one uses all processors, unless told otherwise.
 jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
+# Beside another goal these would make the same files twice at once.
+ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
+ifneq ($(word 2,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+endif
+
 check:
 	@CC='$(CC)' tests/deps.sh auto check
 	+@$(MAKE) $(jobs) run-check
@@ -254,7 +261,9 @@ demo:
 	+@$(MAKE) $(jobs) all
 	@BW_BUILD='$(abspath $(BUILD))' tests/demo.sh
 
-bench: all
+bench:
+	@CC='$(CC)' tests/deps.sh auto
+	+@$(MAKE) $(jobs) all
 	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/bench/run.sh
 
 bench-deps:
