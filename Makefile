@@ -95,6 +95,11 @@ compiler = $(CC) $(cppflags) $(dep_cflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
 compile = $(compiler) -MMD -MP -c -o $@ $<
 link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS)
 
+# for the environment of a script, with quotes that a recipe would take off
+quote = '$(subst ','\'',$(1))'
+deps = CC=$(call quote,$(CC)) CPPFLAGS=$(call quote,$(dep_cflags) \
+	$(check_cflags) $(CPPFLAGS) $(CFLAGS)) tests/deps.sh
+
 # --- what there is ---------------------------------------------------------
 
 daemon_src := $(wildcard daemon/*.c)
@@ -139,12 +144,12 @@ all: $(programs) $(libraries) $(man)
 # Another compiler, other flags or another version build everything anew.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@flags='$(subst ','\'',$(compiler) | $(link))'; \
+	@flags=$(call quote,$(compiler) | $(link)); \
 	[ "$$flags" = "$$(cat $@ 2>/dev/null)" ] || echo "$$flags" >$@
 
 # One clear line where a compiler or a library is missing, before the errors.
 $(BUILD)/needed:
-	$(Q)CC='$(CC)' tests/deps.sh check
+	$(Q)$(deps) check
 	$(Q)mkdir -p $(@D) && touch $@
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
@@ -243,7 +248,7 @@ endif
 endif
 
 check:
-	@CC='$(CC)' tests/deps.sh auto check
+	@$(deps) auto check
 	+@$(MAKE) $(jobs) run-check
 
 suites := $(unit_bin) $(e2e_bin)
@@ -257,12 +262,12 @@ run-check: $(suites) $(if $(filter $(e2e_bin),$(suites)),all \
 	@BW_BUILD='$(abspath $(BUILD))' BW_SAN='$(SAN)' tests/run.sh $(suites)
 
 demo:
-	@CC='$(CC)' tests/deps.sh auto
+	@$(deps) auto
 	+@$(MAKE) $(jobs) all
 	@BW_BUILD='$(abspath $(BUILD))' tests/demo.sh
 
 bench:
-	@CC='$(CC)' tests/deps.sh auto
+	@$(deps) auto
 	+@$(MAKE) $(jobs) all
 	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/bench/run.sh
 

@@ -6,6 +6,8 @@
 #   deps.sh check          exit 1 with one line if the build can not work
 #   deps.sh auto [check]   installs what is missing for the build (and tests)
 #   deps.sh install        installs everything, for developing too
+#
+# CC may have arguments; CPPFLAGS is what the build gives to the preprocessor.
 set -eu
 
 cc=${CC:-cc}
@@ -18,17 +20,19 @@ elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
   Arch    pacman -S gcc make libuv libinih check
   Alpine  apk add build-base linux-headers libuv-dev inih-dev check-dev'
 
-# header TEXT...: can the compiler read all of these headers?
+# header TEXT...: can the compiler read all of these headers?  Its words are
+# split and unquoted as in a recipe of make.
 header() {
 	for h in "$@"; do
 		echo "#include <$h>"
-	done | "$cc" -E -o /dev/null - 2>/dev/null
+	done | eval "$cc ${CPPFLAGS-} -x c -E -o /dev/null -" 2>/dev/null
 }
 
 # Prints the packages that are missing for what is asked.
 missing() {
-	command -v "$cc" >/dev/null 2>&1 || echo gcc
-	if ! command -v "$cc" >/dev/null 2>&1 || ! header stdio.h; then
+	# ccache gcc, or gcc -m32
+	command -v "${cc%% *}" >/dev/null 2>&1 || echo gcc
+	if ! command -v "${cc%% *}" >/dev/null 2>&1 || ! header stdio.h; then
 		echo libc6-dev
 		echo libuv1-dev
 		echo libinih-dev

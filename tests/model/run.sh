@@ -99,7 +99,7 @@ search() {
 		cd "$work/$name"
 		spin -a "$@" "$model/$file"
 		# shellcheck disable=SC2086 # words on purpose
-		"$cc" -w -DMEMLIM=3500 -DNOFAIR $pan -o pan pan.c
+		$cc -w -DMEMLIM=3500 -DNOFAIR $pan -o pan pan.c
 		# shellcheck disable=SC2086
 		./pan $flags
 	) >"$work/$name.log" 2>&1 || :
