@@ -76,7 +76,7 @@ step "1. Start the daemon"
 	2>"$dir/daemon.log" </dev/null &
 daemon=$!
 tries=0
-until grep -q 'ready: ' "$dir/daemon.log"; do
+until grep -qs 'ready: ' "$dir/daemon.log"; do
 	kill -0 "$daemon" 2>/dev/null || {
 		cat "$dir/daemon.log" >&2
 		fail "the daemon did not start"
