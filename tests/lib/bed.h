@@ -107,9 +107,10 @@ void bed_hold_socket(void);
 int bed_queue_empty(void);
 
 /*
- * Starts the daemon with the bed's paths and these options ("KEY=VALUE"; one
- * that names a path of the bed replaces it).  daemon_start() also waits until
- * it is ready and fails the test if it does not get so far.
+ * Starts the daemon with the bed's paths, buffer.timeout=never and these
+ * options ("KEY=VALUE"; one that names one of the bed's replaces it).
+ * daemon_start() also waits until it is ready and fails the test if it does
+ * not get so far.
  */
 #define daemon_spawn(...) \
 	daemon_spawn_list((const char *const[]){ NULL, ##__VA_ARGS__, NULL })

@@ -42,9 +42,9 @@ static int open_binary(void)
 	return -1;
 }
 
-/* Takes `KEY=<path>` unless an option of the test sets KEY itself. */
-static unsigned add_path(const char **args, unsigned n, const char *key,
-			 const char *path, const char *const *options)
+/* Takes `KEY=<value>` unless an option of the test sets KEY itself. */
+static unsigned add_option(const char **args, unsigned n, const char *key,
+			   const char *value, const char *const *options)
 {
 	size_t len = strlen(key);
 	unsigned i;
@@ -53,7 +53,7 @@ static unsigned add_path(const char **args, unsigned n, const char *key,
 		if (!strncmp(options[i], key, len) && options[i][len] == '=')
 			return n;
 	args[n++] = "-o";
-	args[n++] = bed_text("%s=%s", key, path);
+	args[n++] = bed_text("%s=%s", key, value);
 	return n;
 }
 
@@ -127,10 +127,12 @@ void daemon_spawn_list(const char *const *options)
 	args[n++] = "bufwriterd";
 	args[n++] = "-c";
 	args[n++] = bed.conf;
-	n = add_path(args, n, "socket.path", bed.sock, options);
-	n = add_path(args, n, "control.path", bed.control, options);
-	n = add_path(args, n, "state.path", bed.state, options);
-	n = add_path(args, n, "files.path", bed.files, options);
+	n = add_option(args, n, "socket.path", bed.sock, options);
+	n = add_option(args, n, "control.path", bed.control, options);
+	n = add_option(args, n, "state.path", bed.state, options);
+	n = add_option(args, n, "files.path", bed.files, options);
+	/* on a machine that stands still for a moment, nothing is dropped */
+	n = add_option(args, n, "buffer.timeout", "never", options);
 	for (; *options; options++) {
 		ck_assert_uint_lt(n, MAX_ARGS - 3);
 		args[n++] = "-o";
