@@ -217,6 +217,7 @@ START_TEST(full_queue_waits_for_ever)
 	pid_t pid;
 
 	fill();
+	start = util_ms();
 	pid = fork();
 	if (pid == 0) {
 		util_sleep(300);
@@ -226,7 +227,6 @@ START_TEST(full_queue_waits_for_ever)
 		sigaction(SIGALRM, &sa, NULL);
 		setitimer(ITIMER_REAL, &often, NULL);
 	}
-	start = util_ms();
 	ck_assert_int_eq(bw_write(bw, "y", 1), 0);
 	ck_assert_int_ge(util_ms() - start, 250);
 	setitimer(ITIMER_REAL, &off, NULL);

@@ -50,6 +50,9 @@ static void *write_until_stop(void *arg)
 		else
 			err = bw_writev(w->bw, iov, 2);
 		w->outcome[m.number++] = err == 0 ? TAKEN : REFUSED;
+		/* or the numbers are used up before a daemon is back */
+		if (err != 0)
+			util_sleep(1);
 	}
 	w->sent = m.number;
 	return NULL;
