@@ -17,7 +17,8 @@
 #
 # Variables: CC CFLAGS CPPFLAGS LDFLAGS, SAN=address,undefined or SAN=thread
 # (instrumented, in a tree of its own), WERROR=1, V=1 (show commands),
-# BUILD (where to build), DESTDIR, PREFIX and the directories below it.
+# BUILD (where to build), DESTDIR, PREFIX and the directories below it, and
+# SYSCONFDIR, which is /etc whatever PREFIX is.
 
 VERSION := 0.1.0
 SOVERSION := 0
@@ -312,6 +313,14 @@ made := $(addprefix $(UNITDIR)/,$(units)) $(LIBDIR)/pkgconfig/bufwriter.pc \
 	$(LIBDIR)/$(soname) $(LIBDIR)/$(so)
 
 field = $(word $(1),$(subst =, ,$(2)))
+
+ifneq ($(filter install uninstall,$(MAKECMDGOALS)),)
+$(foreach v,PREFIX BINDIR SBINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR SYSCONFDIR \
+	UNITDIR SYSUSERSDIR SYSCTLDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR, \
+	$(if $(word 2,$($(v)))$(filter-out /%,$($(v))), \
+		$(error $(v) has to be an absolute path without spaces, \
+			not '$($(v))')))
+endif
 
 install: all
 	@$(foreach f,$(files),set -e; $(INSTALL) -D -m $(call field,3,$(f)) \
