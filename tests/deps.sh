@@ -16,9 +16,9 @@ develop='clang clang-format clang-tidy cppcheck shellcheck mandoc man-db
 	systemd pkg-config spin socat debootstrap systemd-container'
 package='dpkg-dev debhelper fakeroot lintian'
 elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
+(and glibc 2.32 or newer)
   Fedora  dnf install gcc make libuv-devel inih-devel check-devel
-  Arch    pacman -S gcc make libuv libinih check
-  Alpine  apk add build-base linux-headers libuv-dev inih-dev check-dev'
+  Arch    pacman -S gcc make libuv libinih check'
 
 # header TEXT...: can the compiler read all of these headers?  Its words are
 # split and unquoted as in a recipe of make.
