@@ -226,10 +226,15 @@ static void run(struct worker *w)
 {
 	struct workers *ws = w->all;
 	enum transfer_result taken;
-	bool wanted, ok = true;
+	bool wanted, stop, ok = true;
 
 	while (ok) {
 		look_around(w);
+		/*
+		 * Before the ring is looked at: all is published by then, so
+		 * that what is empty afterwards stays so.
+		 */
+		stop = worker_flag(&ws->stop);
 		wanted = false;
 		taken = transfer_take(ws->ring, w->arena, true, &wanted);
 		if (wanted)
@@ -246,7 +251,7 @@ static void run(struct worker *w)
 			if (ok)
 				answer(w);
 		} else if (taken == TRANSFER_EMPTY) {
-			if (worker_flag(&ws->stop)) {
+			if (stop) {
 				file(w, ASKED);
 				break;
 			}

@@ -183,8 +183,15 @@ active [WORKERS] proctype worker()
 	byte me = _pid - 1;
 	bit late;  /* its own deadline has passed */
 	bit knows; /* it parked with data, so it has a deadline */
+	bit stops; /* it saw the stop before it looked at the ring */
+	bit nothing; /* it found nothing there */
 
 looking:
+	/* daemon/worker_thread.c run(): the stop, then the ring */
+#ifndef STOP_SEEN_LATE
+	stops = stop;
+#endif
+	nothing = 0;
 	/* daemon/worker_thread.c run(): takes what is waiting */
 	if
 	:: d_step { waiting && count[me] < SIZE ->
@@ -193,19 +200,28 @@ looking:
 		count[me]++
 	   }
 	   goto looking
-	:: d_step { (waiting && count[me] == SIZE) || (late && count[me]) ->
-		late = 0;
-		state[me] = FILING
-	   }
+	:: d_step { waiting && count[me] == SIZE -> state[me] = FILING }
 	   goto filing
-	:: atomic { !waiting && !(late && count[me]) ->
-		late = 0;
-		if
-		:: stop && count[me] -> state[me] = FILING; goto filing
-		:: stop && !count[me] -> state[me] = EXITED; goto exited
-		:: else
-		fi
-	   }
+	:: d_step { !waiting -> nothing = 1 }
+	fi;
+	/* daemon/worker_thread.c run(): is_due(), and goes on after it */
+	if
+	:: d_step { late && count[me] -> state[me] = FILING }
+	   goto filing
+	:: else -> late = 0
+	fi;
+
+emptied:
+	/* daemon/worker_thread.c run(): nothing can come any more */
+#ifdef STOP_SEEN_LATE
+	stops = stop;
+#endif
+	if
+	:: d_step { stops && count[me] -> state[me] = FILING }
+	   goto filing
+	:: d_step { stops && !count[me] -> state[me] = EXITED }
+	   goto exited
+	:: else
 	fi;
 
 	/* daemon/worker_thread.c rest(): announced, then a fence */
@@ -271,9 +287,13 @@ filing:
 	d_step {
 		filed = filed + count[me];
 		count[me] = 0;
+		late = 0;
 		state[me] = LOOKING
 	}
-	goto looking;
+	if
+	:: nothing -> goto emptied
+	:: else -> goto looking
+	fi;
 
 exited:
 	skip

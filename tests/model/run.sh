@@ -71,6 +71,7 @@ BACK_BEFORE_STATE	stuck
 SLEEPS_ANYWAY		stuck
 FULL_NOT_TOLD		stuck
 NO_DUE			stuck
+STOP_SEEN_LATE		lost
 '
 
 passed=0

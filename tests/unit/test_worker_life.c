@@ -68,6 +68,22 @@ START_TEST(a_stop_waits_for_the_disk)
 }
 END_TEST
 
+/* What came while all workers were at the disk is filed by a stop, too. */
+START_TEST(a_stop_during_a_forced_flush_leaves_nothing_in_the_ring)
+{
+	block_with("flush.write=ENOSPC");
+	START("buffer.workers=1", "buffer.forced=1ms");
+	put("first");
+	workers_kick(&workers);
+	UNTIL(atomic_load(&workers.list[0].error));
+	put("second");
+	workers_stop(&workers);
+	unblock();
+	end();
+	ck_assert_uint_eq(files(), 2);
+}
+END_TEST
+
 /* --- settings ------------------------------------------------------------ */
 
 /* Settings of all workers; the ones before are freed when that is allowed. */
@@ -203,6 +219,8 @@ int main(void)
 	tcase_add_test(tc, what_the_disk_refuses_is_kept_and_filed_once);
 	tcase_add_test(tc, an_abandoned_worker_leaves_its_data_in_the_arena);
 	tcase_add_test(tc, a_stop_waits_for_the_disk);
+	tcase_add_test(tc,
+		       a_stop_during_a_forced_flush_leaves_nothing_in_the_ring);
 	tc = core_case(suite, "settings");
 	tcase_add_test(tc, new_settings_are_used_and_the_old_ones_no_more);
 	tcase_add_test(tc, a_shorter_interval_is_heeded_by_a_sleeper);
