@@ -159,12 +159,52 @@ static unsigned drop_batch(struct listener *l)
 	return got;
 }
 
+/* Drops that are not in the log yet. */
+static uint64_t untold(const struct listener *l)
+{
+	return stats_get(&l->stats.ring_full) - l->told;
+}
+
+static void on_tell(uv_timer_t *timer);
+
+/*
+ * Each slot that gets free can end the dropping for a moment, so this is
+ * said now and then, of all that was dropped since.
+ */
+static void tell_dropped(struct listener *l)
+{
+	uint64_t dropped = untold(l), now = clock_now(), missed;
+
+	if (!dropped)
+		return;
+	if (!log_limit(&l->limit_again, now, &missed)) {
+		if (!uv_is_active((uv_handle_t *)&l->tell))
+			uv_timer_start(&l->tell, on_tell,
+				       1 + (l->limit_again.next_ns - now) /
+						       1000000,
+				       0);
+		return;
+	}
+	log_warning("reading again after %.1f s; %llu datagrams were dropped",
+		    (l->read_since - l->full_since) / 1e9,
+		    (unsigned long long)dropped);
+	l->told += dropped;
+}
+
+static void on_tell(uv_timer_t *timer)
+{
+	struct listener *l = timer->data;
+
+	/* else the end of it tells */
+	if (l->state == LISTENER_READING)
+		tell_dropped(l);
+}
+
 static void begin_dropping(struct listener *l)
 {
 	uint64_t missed;
 
 	l->state = LISTENER_DROPPING;
-	l->dropped_at = stats_get(&l->stats.ring_full);
 	if (log_limit(&l->limit_drop, clock_now(), &missed))
 		log_warning("the ring is full for longer than buffer.timeout: "
 			    "datagrams are dropped until a worker gets on; "
@@ -199,7 +239,8 @@ static void begin_waiting(struct listener *l)
 		drain_ends(l);
 		return;
 	}
-	l->full_since = clock_now();
+	if (!untold(l))
+		l->full_since = clock_now();
 	if (!l->cfg->buffer_timeout && !l->draining) {
 		begin_dropping(l);
 		return;
@@ -210,15 +251,10 @@ static void begin_waiting(struct listener *l)
 
 static void end_waiting(struct listener *l)
 {
-	uint64_t dropped = stats_get(&l->stats.ring_full) - l->dropped_at;
-
 	uv_timer_stop(&l->patience);
-	if (l->state == LISTENER_DROPPING && dropped)
-		log_warning("reading again after %.1f s; %llu datagrams were "
-			    "dropped",
-			    (clock_now() - l->full_since) / 1e9,
-			    (unsigned long long)dropped);
 	l->state = LISTENER_READING;
+	l->read_since = clock_now();
+	tell_dropped(l);
 }
 
 /* Slots for a batch; 0: the ring is full and this was dealt with. */
@@ -298,11 +334,13 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->cfg = cfg;
 	l->limit_large.every_ns = 10 * CLOCK_SECOND;
 	l->limit_drop.every_ns = 10 * CLOCK_SECOND;
+	l->limit_again.every_ns = 10 * CLOCK_SECOND;
 	l->limit_error.every_ns = 10 * CLOCK_SECOND;
 	uv_timer_init(loop, &l->kick);
 	uv_timer_init(loop, &l->due);
 	uv_timer_init(loop, &l->patience);
-	l->kick.data = l->due.data = l->patience.data = l;
+	uv_timer_init(loop, &l->tell);
+	l->kick.data = l->due.data = l->patience.data = l->tell.data = l;
 }
 
 bool listener_read(struct listener *l)
@@ -327,8 +365,11 @@ void listener_configure(struct listener *l, const struct config *cfg)
 	l->cfg = cfg;
 	/* Each worker is woken for the settings, and then watches the time. */
 	uv_timer_stop(&l->due);
-	if (changed && l->state == LISTENER_WAITING)
+	if (changed &&
+	    (l->state == LISTENER_WAITING || l->state == LISTENER_DROPPING)) {
+		l->state = LISTENER_WAITING;
 		arm_patience(l);
+	}
 }
 
 /* From here on nobody waits for room but what is in the queue. */
@@ -375,6 +416,7 @@ void listener_close(struct listener *l)
 	uv_close((uv_handle_t *)&l->kick, NULL);
 	uv_close((uv_handle_t *)&l->due, NULL);
 	uv_close((uv_handle_t *)&l->patience, NULL);
+	uv_close((uv_handle_t *)&l->tell, NULL);
 }
 
 const char *listener_state_word(enum listener_state state)

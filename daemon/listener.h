@@ -35,14 +35,16 @@ struct listener {
 	uv_timer_t kick;     /* until workers look at what is waiting */
 	uv_timer_t due;	     /* until a worker must see to its arena */
 	uv_timer_t patience; /* until WAITING becomes DROPPING */
+	uv_timer_t tell;     /* until drops may be told that were held back */
 	int fd;
 	bool ours; /* bound here, so no later process reads its queue */
 	struct ring *ring;
 	struct workers *workers;
 	const struct config *cfg;
 	enum listener_state state;
-	uint64_t full_since; /* CLOCK_MONOTONIC, in WAITING and DROPPING */
-	uint64_t dropped_at; /* ring_full when DROPPING began */
+	uint64_t full_since; /* CLOCK_MONOTONIC, when drops not told began */
+	uint64_t read_since; /* the same, when it last began to read again */
+	uint64_t told;	     /* of ring_full, in the log */
 	uint64_t ring_high;  /* most messages that waited in the ring */
 	uint64_t emptied;    /* times that the socket's queue was read empty */
 	/* stop: how many datagrams may still be taken, and whom to tell */
@@ -52,6 +54,7 @@ struct listener {
 	void *drained_arg;
 	struct log_limit limit_large;
 	struct log_limit limit_drop;
+	struct log_limit limit_again;
 	struct log_limit limit_error;
 	struct stats_listener stats;
 };

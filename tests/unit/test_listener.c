@@ -193,6 +193,34 @@ START_TEST(no_patience_drops_at_once_and_counts)
 }
 END_TEST
 
+/* A ring that is full and has room again all the time. */
+START_TEST(drops_are_told_now_and_then_and_all_of_them)
+{
+	unsigned i;
+
+	start("buffer.timeout=0", true);
+	send_bytes(SLOTS, 10);
+	turn();
+	for (i = 1; i <= 5; i++) {
+		/* the first takes the free slot, but for the full ring */
+		send_bytes(2, 10);
+		turn();
+		ck_assert_int_eq(listener.state, LISTENER_DROPPING);
+		ck_assert(take_one());
+		ck_assert_int_eq(listener.state, LISTENER_READING);
+		ck_assert_uint_eq(listener.told, 2);
+	}
+	ck_assert_uint_eq(COUNT(ring_full), 6);
+	/* the rest is told when it may be, also if nothing comes any more */
+	ck_assert(uv_is_active((uv_handle_t *)&listener.tell));
+	listener.limit_again.next_ns = 0;
+	uv_timer_start(&listener.tell, listener.tell.timer_cb, 0, 0);
+	turn();
+	ck_assert_uint_eq(listener.told, 6);
+	finish();
+}
+END_TEST
+
 START_TEST(patience_ends_and_then_it_drops)
 {
 	start("buffer.timeout=10ms", true);
@@ -222,6 +250,33 @@ START_TEST(new_patience_is_heeded_while_it_waits)
 	merged = config_merge(cfg, wanted);
 	listener_configure(&listener, merged);
 	turn_until(LISTENER_DROPPING);
+	config_free(wanted);
+	config_free(cfg);
+	cfg = merged;
+	finish();
+}
+END_TEST
+
+START_TEST(more_patience_ends_the_dropping)
+{
+	struct config *wanted, *merged;
+
+	start("buffer.timeout=0", true);
+	send_bytes(SLOTS + 1, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_DROPPING);
+	wanted = CORE_SETTINGS("buffer.timeout=never",
+			       "socket.max_message=100");
+	merged = config_merge(cfg, wanted);
+	listener_configure(&listener, merged);
+	send_bytes(10, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	ck_assert_uint_eq(COUNT(ring_full), 1);
+	/* and what was dropped is told when there is room */
+	ck_assert_uint_eq(listener.told, 0);
+	ck_assert(take_one());
+	ck_assert_uint_eq(listener.told, 1);
 	config_free(wanted);
 	config_free(cfg);
 	cfg = merged;
@@ -334,8 +389,10 @@ int main(void)
 	tcase_add_test(tc, a_full_ring_stops_reading_and_a_free_slot_starts_it);
 	tcase_add_test(tc, a_call_for_nothing_does_not_make_it_watch);
 	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
+	tcase_add_test(tc, drops_are_told_now_and_then_and_all_of_them);
 	tcase_add_test(tc, patience_ends_and_then_it_drops);
 	tcase_add_test(tc, new_patience_is_heeded_while_it_waits);
+	tcase_add_test(tc, more_patience_ends_the_dropping);
 	tcase_add_loop_test(tc, a_stop_takes_the_queue_and_tells_once, 0, 2);
 	tcase_add_loop_test(
 		tc, a_stop_with_a_full_ring_leaves_systemds_queue_alone, 0, 3);
