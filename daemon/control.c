@@ -22,24 +22,29 @@ static uint64_t to_ms(uint64_t ns)
 
 /* -- what systemd is told ------------------------------------------------ */
 
-static const struct worker *find_failing(const struct control *c)
+/* The error of a worker that can not file, 0: all can. */
+static int find_error(const struct control *c)
 {
 	const struct workers *ws = c->from.workers;
 	unsigned i;
+	int error;
 
-	for (i = 0; i < ws->count; i++)
+	for (i = 0; i < ws->count; i++) {
 		/* acquire: pairs with the release in set_failing() */
-		if (atomic_load_explicit(&ws->list[i].error,
-					 memory_order_acquire))
-			return &ws->list[i];
-	return NULL;
+		error = atomic_load_explicit(&ws->list[i].error,
+					     memory_order_acquire);
+		if (error)
+			return error;
+	}
+	return 0;
 }
 
 static void say(struct control *c, enum control_said what, int error)
 {
-	if (c->said == what || c->stopping)
+	if ((c->said == what && c->said_error == error) || c->stopping)
 		return;
 	c->said = what;
+	c->said_error = error;
 	switch (what) {
 	case SAID_FAILING:
 		notify_send("STATUS=Can not write files: %s; %s. The data is "
@@ -58,10 +63,10 @@ static void say(struct control *c, enum control_said what, int error)
 /* Cheap: called before each sleep when the listener changed, and notified. */
 static void say_what_is(struct control *c)
 {
-	const struct worker *failing = find_failing(c);
+	int error = find_error(c);
 
-	if (failing)
-		say(c, SAID_FAILING, failing->error);
+	if (error)
+		say(c, SAID_FAILING, error);
 	else if (c->from.listener->state == LISTENER_DROPPING)
 		say(c, SAID_DROPPING, 0);
 	else
@@ -129,12 +134,10 @@ void control_notified(struct control *c)
 
 /* -- before the loop sleeps ---------------------------------------------- */
 
-/* Runs each turn of the loop, so it does next to nothing. */
-static void on_sleep(uv_prepare_t *prepare)
+void control_note(struct control *c)
 {
-	struct control *c = prepare->data;
 	const struct stats_listener *l = &c->from.listener->stats;
-	uint64_t now = uv_now(prepare->loop) * (CLOCK_SECOND / 1000);
+	uint64_t now = clock_now();
 	struct rate_sample sample;
 
 	if (rate_is_due(&c->rate, now)) {
@@ -185,10 +188,7 @@ static void init_handles(struct control *c, uv_loop_t *loop)
 	uv_timer_init(loop, &c->pause);
 	uv_timer_init(loop, &c->expiry);
 	uv_timer_init(loop, &c->interval);
-	uv_prepare_init(loop, &c->sleep);
-	c->ready.data = c->pause.data = c->expiry.data = c->interval.data =
-		c->sleep.data = c;
-	uv_prepare_start(&c->sleep, on_sleep);
+	c->ready.data = c->pause.data = c->expiry.data = c->interval.data = c;
 }
 
 static int open_server(struct control *c, uv_loop_t *loop, int listener,
@@ -251,7 +251,6 @@ void control_close(struct control *c, bool filed)
 	close_handle(&c->pause);
 	close_handle(&c->expiry);
 	close_handle(&c->interval);
-	close_handle(&c->sleep);
 	if (c->serving) {
 		control_end_flushes(c, filed);
 		server_close(&c->server);

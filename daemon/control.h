@@ -35,13 +35,13 @@ struct control {
 	struct text scratch;
 	struct control_file file;
 	enum control_said said;
+	int said_error;
 	enum listener_state seen; /* before the last sleep */
 	bool stopping;
 	uv_poll_t ready;     /* the server's epoll set */
 	uv_timer_t pause;    /* until the server may go on */
 	uv_timer_t expiry;   /* until a connection's time is up */
 	uv_timer_t interval; /* of the metrics file */
-	uv_prepare_t sleep;  /* before the loop sleeps */
 };
 
 /*
@@ -51,6 +51,11 @@ struct control {
  */
 int control_open(struct control *c, uv_loop_t *loop, int listener,
 		 const struct sources *from);
+/*
+ * Before each turn of the loop: notes what the counters are, for the rates,
+ * and tells systemd what has changed.  Does next to nothing.
+ */
+void control_note(struct control *c);
 /* A worker told the loop that something has changed. */
 void control_notified(struct control *c);
 /* The daemon is going to stop: from now on nothing can be changed. */

@@ -368,8 +368,10 @@ int main(int argc, char **argv)
 	notify_open();
 	status = start(&d);
 	if (!status) {
-		while (!d.stopped)
+		while (!d.stopped) {
+			control_note(&d.control);
 			listener_turn(&d.listener);
+		}
 		status = end(&d);
 	}
 	reload_close(settings);

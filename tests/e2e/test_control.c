@@ -103,6 +103,28 @@ START_TEST(the_status_says_who_where_and_what)
 }
 END_TEST
 
+/* Nothing but datagrams wakes the daemon here, and then nothing at all. */
+START_TEST(what_was_dropped_long_ago_is_not_dropped_now)
+{
+	static char large[20000];
+	const char *s;
+	int fd;
+
+	bed_write_conf("[socket]\nmax_message = 1000\n");
+	daemon_start();
+	fd = send_open();
+	send_one(fd, large, sizeof(large));
+	send_drain(fd);
+	/* the rate of now looks back between one second and two */
+	usleep(2100000);
+	s = ask("status");
+	ck_assert_double_eq(at(s, "messages.dropped"), 1);
+	ck_assert_double_eq(at(s, "rates.now.dropped"), 0);
+	ck_assert_double_gt(at(s, "rates.minute.dropped"), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
 START_TEST(the_command_shows_the_same_for_people)
 {
 	daemon_start();
@@ -429,6 +451,7 @@ int main(void)
 	TCase *t = bed_case(suite, "status");
 
 	tcase_add_test(t, the_status_says_who_where_and_what);
+	tcase_add_test(t, what_was_dropped_long_ago_is_not_dropped_now);
 	tcase_add_test(t, the_command_shows_the_same_for_people);
 	tcase_add_test(t, a_recovery_is_in_the_status);
 	tcase_add_loop_test(t, every_message_is_in_one_place_at_every_moment, 0,
