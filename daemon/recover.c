@@ -55,27 +55,43 @@ static void release_committed(struct recovery *rec)
 	(void)POINT("recover.released");
 }
 
-static bool exists(const char *path)
+/* 1: something is there; 0: nothing is; -errno: nobody can tell. */
+static int look_for(const char *path)
 {
 	struct stat st;
 
-	return !lstat(path, &st);
+	if (!lstat(path, &st))
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+static int find_in(const char *dir, const char *dot, const char *name,
+		   char path[PATH_MAX])
+{
+	/* a path that does not fit was never opened */
+	return flush_path(path, dir, dot, name) ? 0 : look_for(path);
 }
 
 /*
- * The temp file of a dead process: 1 and its path; 0: it is gone; -errno: so
- * is its directory, nobody can tell.  Before anything makes a directory.
+ * The temp file of a dead process: 1 and its path; 0: it is gone; -errno:
+ * nobody can tell, as when its directory is gone, too.  Before anything makes
+ * a directory.
  */
 static int find_temp(const struct recovery *rec, const char *name,
 		     char path[PATH_MAX])
 {
 	const struct state_dirs *d = state_dirs(rec->s->header);
+	int temp, dot;
 
-	if (!flush_path(path, d->temp, "", name) && exists(path))
+	temp = find_in(d->temp, "", name, path);
+	if (temp > 0)
 		return 1;
-	if (!flush_path(path, d->path, ".", name) && exists(path))
-		return 1;
-	return exists(d->temp) && exists(d->path) ? 0 : -ENOENT;
+	dot = find_in(d->path, ".", name, path);
+	if (dot)
+		return dot;
+	if (temp)
+		return temp;
+	return look_for(d->temp) > 0 && look_for(d->path) > 0 ? 0 : -ENOENT;
 }
 
 /* Files an arena, waiting for the disk as long as it takes. */

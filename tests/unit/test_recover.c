@@ -256,6 +256,27 @@ START_TEST(a_rename_in_doubt_survives_a_missing_directory)
 }
 END_TEST
 
+/* Where the temp file was nobody can look: it is not taken to be gone. */
+START_TEST(a_temp_file_that_cannot_be_looked_for_is_written_again)
+{
+	struct life first = plan(&variants[5], 0, true), second;
+	char loop[PATH_MAX];
+
+	begin();
+	ck_assert(core_was_killed(
+		core_child("flush.marked=kill", leave, &first)));
+	snprintf(loop, sizeof(loop), "%s/.tmp", core_path("files"));
+	ck_assert_int_eq(rename(loop, core_path("gone")), 0);
+	ck_assert_int_eq(symlink(".tmp", loop), 0);
+	second = plan(&variants[5], 1, true);
+	second.out = core_map(sizeof(*second.out));
+	ck_assert_int_eq(core_child(NULL, life, &second), 0);
+	ck_assert_uint_eq(second.out->messages, 9);
+	ck_assert_uint_eq(core_count(core_path("other")), 3);
+	finish();
+}
+END_TEST
+
 /* --- what it says -------------------------------------------------------- */
 
 START_TEST(what_was_recovered_is_counted)
@@ -320,6 +341,8 @@ int main(void)
 	tc = core_case(suite, "disk");
 	tcase_add_test(tc, recovery_waits_for_the_disk_and_says_so);
 	tcase_add_test(tc, a_rename_in_doubt_survives_a_missing_directory);
+	tcase_add_test(tc,
+		       a_temp_file_that_cannot_be_looked_for_is_written_again);
 	tc = core_case(suite, "start");
 	tcase_add_test(tc, what_was_recovered_is_counted);
 	tcase_add_test(tc, what_is_no_region_is_set_aside_and_kept);
