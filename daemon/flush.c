@@ -85,8 +85,8 @@ void flush_explain(const struct flush *f, int err, char *text, size_t n)
 	const char *temp = f->cfg->temp;
 
 	snprintf(text, n, "files.%s: %s %s: %s; %s",
-		 strncmp(f->where, temp, strlen(temp)) ? "path" : "temp", f->op,
-		 f->where, strerror(-err),
+		 strcmp(f->where, temp) ? "path" : "temp", f->op, f->where,
+		 strerror(-err),
 		 err == -ENOENT ? "create the directory, or name another" :
 				  flush_remedy(err));
 }

@@ -451,6 +451,27 @@ START_TEST(the_probe_says_what_is_wrong_with_the_directories)
 }
 END_TEST
 
+/* Also if one directory is in the other. */
+START_TEST(what_is_wrong_is_explained_by_its_key)
+{
+	char temp[PATH_MAX], text[2 * PATH_MAX];
+
+	snprintf(temp, sizeof(temp), "files.temp=%s", core_dir);
+	BEGIN(temp);
+	ck_assert_int_eq(flush_probe(&flush), -ENOENT);
+	flush_explain(&flush, -ENOENT, text, sizeof(text));
+	ck_assert_msg(strstr(text, "files.path: stat ") == text, "%s", text);
+	core_mkdir("files");
+	config_free(cfg);
+	snprintf(temp, sizeof(temp), "files.temp=%s/none/temp", core_dir);
+	BEGIN(temp);
+	ck_assert_int_eq(flush_probe(&flush), -ENOENT);
+	flush_explain(&flush, -ENOENT, text, sizeof(text));
+	ck_assert_msg(strstr(text, "files.temp: mkdir ") == text, "%s", text);
+	config_free(cfg);
+}
+END_TEST
+
 START_TEST(the_probe_says_where_the_daemon_may_not_write)
 {
 	BEGIN("files.suffix=");
@@ -641,6 +662,7 @@ int main(void)
 	tcase_add_test(tc,
 		       a_directory_gone_between_write_and_rename_loses_nothing);
 	tcase_add_test(tc, the_probe_says_what_is_wrong_with_the_directories);
+	tcase_add_test(tc, what_is_wrong_is_explained_by_its_key);
 	tcase_add_test(tc, the_probe_says_where_the_daemon_may_not_write);
 	tcase_add_test(tc, temp_on_another_file_system_means_dot_files);
 	tcase_add_test(tc, temp_that_is_a_link_to_the_files_means_dot_files);
