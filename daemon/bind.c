@@ -50,9 +50,14 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 		return -errno;
 	err = connect(fd, (const void *)addr, sizeof(*addr)) ? errno : 0;
 	close(fd);
+	if (err == ENOENT)
+		return 0;
+	if (err == EACCES)
+		/* of another user, who may have left it behind */
+		return -EACCES;
 	if (err != ECONNREFUSED)
 		/* a full backlog (EAGAIN), a wrong type: somebody is there */
-		return err == ENOENT ? 0 : -EADDRINUSE;
+		return -EADDRINUSE;
 	return unlink(addr->sun_path) && errno != ENOENT ? -errno : 0;
 }
 
@@ -90,7 +95,7 @@ static const char *directory_hint(int err)
 	case EPERM:
 	case EROFS:
 		return "; the daemon's user needs a directory there that it "
-		       "can write to";
+		       "can write to, and no socket of another user in it";
 	default:
 		return "";
 	}

@@ -127,6 +127,23 @@ START_TEST(a_socket_in_use_is_refused_and_stays)
 }
 END_TEST
 
+/* Nobody can tell whether that user's daemon still lives. */
+START_TEST(a_socket_of_another_user_is_named_and_stays)
+{
+	if (getuid())
+		return;
+	core_mkdir("d");
+	ck_assert_int_eq(chown(core_path("d"), 65534, 65534), 0);
+	close(other(types[_i], "d/s"));
+	ck_assert_int_eq(chmod(core_path("d/s"), 0600), 0);
+	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
+	ck_assert_int_eq(make(types[_i], "d/s"), -EACCES);
+	ck_assert_msg(strstr(why, "socket of another user") != NULL, "%s", why);
+	ck_assert(core_exists(core_path("d/s")));
+	ck_assert_int_eq(setresuid(0, 0, 0), 0);
+}
+END_TEST
+
 /* A connect(2) that would wait: somebody is there, and busy. */
 START_TEST(a_full_backlog_is_somebody)
 {
@@ -292,6 +309,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_mode_is_exact_whatever_the_umask, 0, 6);
 	tcase_add_loop_test(tc, a_stale_socket_is_replaced, 0, 4);
 	tcase_add_loop_test(tc, a_socket_in_use_is_refused_and_stays, 0, 4);
+	tcase_add_loop_test(tc, a_socket_of_another_user_is_named_and_stays, 0,
+			    2);
 	tcase_add_test(tc, a_full_backlog_is_somebody);
 	tcase_add_loop_test(tc, what_is_no_socket_is_never_removed, 0, 3);
 	tcase_add_test(tc, one_missing_directory_is_made_two_are_an_error);
