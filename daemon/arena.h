@@ -126,8 +126,8 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
  */
 void arena_prefetch(struct arena *a);
 /*
- * Commits what was appended: `count` messages and `skipped` empty tickets,
- * together tickets [begin, end); `oldest` is the receipt of the first.
+ * Commits what was appended: `count` messages, of tickets [begin, end), the
+ * others being skipped; `oldest` is the receipt of the first.
  */
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 		  uint64_t oldest);
