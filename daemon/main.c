@@ -34,6 +34,8 @@
 
 /* Time for workers to see that they are to give up. */
 #define ABANDON_MS 500
+/* Above stop_timeout, for what comes after it. */
+#define STOP_SLACK_MS 30000
 
 struct daemon {
 	struct arguments arguments;
@@ -90,7 +92,10 @@ static void begin_stop(struct daemon *d, const char *why)
 	d->stop_began = clock_now();
 	log_info("stopping: %s", why);
 	control_stopping(&d->control);
-	notify_send("STOPPING=1\nSTATUS=Filing what is in memory.");
+	/* As long as it may take, also above TimeoutStopSec=. */
+	notify_send("STOPPING=1\nSTATUS=Filing what is in memory.\n"
+		    "EXTEND_TIMEOUT_USEC=%" PRIu64,
+		    (ms + STOP_SLACK_MS) * 1000);
 	uv_update_time(&d->loop);
 	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
 	listener_stop(&d->listener, on_drained, d);
@@ -223,6 +228,17 @@ static void yield_to_senders(void)
 	(void)sched_setscheduler(0, SCHED_BATCH, &param);
 }
 
+/* After a start that failed: no thread uses the settings, no socket is left. */
+static void give_up(struct daemon *d)
+{
+	if (d->workers.count) {
+		workers_stop(&d->workers);
+		workers_join(&d->workers);
+	}
+	control_close(&d->control, true);
+	resources_unbind(&d->res);
+}
+
 static int start(struct daemon *d)
 {
 	struct resources *res = &d->res;
@@ -249,6 +265,7 @@ static int start(struct daemon *d)
 	}
 	if (err) {
 		log_error("cannot start: %s", uv_strerror(err));
+		give_up(d);
 		return EX_OSERR;
 	}
 	interval = notify_watchdog() / 2000000;

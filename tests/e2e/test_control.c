@@ -394,7 +394,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 	bed.points = bed_point("flush.write", "ENOSPC", "");
 	daemon_start("buffer.workers=1", "buffer.size=1K",
 		     "buffer.queue_size=16", "buffer.timeout=never",
-		     "buffer.forced=0");
+		     "buffer.forced=0", "buffer.stop_timeout=5m");
 	expect_told("READY=1\nSTATUS=Listening.");
 	fd = send_open();
 	/* More than the arena takes, and less than arena and ring. */
@@ -410,7 +410,8 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 	expect_told("READY=1");
 	ck_assert_int_lt(recv(manager, &byte, 1, MSG_DONTWAIT), 0);
 	daemon_signal(SIGTERM);
-	expect_told("STOPPING=1");
+	expect_told("STOPPING=1\nSTATUS=Filing what is in memory.\n"
+		    "EXTEND_TIMEOUT_USEC=330000000");
 	daemon_wait();
 	close(manager);
 }

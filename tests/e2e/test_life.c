@@ -397,6 +397,38 @@ START_TEST(a_hundred_thousand_short_lives_leave_nothing_behind)
 }
 END_TEST
 
+/* Whatever cannot be opened any more: it is said, and nothing stays. */
+START_TEST(too_few_descriptors_are_said_at_start)
+{
+	unsigned refused = 0;
+	int status, ready;
+
+	for (bed.descriptors = 40, ready = 1; ready; bed.descriptors--) {
+		daemon_spawn(
+			bed_text("control.metrics_file=%s/metrics", bed.root));
+		ready = daemon_ready();
+		if (ready)
+			daemon_stop(NULL);
+	}
+	for (; bed.descriptors > 8; bed.descriptors--) {
+		status = daemon_wait();
+		REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) > 1,
+			"with %u descriptors: wait status %#x",
+			bed.descriptors + 1, status);
+		if (!log_count(" error: "))
+			break; /* not even its libraries */
+		refused++;
+		ck_assert_int_ne(access(bed.sock, F_OK), 0);
+		ck_assert_int_ne(access(bed.control, F_OK), 0);
+		daemon_spawn(
+			bed_text("control.metrics_file=%s/metrics", bed.root));
+		ck_assert_int_eq(daemon_ready(), 0);
+	}
+	daemon_reap();
+	ck_assert_uint_gt(refused, 3);
+}
+END_TEST
+
 START_TEST(a_state_file_system_that_is_too_small_is_said_at_start)
 {
 	char dir[BED_PATH];
@@ -435,6 +467,7 @@ int main(void)
 	tcase_add_test(t, a_second_daemon_on_the_same_socket_is_refused);
 	tcase_add_test(t, a_second_daemon_on_the_same_region_is_refused_by_pid);
 	tcase_add_test(t, a_file_that_is_no_socket_is_left_alone);
+	tcase_add_test(t, too_few_descriptors_are_said_at_start);
 	tcase_add_test(t,
 		       a_state_file_system_that_is_too_small_is_said_at_start);
 	t = bed_case(suite, "socket");

@@ -32,6 +32,7 @@ struct bed {
 	char block[BED_PATH]; /* a file that points can wait or fail on */
 	int held;	      /* socket passed as systemd does, or -1 */
 	int unprivileged;     /* run the daemon as nobody */
+	unsigned descriptors; /* limit of the daemon's, 0: the test's */
 	const char *points;   /* BW_POINTS of the next daemon, or NULL */
 	const char *points_log;
 	const char *notify; /* NOTIFY_SOCKET of the next daemon, or NULL */

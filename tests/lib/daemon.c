@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,14 @@ static void become_nobody(void)
 		_exit(126);
 }
 
+static void limit_descriptors(void)
+{
+	struct rlimit limit = { bed.descriptors, bed.descriptors };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		_exit(126);
+}
+
 static void child(int binary, const char **args)
 {
 	int log = open(bed.log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
@@ -110,6 +119,8 @@ static void child(int binary, const char **args)
 	set_environment();
 	if (bed.unprivileged && getuid() == 0)
 		become_nobody();
+	if (bed.descriptors)
+		limit_descriptors();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execveat(binary, "", (char *const *)args, environ, AT_EMPTY_PATH);
 	_exit(127);
