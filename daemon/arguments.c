@@ -2,6 +2,7 @@
 /* See arguments.h. */
 #include "arguments.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,9 +71,19 @@ enum action arguments_parse(struct arguments *a, int argc, char **argv)
 			argv[optind]);
 		return ACTION_WRONG;
 	}
-	if (!a->file && !access("/etc/bufwriter/bufwriter.ini", F_OK))
-		a->file = "/etc/bufwriter/bufwriter.ini";
+	if (!a->file)
+		a->file = arguments_default_file();
 	return action;
+}
+
+const char *arguments_default_file(void)
+{
+	static const char path[] = "/etc/bufwriter/bufwriter.ini";
+
+	/* One that cannot be looked for is no reason to go on without. */
+	if (access(path, F_OK) && (errno == ENOENT || errno == ENOTDIR))
+		return NULL;
+	return path;
 }
 
 void arguments_free(struct arguments *a)

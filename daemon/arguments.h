@@ -19,6 +19,8 @@ enum action {
 };
 
 enum action arguments_parse(struct arguments *a, int argc, char **argv);
+/* The settings file that is read when none is named; NULL: there is none. */
+const char *arguments_default_file(void);
 void arguments_free(struct arguments *a);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arguments.h"
 #include "log.h"
 #include "notify.h"
 
@@ -59,9 +60,12 @@ static int read_again(struct reload *r, struct reporter *to)
 {
 	struct config *new, *merged;
 	struct retired *slot;
-	int err = config_load(r->file, r->options, r->noptions, on_wrong, to,
-			      &new);
+	int err;
 
+	/* It may have been made since the start. */
+	if (!r->file)
+		r->file = arguments_default_file();
+	err = config_load(r->file, r->options, r->noptions, on_wrong, to, &new);
 	if (err) {
 		log_error("reload: the settings stay as they are");
 		return err;

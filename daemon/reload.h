@@ -16,8 +16,8 @@
 #include "worker.h"
 
 struct reload {
-	/* constant after start: where settings come from */
-	const char *file; /* NULL: none */
+	/* where settings come from; all but `file` constant after start */
+	const char *file; /* NULL: none so far */
 	const char *const *options;
 	size_t noptions;
 	/* loop thread */
