@@ -290,7 +290,8 @@ const char *flush_remedy(int err)
 	case EPERM:
 		return "let the daemon's user write there";
 	case EROFS:
-		return "mount the file system writable";
+		return "mount the file system writable, or let the unit write "
+		       "there with ReadWritePaths=";
 	case EMFILE:
 	case ENFILE:
 		return "raise the limit of open files";
