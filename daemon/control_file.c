@@ -80,8 +80,11 @@ static void *writer(void *arg)
 		while (sem_wait(&f->wake))
 			;
 		/* acquire: pairs with the release in control_file_close() */
-		if (atomic_load_explicit(&f->stop, memory_order_acquire))
+		if (atomic_load_explicit(&f->stop, memory_order_acquire)) {
+			/* What it says would be taken for the present. */
+			unlink(f->path);
 			return NULL;
+		}
 		err = write_file(f, &op);
 		report(f, err, op);
 		/* release: the text may be filled again */

@@ -40,7 +40,10 @@ int control_file_open(struct control_file *f, const char *path, size_t room);
 struct text *control_file_begin(struct control_file *f);
 /* Loop thread.  Hands it to the writer; does not wait. */
 void control_file_write(struct control_file *f);
-/* Ends the writer; one that hangs at the disk is left behind. */
+/*
+ * Ends the writer, which takes the file away; one that hangs at the disk is
+ * left behind.
+ */
 void control_file_close(struct control_file *f);
 
 #endif
