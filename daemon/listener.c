@@ -146,6 +146,17 @@ static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n)
 	return got;
 }
 
+static void report_dropping(struct listener *l)
+{
+	uint64_t missed;
+
+	if (log_limit(&l->limit_drop, clock_now(), &missed))
+		log_warning("the ring is full for longer than buffer.timeout: "
+			    "datagrams are dropped until a worker gets on; "
+			    "see the messages before this one, or raise "
+			    "buffer.queue_size");
+}
+
 static unsigned drop_batch(struct listener *l)
 {
 	struct mmsghdr msgs[RING_BATCH];
@@ -156,6 +167,8 @@ static unsigned drop_batch(struct listener *l)
 	for (i = 0; i < got; i++)
 		stats_add(&l->stats.received_bytes, msgs[i].msg_len);
 	stats_add(&l->stats.ring_full, got);
+	if (got && !l->draining)
+		report_dropping(l);
 	return got;
 }
 
@@ -200,21 +213,11 @@ static void on_tell(uv_timer_t *timer)
 		tell_dropped(l);
 }
 
-static void begin_dropping(struct listener *l)
-{
-	uint64_t missed;
-
-	l->state = LISTENER_DROPPING;
-	if (log_limit(&l->limit_drop, clock_now(), &missed))
-		log_warning("the ring is full for longer than buffer.timeout: "
-			    "datagrams are dropped until a worker gets on; "
-			    "see the messages before this one, or raise "
-			    "buffer.queue_size");
-}
-
 static void on_patience(uv_timer_t *timer)
 {
-	begin_dropping(timer->data);
+	struct listener *l = timer->data;
+
+	l->state = LISTENER_DROPPING;
 }
 
 static void arm_patience(struct listener *l)
@@ -242,7 +245,7 @@ static void begin_waiting(struct listener *l)
 	if (!untold(l))
 		l->full_since = clock_now();
 	if (!l->cfg->buffer_timeout && !l->draining) {
-		begin_dropping(l);
+		l->state = LISTENER_DROPPING;
 		return;
 	}
 	l->state = LISTENER_WAITING;
