@@ -36,11 +36,17 @@ static void disconnect(struct control *c)
 	c->fd = -1;
 }
 
+static void drop_answer(struct control *c)
+{
+	free(c->answer);
+	c->answer = NULL;
+	c->room = 0;
+}
+
 void control_close(struct control *c)
 {
 	disconnect(c);
-	free(c->answer);
-	c->answer = NULL;
+	drop_answer(c);
 }
 
 __attribute__((format(printf, 3, 4))) static bool
@@ -52,7 +58,8 @@ failed(struct control *c, int status, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(c->why, sizeof(c->why), fmt, args);
 	va_end(args);
-	disconnect(c);
+	/* What came until then is no answer, and nothing for json_at(). */
+	control_close(c);
 	return false;
 }
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whatever listens on the control socket: the commands say in one line what
+ * is wrong with it, with the exit status of the manual.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../lib/ask.h"
+#include "../lib/bed.h"
+#include "../lib/peer.h"
+#include "../lib/terminal.h"
+
+static const char *const commands[] = {
+	"status", "flush -t 0", "reload", "metrics", "top",
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct {
+	const char *answer;
+	int keep; /* the connection stays open */
+	int status;
+	const char *said;
+} answers[] = {
+	{ "", 0, EX_UNAVAILABLE, "closed the connection" },
+	{ "{\"answer\":\"cut of", 0, EX_UNAVAILABLE, "closed the connection" },
+	{ "{\"x", 1, EX_TEMPFAIL, "did not answer in time" },
+	{ "", 1, EX_TEMPFAIL, "did not answer in time" },
+	{ "{\"x\n", 1, EX_PROTOCOL, "is not bufwriterd" },
+	{ "{\"x\"\n", 1, EX_PROTOCOL, "is not bufwriterd" },
+	{ "{\"x\":[{\"why\n", 1, EX_PROTOCOL, "is not bufwriterd" },
+	{ "[]\n", 1, EX_PROTOCOL, "is not bufwriterd" },
+	{ "\n", 1, EX_PROTOCOL, "is not bufwriterd" },
+	{ "HTTP/1.1 400 Bad Request\r\n\r\n", 1, EX_PROTOCOL,
+	  "is not bufwriterd" },
+	{ "{\"error\":\"too many connections\",\"code\":\"busy\"}\n", 0,
+	  EX_TEMPFAIL, "too many connections" },
+	{ "{\"error\":\"of a later version\"}\n", 1, EX_SOFTWARE,
+	  "of a later version" },
+};
+
+/* All at once, because some of them wait for seconds. */
+START_TEST(every_command_says_what_is_wrong_with_the_answer)
+{
+	static struct terminal terminals[COMMANDS];
+	pid_t peer = peer_start(answers[_i].answer, answers[_i].keep);
+	size_t i;
+
+	for (i = 0; i < COMMANDS; i++)
+		terminal_start(&terminals[i], 80,
+			       bed_text("bufwriter %s", commands[i]));
+	for (i = 0; i < COMMANDS; i++) {
+		int status = terminal_end(&terminals[i]);
+		const char *seen = terminals[i].seen;
+
+		REQUIRE(status == answers[_i].status, "%s: %d, %s", commands[i],
+			status, seen);
+		REQUIRE(strstr(seen, answers[_i].said) != NULL, "%s: %s",
+			commands[i], seen);
+		REQUIRE(strchr(seen, '\n') == seen + strlen(seen) - 1,
+			"%s: not one line: %s", commands[i], seen);
+	}
+	peer_stop(peer);
+}
+END_TEST
+
+/* More than it has room for at first, and more than it takes at all. */
+START_TEST(an_answer_without_an_end_is_given_up)
+{
+	static char endless[(8 << 20) + 1];
+	pid_t peer;
+
+	memset(endless, ' ', sizeof(endless) - 1);
+	peer = peer_start(endless, 1);
+	ck_assert_int_eq(command("reload"), EX_OSERR);
+	ck_assert_str_eq(command_output,
+			 "bufwriter reload: no memory for the answer\n");
+	peer_stop(peer);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("peer");
+	TCase *t = bed_case(suite, "peer");
+
+	tcase_add_loop_test(t, every_command_says_what_is_wrong_with_the_answer,
+			    0, sizeof(answers) / sizeof(answers[0]));
+	tcase_add_test(t, an_answer_without_an_end_is_given_up);
+	return bed_run(suite);
+}
