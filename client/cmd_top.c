@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* `bufwriter top`: a live screen of what the daemon does. */
+/*
+ * `bufwriter top`: a live screen of what the daemon does.  No line with numbers
+ * reaches the 80th column, however large they are.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +17,7 @@
 
 #define DELAY_MIN 100
 #define DELAY_MAX (3600 * 1000)
-#define BAR 20
+#define BAR 12
 /* Longest delay with a connection that stays open, in ms. */
 #define KEEP 10000
 /* For an answer, in ms: no key is seen meanwhile. */
@@ -55,6 +58,12 @@ static void draw_head(struct top *t, const char *s)
 	screen_line(t->screen, "%s", "");
 }
 
+/* As it fits its column. */
+static const char *rate(double n)
+{
+	return n < 99999999 ? show_rate(n) : show_count(n, 8);
+}
+
 static void draw_rate(struct top *t, const char *s, const char *title,
 		      const char *count, const char *bytes)
 {
@@ -69,27 +78,26 @@ static void draw_rate(struct top *t, const char *s, const char *title,
 		snprintf(path, sizeof(path), "rates.minute.%s", names[i]);
 		minute[i] = at(s, path);
 	}
-	screen_line(t->screen, " %-10s %10s/s %10s/s %12s/s %10s/s", title,
-		    show_rate(now[0]), show_bytes(now[1]), show_rate(minute[0]),
+	screen_line(t->screen, " %-8s %8s/s %8s/s %8s/s %8s/s", title,
+		    rate(now[0]), show_bytes(now[1]), rate(minute[0]),
 		    show_bytes(minute[1]));
 }
 
 static void draw_rates(struct top *t, const char *s)
 {
-	screen_title(t->screen, " %-10s %12s %12s %14s %12s", "", "now", "",
+	screen_title(t->screen, " %-8s %10s %10s %10s %10s", "", "now", "",
 		     "last minute", "");
 	draw_rate(t, s, "received", "received", "received_bytes");
 	draw_rate(t, s, "in files", "written", "file_bytes");
-	screen_line(t->screen, " %-10s %10s/s %12s %12s/s", "files",
-		    show_rate(at(s, "rates.now.files")), "",
-		    show_rate(at(s, "rates.minute.files")));
+	screen_line(t->screen, " %-8s %8s/s %10s %8s/s", "files",
+		    rate(at(s, "rates.now.files")), "",
+		    rate(at(s, "rates.minute.files")));
 	screen_line(t->screen,
-		    " %-10s %10s/s %12s %12s/s   %.0f in all: %.0f too "
-		    "large, %.0f ring full",
-		    "dropped", show_rate(at(s, "rates.now.dropped")), "",
-		    show_rate(at(s, "rates.minute.dropped")),
-		    at(s, "messages.dropped"), at(s, "dropped.too_large"),
-		    at(s, "dropped.ring_full"));
+		    " %-8s %8s/s %10s %8s/s  %s too large, %s ring full",
+		    "dropped", rate(at(s, "rates.now.dropped")), "",
+		    rate(at(s, "rates.minute.dropped")),
+		    show_count(at(s, "dropped.too_large"), 5),
+		    show_count(at(s, "dropped.ring_full"), 5));
 	screen_line(t->screen, "%s", "");
 }
 
@@ -105,12 +113,13 @@ static void draw_flushes(struct top *t, const char *s)
 	const char *all = json_at(s, "histograms.flush_seconds");
 	const char *old = json_at(t->before, "histograms.flush_seconds");
 
-	screen_line(t->screen,
-		    " flush latency  now: half %s, 99 %% %s, all %s   since "
-		    "the start: half %s, 99 %% %s",
+	screen_line(t->screen, " flush latency  now: half %s, 99 %% %s, all %s",
 		    latency(old ? show_quantile(all, old, 0.5) : -1),
 		    latency(old ? show_quantile(all, old, 0.99) : -1),
-		    latency(old ? show_quantile(all, old, 1) : -1),
+		    latency(old ? show_quantile(all, old, 1) : -1));
+	screen_line(t->screen,
+		    "                since the start: half %s, "
+		    "99 %% %s",
 		    latency(show_quantile(all, NULL, 0.5)),
 		    latency(show_quantile(all, NULL, 0.99)));
 }
@@ -118,11 +127,13 @@ static void draw_flushes(struct top *t, const char *s)
 static const char *bar(char out[BAR + 1], double part, double all)
 {
 	double share = all > 0 ? part / all : 0;
-	int n = (int)(share * BAR + 0.5);
 
+	/* What does not agree, of another moment, is full. */
+	if (share > 1)
+		share = 1;
 	memset(out, '.', BAR);
 	out[BAR] = '\0';
-	memset(out, '#', (size_t)(n > BAR ? BAR : n));
+	memset(out, '#', (size_t)(share * BAR + 0.5));
 	return out;
 }
 
@@ -131,14 +142,15 @@ static void draw_memory(struct top *t, const char *s)
 	char text[BAR + 1];
 	double oldest = at(s, "gauges.oldest_seconds");
 
-	screen_line(t->screen, " ring   [%s] %.0f of %.0f, at most %.0f   %s",
+	screen_line(t->screen, " ring   [%s] %s of %s, at most %s   %s",
 		    bar(text, at(s, "gauges.in_ring"),
 			at(s, "gauges.ring_slots")),
-		    at(s, "gauges.in_ring"), at(s, "gauges.ring_slots"),
-		    at(s, "gauges.ring_high"),
+		    show_count(at(s, "gauges.in_ring"), 9),
+		    show_count(at(s, "gauges.ring_slots"), 9),
+		    show_count(at(s, "gauges.ring_high"), 9),
 		    show_text(json_at(s, "listener"), "?"));
-	screen_line(t->screen, " arenas %.0f messages, %s; oldest %s",
-		    at(s, "gauges.in_arenas"),
+	screen_line(t->screen, " arenas %s messages, %s; oldest %s",
+		    show_count(at(s, "gauges.in_arenas"), 9),
 		    show_bytes(at(s, "gauges.arena_bytes")),
 		    oldest > 0 ? show_time(oldest) : "-");
 	draw_flushes(t, s);
@@ -150,12 +162,14 @@ static void draw_worker(struct top *t, const char *w)
 	char text[BAR + 1];
 	const char *error = json_at(w, "error");
 
-	screen_line(t->screen, " %6.0f %-8s [%s] %10s %9.0f %8.0f %10s %6.0f",
+	screen_line(t->screen, " %6.0f %-8s [%s] %9s %9s %9s %9s %6s",
 		    at(w, "worker"), show_text(json_at(w, "state"), "?"),
 		    bar(text, at(w, "arena_bytes"), at(w, "arena_size")),
-		    show_bytes(at(w, "arena_bytes")), at(w, "messages"),
-		    at(w, "files"), show_bytes(at(w, "file_bytes")),
-		    at(w, "failures"));
+		    show_bytes(at(w, "arena_bytes")),
+		    show_count(at(w, "messages"), 9),
+		    show_count(at(w, "files"), 9),
+		    show_bytes(at(w, "file_bytes")),
+		    show_count(at(w, "failures"), 6));
 	if (error != NULL)
 		screen_line(t->screen, "        %s, for %s; %s",
 			    show_text(json_at(error, "text"), "?"),
@@ -168,7 +182,7 @@ static void draw_workers(struct top *t, const char *s)
 	const char *list = json_at(s, "workers"), *w;
 	unsigned i;
 
-	screen_title(t->screen, " %6s %-8s %*s %10s %9s %8s %10s %6s", "worker",
+	screen_title(t->screen, " %6s %-8s %*s %9s %9s %9s %9s %6s", "worker",
 		     "state", -(BAR + 2), "arena", "in memory", "messages",
 		     "files", "bytes", "failed");
 	for (i = 0; (w = json_item(list, i)) != NULL; i++)

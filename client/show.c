@@ -42,6 +42,21 @@ const char *show_rate(double n)
 	return out;
 }
 
+const char *show_count(double n, int digits)
+{
+	static const char *const units[] = { "k", "M", "G", "T", "P", "E" };
+	size_t room, i = 0;
+	char *out = next_text(&room);
+
+	if (snprintf(out, room, "%.0f", n) <= digits)
+		return out;
+	/* 999.96 would be shown as 1000 */
+	for (n /= 1000; n >= 999.5 && i < 5; i++)
+		n /= 1000;
+	snprintf(out, room, "%.*f %s", n < 99.95 ? 1 : 0, n, units[i]);
+	return out;
+}
+
 const char *show_time(double seconds)
 {
 	size_t room;

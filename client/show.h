@@ -14,6 +14,11 @@
 const char *show_bytes(double bytes);
 /* "12345", "1.2" */
 const char *show_rate(double n);
+/*
+ * "12345"; in thousands, "12.3 M", if that has more than `digits` digits: it
+ * takes that many columns, or 6 if that is more.
+ */
+const char *show_count(double n, int digits);
 /* "250 us", "1.2 s", "3 h 4 min", "2 d 3 h" */
 const char *show_time(double seconds);
 /* A JSON string, safe for a terminal; `none` if there is none. */
