@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* See screen.h. */
+/*
+ * See screen.h.
+ *
+ * Job control.  The signals that end or stop the program are read from a
+ * descriptor, and nobody reads while it is stopped: there they have to act by
+ * themselves, or a stopped program could not be ended.  So the terminal is
+ * given back first, then they are let through, then the program stops, by a
+ * SIGTSTP or because it is in the background and asks for the terminal.  After
+ * a SIGSTOP, which nobody can see coming, the same is done when it goes on.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -28,6 +37,7 @@
 struct screen {
 	struct termios before; /* to give back */
 	sigset_t mask;	       /* the same */
+	sigset_t taken;	       /* those that signals reads */
 	int signals;	       /* signalfd */
 	int ended;	       /* signal */
 	int columns, lines;
@@ -68,10 +78,24 @@ static void get_size(struct screen *s)
 		s->lines = LINES_MAX;
 }
 
+/*
+ * Returns when the terminal is for this program to change; the kernel stops it
+ * until then.  0, or -1: it will not be.
+ */
+static int await_terminal(void)
+{
+	/* Changes nothing, but asks as if it did. */
+	return tcdrain(STDIN_FILENO);
+}
+
+/* The terminal is given back, or was not taken yet. */
 static void take(struct screen *s)
 {
 	struct termios raw = s->before;
 
+	sigprocmask(SIG_UNBLOCK, &s->taken, NULL);
+	await_terminal();
+	sigprocmask(SIG_BLOCK, &s->taken, NULL);
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	raw.c_cc[VMIN] = 0;
 	raw.c_cc[VTIME] = 0;
@@ -80,10 +104,26 @@ static void take(struct screen *s)
 	get_size(s);
 }
 
+static bool in_background(void)
+{
+	pid_t front = tcgetpgrp(STDIN_FILENO);
+
+	/* -1: a terminal without jobs */
+	return front >= 0 && front != getpgrp();
+}
+
+/* Never stops: in the background whoever has the terminal has set it up. */
 static void give_back(struct screen *s)
 {
+	sigset_t output, mask;
+
+	sigemptyset(&output);
+	sigaddset(&output, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &output, &mask);
 	write_out(LEAVE, strlen(LEAVE));
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &s->before);
+	if (!in_background())
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &s->before);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 const char *screen_refusal(void)
@@ -101,20 +141,20 @@ struct screen *screen_open(void)
 {
 	static struct screen screen;
 	struct screen *s = &screen;
-	sigset_t mask;
 
-	if (tcgetattr(STDIN_FILENO, &s->before) != 0)
+	/* In the background it is set up for somebody else. */
+	if (await_terminal() != 0 || tcgetattr(STDIN_FILENO, &s->before) != 0)
 		return NULL;
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGHUP);
-	sigaddset(&mask, SIGQUIT);
-	sigaddset(&mask, SIGTSTP);
-	sigaddset(&mask, SIGCONT);
-	sigaddset(&mask, SIGWINCH);
-	sigprocmask(SIG_BLOCK, &mask, &s->mask);
-	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigemptyset(&s->taken);
+	sigaddset(&s->taken, SIGINT);
+	sigaddset(&s->taken, SIGTERM);
+	sigaddset(&s->taken, SIGHUP);
+	sigaddset(&s->taken, SIGQUIT);
+	sigaddset(&s->taken, SIGTSTP);
+	sigaddset(&s->taken, SIGCONT);
+	sigaddset(&s->taken, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &s->taken, &s->mask);
+	s->signals = signalfd(-1, &s->taken, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signals < 0)
 		return NULL;
 	take(s);
@@ -204,14 +244,10 @@ void screen_end(struct screen *s)
 /* ^Z: the shell gets the terminal as it was, and we get it again later. */
 static void stop(struct screen *s)
 {
-	sigset_t none;
-
 	give_back(s);
-	sigemptyset(&none);
-	sigaddset(&none, SIGTSTP);
 	raise(SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &none, NULL); /* stops here */
-	sigprocmask(SIG_BLOCK, &none, NULL);
+	sigprocmask(SIG_UNBLOCK, &s->taken, NULL); /* stops here */
+	sigprocmask(SIG_BLOCK, &s->taken, NULL);
 	take(s);
 }
 
@@ -223,8 +259,12 @@ static int read_signal(struct screen *s)
 		return SCREEN_NOTHING;
 	switch (info.ssi_signo) {
 	case SIGWINCH:
-	case SIGCONT:
 		get_size(s);
+		return SCREEN_CHANGED;
+	case SIGCONT:
+		/* After a SIGSTOP: as it would have been after a SIGTSTP. */
+		give_back(s);
+		take(s);
 		return SCREEN_CHANGED;
 	case SIGTSTP:
 		stop(s);

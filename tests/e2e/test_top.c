@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* `bufwriter top` on a terminal: what it shows there. */
+/*
+ * `bufwriter top` on a terminal: what it shows there, and how it lives with a
+ * shell's other jobs.
+ */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +15,8 @@
 
 #define FRAME "\033[H\033[7m bufwriterd"
 #define LAST_OF_FRAME "\033[J"
+#define ENTER "\033[?1049h"
+#define LEAVE "\033[?1049l"
 
 static unsigned frames(struct terminal *t)
 {
@@ -105,6 +111,172 @@ START_TEST(a_long_delay_has_a_connection_for_each_look)
 }
 END_TEST
 
+/* --- jobs ---------------------------------------------------------------- */
+
+/* In a script: waits until this process is stopped. */
+#define UNTIL_STOPPED \
+	"until grep -q '^State:.T' /proc/$pid/status; do sleep 0.01; done;"
+
+static const char *pid_file(void)
+{
+	return bed_text("%s/pid", bed.root);
+}
+
+/* As a job in front, whose process the script knows when it stops. */
+static const char *top_in_front(void)
+{
+	return bed_text("sh -c 'echo $$ >%s; exec bufwriter top';"
+			"pid=$(cat %s); echo stopped;",
+			pid_file(), pid_file());
+}
+
+static pid_t pid_of_top(void)
+{
+	FILE *file = fopen(pid_file(), "r");
+	int pid = 0;
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	return pid;
+}
+
+static void start(struct terminal *t, const char *script)
+{
+	daemon_start();
+	terminal_start(t, 80, script);
+}
+
+/* The script's last line was this, and the terminal is as it was before. */
+static void finish(struct terminal *t, const char *last)
+{
+	const char *at;
+
+	terminal_end(t);
+	at = strstr(t->seen, last);
+	REQUIRE(at != NULL, "no '%s' in: %s", last, t->seen);
+	REQUIRE(strstr(at, ENTER) == NULL, "comes back after '%s'", last);
+	daemon_stop(NULL);
+}
+
+START_TEST(it_stops_and_goes_on_as_the_shell_says)
+{
+	static struct terminal t;
+
+	start(&t, "bufwriter top; echo stopped $?; read line;"
+		  "fg; echo ended $?");
+	UNTIL(frames(&t) == 1);
+	ck_assert_int_eq(terminal_cooked(&t), 0);
+	terminal_type(&t, "\032");
+	UNTIL(terminal_find(&t, "stopped 148"));
+	ck_assert_int_eq(terminal_cooked(&t), 1);
+	ck_assert_ptr_nonnull(strstr(t.seen, LEAVE));
+	ck_assert_uint_eq(frames(&t), 1);
+	terminal_type(&t, "\n");
+	UNTIL(frames(&t) >= 2);
+	ck_assert_int_eq(terminal_cooked(&t), 0);
+	terminal_type(&t, "q");
+	UNTIL(terminal_find(&t, "ended 0"));
+	ck_assert_int_eq(terminal_cooked(&t), 1);
+	finish(&t, "ended 0");
+}
+END_TEST
+
+static const struct {
+	const char *signal;
+	int status;
+} ends[] = {
+	{ "HUP", 129 },
+	{ "INT", 130 },
+	{ "TERM", 143 },
+};
+
+#define ENDS (int)(sizeof(ends) / sizeof(ends[0]))
+
+/*
+ * As bash's `kill %1` does: the signal, and what lets it act.  A wait also ends
+ * while the job is stopped still: 128 + SIGSTOP and above.
+ */
+static const char *end_by(const char *signal)
+{
+	return bed_text("kill -%s $pid; kill -CONT $pid;"
+			"while wait %%1; s=$?; [ $s -gt 146 ]; do sleep 0.01;"
+			"done; echo ended $s",
+			signal);
+}
+
+START_TEST(a_stopped_one_can_be_ended)
+{
+	static struct terminal t;
+
+	start(&t, bed_text("%s%s", top_in_front(), end_by(ends[_i].signal)));
+	UNTIL(frames(&t) == 1);
+	terminal_type(&t, "\032");
+	finish(&t, bed_text("ended %d", ends[_i].status));
+}
+END_TEST
+
+START_TEST(one_in_the_background_waits_and_can_be_ended)
+{
+	static struct terminal t;
+
+	start(&t, bed_text("bufwriter top & pid=$!; %s %s", UNTIL_STOPPED,
+			   end_by(ends[_i].signal)));
+	finish(&t, bed_text("ended %d", ends[_i].status));
+	ck_assert_ptr_null(strstr(t.seen, ENTER));
+}
+END_TEST
+
+START_TEST(one_in_the_background_begins_when_it_gets_the_terminal)
+{
+	static struct terminal t;
+
+	start(&t, "bufwriter top & pid=$!;" UNTIL_STOPPED
+		  "echo waits; fg; echo ended $?");
+	UNTIL(frames(&t) >= 1);
+	ck_assert_ptr_nonnull(strstr(strstr(t.seen, "waits"), ENTER));
+	terminal_type(&t, "q");
+	finish(&t, "ended 0");
+}
+END_TEST
+
+/* Nobody sees a SIGSTOP coming: the terminal stays as it is. */
+START_TEST(after_a_sigstop_it_sets_the_terminal_up_again)
+{
+	static struct terminal t;
+
+	start(&t, bed_text("%s stty icanon echo; echo cooked; read line; fg;"
+			   "echo ended $?",
+			   top_in_front()));
+	UNTIL(frames(&t) == 1);
+	ck_assert_int_eq(kill(pid_of_top(), SIGSTOP), 0);
+	UNTIL(terminal_find(&t, "cooked"));
+	ck_assert_int_eq(terminal_cooked(&t), 1);
+	terminal_type(&t, "\n");
+	UNTIL(strstr(terminal_find(&t, "cooked"), ENTER));
+	UNTIL(!terminal_cooked(&t));
+	terminal_type(&t, "q");
+	finish(&t, "ended 0");
+}
+END_TEST
+
+/* It goes on behind, where it may not have the terminal. */
+START_TEST(after_a_sigstop_it_keeps_off_in_the_background)
+{
+	static struct terminal t;
+
+	start(&t, bed_text("%s stty icanon echo; %s %s", top_in_front(),
+			   _i ? "kill -CONT $pid;" UNTIL_STOPPED : "",
+			   end_by("TERM")));
+	UNTIL(frames(&t) == 1);
+	ck_assert_int_eq(kill(pid_of_top(), SIGSTOP), 0);
+	UNTIL(terminal_find(&t, "ended 143"));
+	ck_assert_int_eq(terminal_cooked(&t), 1);
+	ck_assert_ptr_nonnull(strstr(t.seen, LEAVE));
+	finish(&t, "ended 143");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("top");
@@ -113,5 +285,15 @@ int main(void)
 	tcase_add_loop_test(t, every_line_of_numbers_fits_80_columns, 0,
 			    sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_test(t, a_long_delay_has_a_connection_for_each_look);
+	t = bed_case(suite, "jobs");
+	tcase_add_test(t, it_stops_and_goes_on_as_the_shell_says);
+	tcase_add_loop_test(t, a_stopped_one_can_be_ended, 0, ENDS);
+	tcase_add_loop_test(t, one_in_the_background_waits_and_can_be_ended, 0,
+			    ENDS);
+	tcase_add_test(t,
+		       one_in_the_background_begins_when_it_gets_the_terminal);
+	tcase_add_test(t, after_a_sigstop_it_sets_the_terminal_up_again);
+	tcase_add_loop_test(t, after_a_sigstop_it_keeps_off_in_the_background,
+			    0, 2);
 	return bed_run(suite);
 }
