@@ -46,8 +46,14 @@ int cmd_misuse(const char *cmd, const char *fmt, ...)
  */
 int cmd_bad_option(const char *cmd, char **argv, int c);
 
-/* Prints name and version to standard output.  Returns 0. */
-int cmd_version(void);
+/*
+ * Makes sure that what was printed to standard output is out: 0, or says why it
+ * is not and returns EX_IOERR.  cmd as in cmd_misuse().
+ */
+int cmd_output(const char *cmd);
+
+/* Prints name and version; returns as cmd_output(). */
+int cmd_version(const char *cmd);
 
 /*
  * Reads a duration: a whole number and one of the units us ms s m h, or 0, or

@@ -80,5 +80,5 @@ int cmd_flush(int argc, char **argv)
 		printf("everything sent before is in files (%.3f s)\n",
 		       json_number(json_at(c.answer, "seconds")));
 	control_close(&c);
-	return status ? status : control_output("flush");
+	return status ? status : cmd_output("flush");
 }

@@ -30,7 +30,7 @@ static int print(struct control *c)
 	json_string(value, text, len + 1);
 	fwrite(text, 1, len, stdout);
 	free(text);
-	return control_output("metrics");
+	return cmd_output("metrics");
 }
 
 static const char *take(void *arg, int c, const char *value)

@@ -66,5 +66,5 @@ int cmd_reload(int argc, char **argv)
 		status = control_failed(&c, "reload");
 	}
 	control_close(&c);
-	return control_output("reload") ? EX_IOERR : status;
+	return cmd_output("reload") ? EX_IOERR : status;
 }

@@ -70,7 +70,7 @@ static int help(void)
 	     "line, 65 too large, 66 no such input, 69 no daemon, 75 timed "
 	     "out, 77 not\n"
 	     "permitted, 130 after ^C; see bufwriter(1).");
-	return 0;
+	return cmd_output("send");
 }
 
 /* -1: go on; else the exit status */
@@ -107,7 +107,7 @@ static int option_take(struct options *opt, char **argv, int c)
 				  "0, or never",
 				  optarg);
 	case 'V':
-		return cmd_version();
+		return cmd_version("send");
 	default:
 		return cmd_bad_option("send", argv, c);
 	}

@@ -255,5 +255,5 @@ int cmd_status(int argc, char **argv)
 	control_init(&c, socket);
 	status = print(&c, mode);
 	control_close(&c);
-	return control_output("status") ? EX_IOERR : status;
+	return cmd_output("status") ? EX_IOERR : status;
 }

@@ -42,10 +42,20 @@ int cmd_bad_option(const char *cmd, char **argv, int c)
 	return cmd_misuse(cmd, "option '%s' %s", given, problem);
 }
 
-int cmd_version(void)
+int cmd_output(const char *cmd)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "bufwriter%s%s: cannot write the output: %s\n",
+		cmd != NULL ? " " : "", cmd != NULL ? cmd : "",
+		strerror(errno));
+	return EX_IOERR;
+}
+
+int cmd_version(const char *cmd)
 {
 	puts("bufwriter " BW_VERSION);
-	return 0;
+	return cmd_output(cmd);
 }
 
 int cmd_duration(const char *text, int *ms)

@@ -227,15 +227,6 @@ int control_failed(const struct control *c, const char *cmd)
 	return c->status;
 }
 
-int control_output(const char *cmd)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
-	fprintf(stderr, "bufwriter %s: cannot write the output: %s\n", cmd,
-		strerror(errno));
-	return EX_IOERR;
-}
-
 int control_options(const struct control_line *line, int argc, char **argv,
 		    const char **socket)
 {
@@ -250,9 +241,9 @@ int control_options(const struct control_line *line, int argc, char **argv,
 			break;
 		case 'h':
 			fputs(line->usage, stdout);
-			return control_output(argv[0]);
+			return cmd_output(argv[0]);
 		case 'V':
-			return cmd_version();
+			return cmd_version(argv[0]);
 		case '?':
 		case ':':
 			return cmd_bad_option(argv[0], argv, c);

@@ -41,8 +41,6 @@ bool control_ask(struct control *c, const char *command, int timeout);
 
 /* Says why on standard error; returns the exit status. */
 int control_failed(const struct control *c, const char *cmd);
-/* Makes sure that what was printed is out: 0, or an exit status. */
-int control_output(const char *cmd);
 
 /*
  * The command line of a subcommand: its own options, and -s, -h and -V.

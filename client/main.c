@@ -32,7 +32,7 @@ static int help(void)
 	     "\n"
 	     "  -h, --help     show this help\n"
 	     "  -V, --version  show the version");
-	return 0;
+	return cmd_output(NULL);
 }
 
 int main(int argc, char **argv)
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
 		return help();
 	if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0)
-		return cmd_version();
+		return cmd_version(NULL);
 	for (i = 0; i < COMMANDS; i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);

@@ -422,6 +422,43 @@ START_TEST(the_commands_say_what_is_wrong)
 }
 END_TEST
 
+static const char *const printing[] = {
+	"--help",	"-h",	   "--version",	    "-V",
+	"send --help",	"send -V", "status --help", "status -V",
+	"flush --help", "top -V",
+};
+
+/* With its errors as output; command() has the last word on them. */
+static int command_to_full_disk(const char *args)
+{
+	return command("%s 2>&1 >/dev/full || exit; :", args);
+}
+
+START_TEST(what_can_not_be_printed_is_an_error)
+{
+	ck_assert_int_eq(command("%s", printing[_i]), 0);
+	ck_assert_int_eq(command_to_full_disk(printing[_i]), EX_IOERR);
+	require_output(": cannot write the output: ");
+	require_output(strerror(ENOSPC));
+}
+END_TEST
+
+START_TEST(an_answer_that_can_not_be_printed_is_an_error)
+{
+	static const char *const asking[] = { "status",	       "status --check",
+					      "status --json", "metrics",
+					      "flush",	       "reload" };
+	size_t i;
+
+	daemon_start();
+	for (i = 0; i < sizeof(asking) / sizeof(asking[0]); i++) {
+		ck_assert_int_eq(command_to_full_disk(asking[i]), EX_IOERR);
+		require_output(": cannot write the output: ");
+	}
+	daemon_stop(NULL);
+}
+END_TEST
+
 START_TEST(the_datagram_socket_is_told_from_the_control_socket)
 {
 	daemon_start();
@@ -459,6 +496,9 @@ int main(void)
 	tcase_add_test(t, many_commands_on_one_connection);
 	tcase_add_loop_test(t, the_commands_say_what_is_wrong, 0,
 			    sizeof(commands) / sizeof(commands[0]));
+	tcase_add_loop_test(t, what_can_not_be_printed_is_an_error, 0,
+			    sizeof(printing) / sizeof(printing[0]));
+	tcase_add_test(t, an_answer_that_can_not_be_printed_is_an_error);
 	tcase_add_test(t, the_datagram_socket_is_told_from_the_control_socket);
 	return bed_run(suite);
 }

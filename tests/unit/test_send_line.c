@@ -49,6 +49,7 @@ START_TEST(command_line_is_checked)
 	struct run run;
 	int fd = util_listen();
 	int in = input_of("", 0);
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int out, i;
 
 	for (i = 0; i < 6; i++)
@@ -56,7 +57,7 @@ START_TEST(command_line_is_checked)
 	/* what help and version print is of no interest here */
 	out = dup(STDOUT_FILENO);
 	fflush(stdout);
-	dup2(in, STDOUT_FILENO);
+	dup2(null, STDOUT_FILENO);
 	run_start_in(&run, in, argv);
 	dup2(out, STDOUT_FILENO);
 	run_wait(&run, fd, &taken);
@@ -68,6 +69,7 @@ START_TEST(command_line_is_checked)
 				 run.err + strlen(run.err) - 1);
 	taken_free(&taken);
 	close(out);
+	close(null);
 	close(in);
 	close(fd);
 }
