@@ -27,7 +27,7 @@ static const char usage[] =
 	"Usage: bufwriter top [OPTION]...\n"
 	"Shows live what the daemon does; q quits.\n"
 	"\n"
-	"  -d, --delay DURATION  between two looks, 100ms or more (default "
+	"  -d, --delay DURATION  between two looks, 100ms to 1h (default "
 	"1s)\n" CONTROL_HELP;
 
 struct top {
