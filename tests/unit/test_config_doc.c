@@ -146,12 +146,28 @@ END_TEST
 
 /* --- the manual ---------------------------------------------------------- */
 
+/* An instance writes where bufwriter@.service lets it. */
+static int check_instance(const struct config *cfg)
+{
+	char name[64], path[128];
+
+	if (sscanf(cfg->state_path, "/run/bufwriter-%63[^/]/state", name) != 1)
+		return 0;
+	snprintf(path, sizeof(path), "/var/log/bufwriter-%s", name);
+	ck_assert_str_eq(cfg->files_path, path);
+	snprintf(path, sizeof(path), "/run/bufwriter-%s.sock", name);
+	ck_assert_str_eq(cfg->socket_path, path);
+	snprintf(path, sizeof(path), "/run/bufwriter-%s/control.sock", name);
+	ck_assert_str_eq(cfg->control_path, path);
+	return 1;
+}
+
 START_TEST(each_example_of_the_manual_loads)
 {
 	char *text = read_source("conf/bufwriter.ini.5.in");
 	char *next = strstr(text, ".Sh EXAMPLES");
 	char *after;
-	int examples = 0;
+	int examples = 0, instances = 0;
 
 	ck_assert_ptr_nonnull(next);
 	after = strstr(next + 1, "\n.Sh ");
@@ -168,6 +184,7 @@ START_TEST(each_example_of_the_manual_loads)
 		*end = '\0';
 		cfg = bed_good(begin);
 		defaults = bed_good("");
+		instances += check_instance(cfg);
 		ck_assert_uint_gt(config_diff(defaults, cfg, reports_add,
 					      reports_add, &differ),
 				  0);
@@ -178,6 +195,7 @@ START_TEST(each_example_of_the_manual_loads)
 		examples++;
 	}
 	ck_assert_int_ge(examples, 3);
+	ck_assert_int_ge(instances, 1);
 	free(text);
 }
 END_TEST
