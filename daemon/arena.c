@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* See arena.h.  All of it runs on the worker but arena_snapshot(). */
+/*
+ * See arena.h.  All of it but arena_snapshot() runs on the thread that has the
+ * arena: its worker, or the loop thread while that is lent it.
+ */
 #include "arena.h"
 
 #include <assert.h>

@@ -11,6 +11,9 @@
  *
  *	released <= claimed <= published (head) <= armed <= released + slots
  *
+ * "Worker" in this file is whoever fills an arena: the worker that owns it, or
+ * the loop thread while a parked worker has lent it (workers_take()).
+ *
  * All that recovery needs lies in the region (struct ring_region and the
  * arrays behind it); what only a living process needs lies in struct ring.
  * Progress: the loop thread never waits for a worker in here; a worker only
@@ -84,7 +87,7 @@ struct ring {
 
 	/* shared, atomic: written by the loop thread */
 	alignas(CACHE_LINE) _Atomic uint64_t published;
-	/* shared, atomic: written by workers */
+	/* shared, atomic: written by workers, and so by the loop thread */
 	alignas(CACHE_LINE) _Atomic uint64_t claimed;
 	/* shared, atomic: overflow buffers on their way back, 1 + index */
 	alignas(CACHE_LINE) _Atomic uint32_t returned;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The two steps that a message goes through after the ring, each safe to be
- * killed in: ring -> arena, and arena -> file.  Workers take them while the
- * daemon lives, recovery takes the same ones for what a dead process left.
+ * killed in: ring -> arena, and arena -> file.  A worker takes them while the
+ * daemon lives, and the loop thread the first one for an arena that a parked
+ * worker has lent; recovery takes the same ones for what a dead process left.
  */
 #ifndef BUFWRITER_TRANSFER_H
 #define BUFWRITER_TRANSFER_H
