@@ -87,7 +87,7 @@ int cmd_duration(const char *text, int *ms)
 	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(text, units[i].name) == 0)
 			break;
-	if (i == sizeof(units) / sizeof(units[0]) || n * units[i].us > DAY_US)
+	if (i == sizeof(units) / sizeof(units[0]) || n > DAY_US / units[i].us)
 		return -EINVAL;
 	*ms = (int)((n * units[i].us + 999) / 1000);
 	return 0;

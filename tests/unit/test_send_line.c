@@ -34,6 +34,8 @@ static const struct {
 	{ 64, { "send", "-t", "1.5s" }, "is not a timeout" },
 	{ 64, { "send", "-t", "25h" }, "is not a timeout" },
 	{ 64, { "send", "-t", "99999999999999999999s" }, "is not a timeout" },
+	/* as microseconds a little more than 2^64 */
+	{ 64, { "send", "-t", "5124095577h" }, "is not a timeout" },
 	{ 0, { "send", "-t", "24h", "x" }, "" },
 	{ 0, { "send", "-t", "1us", "x" }, "" },
 	{ 0, { "send", "-t", "2m", "x" }, "" },
