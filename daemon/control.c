@@ -14,6 +14,9 @@
 #include "log.h"
 #include "notify.h"
 
+/* Between two messages to systemd at least. */
+#define SAY_EVERY CLOCK_SECOND
+
 /* A timer's milliseconds for this many nanoseconds, rounded up. */
 static uint64_t to_ms(uint64_t ns)
 {
@@ -39,24 +42,45 @@ static int find_error(const struct control *c)
 	return 0;
 }
 
-static void say(struct control *c, enum control_said what, int error)
+static int send_status(enum control_said what, int error)
 {
-	if ((c->said == what && c->said_error == error) || c->stopping)
-		return;
-	c->said = what;
-	c->said_error = error;
 	switch (what) {
 	case SAID_FAILING:
-		notify_send("STATUS=Can not write files: %s; %s. The data is "
-			    "kept.",
-			    strerror(error), flush_remedy(-error));
-		break;
+		return notify_send("STATUS=Can not write files: %s; %s. The "
+				   "data is kept.",
+				   strerror(error), flush_remedy(-error));
 	case SAID_DROPPING:
-		notify_send("STATUS=Dropping datagrams: the ring is full.");
-		break;
+		return notify_send("STATUS=Dropping datagrams: the ring is "
+				   "full.");
 	case SAID_OK:
 	default:
-		notify_send("STATUS=Listening.");
+		return notify_send("STATUS=Listening.");
+	}
+}
+
+static void on_say(uv_timer_t *timer);
+
+/*
+ * Each slot that gets free can end the dropping for a moment: what is the case
+ * is said now and then, and so is what systemd's queue had no room for.
+ */
+static void say(struct control *c, enum control_said what, int error)
+{
+	uint64_t now;
+	int err = -EAGAIN;
+
+	if ((c->said == what && c->said_error == error) || c->stopping)
+		return;
+	now = clock_now();
+	if (now >= c->say_next) {
+		err = send_status(what, error);
+		c->say_next = now + SAY_EVERY;
+	}
+	if (!err) {
+		c->said = what;
+		c->said_error = error;
+	} else if (err == -EAGAIN && !uv_is_active((uv_handle_t *)&c->say)) {
+		uv_timer_start(&c->say, on_say, to_ms(c->say_next - now), 0);
 	}
 }
 
@@ -71,6 +95,11 @@ static void say_what_is(struct control *c)
 		say(c, SAID_DROPPING, 0);
 	else
 		say(c, SAID_OK, 0);
+}
+
+static void on_say(uv_timer_t *timer)
+{
+	say_what_is(timer->data);
 }
 
 /* -- connections --------------------------------------------------------- */
@@ -185,10 +214,12 @@ static int open_file(struct control *c, const struct config *cfg, size_t room)
 
 static void init_handles(struct control *c, uv_loop_t *loop)
 {
+	uv_timer_init(loop, &c->say);
 	uv_timer_init(loop, &c->pause);
 	uv_timer_init(loop, &c->expiry);
 	uv_timer_init(loop, &c->interval);
-	c->ready.data = c->pause.data = c->expiry.data = c->interval.data = c;
+	c->ready.data = c->say.data = c->pause.data = c;
+	c->expiry.data = c->interval.data = c;
 }
 
 static int open_server(struct control *c, uv_loop_t *loop, int listener,
@@ -248,6 +279,7 @@ static void close_handle(void *handle)
 void control_close(struct control *c, bool filed)
 {
 	close_handle(&c->ready);
+	close_handle(&c->say);
 	close_handle(&c->pause);
 	close_handle(&c->expiry);
 	close_handle(&c->interval);

@@ -36,8 +36,10 @@ struct control {
 	struct control_file file;
 	enum control_said said;
 	int said_error;
+	uint64_t say_next;	  /* CLOCK_MONOTONIC, not before */
 	enum listener_state seen; /* before the last sleep */
 	bool stopping;
+	uv_timer_t say;	     /* what was held back */
 	uv_poll_t ready;     /* the server's epoll set */
 	uv_timer_t pause;    /* until the server may go on */
 	uv_timer_t expiry;   /* until a connection's time is up */
@@ -53,7 +55,8 @@ int control_open(struct control *c, uv_loop_t *loop, int listener,
 		 const struct sources *from);
 /*
  * Before each turn of the loop: notes what the counters are, for the rates,
- * and tells systemd what has changed.  Does next to nothing.
+ * and tells systemd what has changed, at most once a second.  Does next to
+ * nothing.
  */
 void control_note(struct control *c);
 /* A worker told the loop that something has changed. */
