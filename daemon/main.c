@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -36,6 +37,12 @@
 #define ABANDON_MS 500
 /* Above stop_timeout, for what comes after it. */
 #define STOP_SLACK_MS 30000
+/* systemd's queue may be full for a moment: tries, TRY_NS apart. */
+#define TRY_NS 10000000
+#define READY_TRIES 500
+#define STOPPING_TRIES 5
+/* Until a watchdog's feed that was lost comes again. */
+#define FEED_AGAIN_MS 1000
 
 struct daemon {
 	struct arguments arguments;
@@ -64,6 +71,18 @@ static void print_line(void *arg, const char *line)
 		log_has_priorities() ? "<3>" : "bufwriterd: ", line);
 }
 
+/* True, after a pause: what systemd had no room for is to be sent again. */
+static bool try_again(int err, unsigned *tries)
+{
+	const struct timespec pause = { .tv_nsec = TRY_NS };
+
+	if (err != -EAGAIN || !*tries)
+		return false;
+	--*tries;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
 /* -- stop ---------------------------------------------------------------- */
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -85,6 +104,8 @@ static void on_drained(void *arg)
 static void begin_stop(struct daemon *d, const char *why)
 {
 	uint64_t ms = (d->settings.cfg->buffer_stop_timeout + 999999) / 1000000;
+	unsigned tries = STOPPING_TRIES;
+	int err;
 
 	if (d->stopping)
 		return;
@@ -93,9 +114,12 @@ static void begin_stop(struct daemon *d, const char *why)
 	log_info("stopping: %s", why);
 	control_stopping(&d->control);
 	/* As long as it may take, also above TimeoutStopSec=. */
-	notify_send("STOPPING=1\nSTATUS=Filing what is in memory.\n"
-		    "EXTEND_TIMEOUT_USEC=%" PRIu64,
-		    (ms + STOP_SLACK_MS) * 1000);
+	do {
+		err = notify_send("STOPPING=1\n"
+				  "STATUS=Filing what is in memory.\n"
+				  "EXTEND_TIMEOUT_USEC=%" PRIu64,
+				  (ms + STOP_SLACK_MS) * 1000);
+	} while (try_again(err, &tries));
 	uv_update_time(&d->loop);
 	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
 	listener_stop(&d->listener, on_drained, d);
@@ -154,12 +178,25 @@ static void on_signal(uv_signal_t *handle, int signum)
 	}
 }
 
+static void on_watchdog(uv_timer_t *timer);
+
+/* One that is lost may be the one too many: it does not wait its turn. */
+static void feed(uv_timer_t *timer)
+{
+	uint64_t interval = uv_timer_get_repeat(timer);
+
+	if (notify_send("WATCHDOG=1") == -EAGAIN && interval > FEED_AGAIN_MS)
+		uv_timer_start(timer, feed, FEED_AGAIN_MS, interval);
+	else
+		uv_timer_start(timer, on_watchdog, interval, interval);
+}
+
 static void on_watchdog(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
 	if (workers_alive(&d->workers))
-		notify_send("WATCHDOG=1");
+		feed(timer);
 	else
 		log_error("a worker does not move: the watchdog is not fed");
 }
@@ -239,6 +276,20 @@ static void give_up(struct daemon *d)
 	resources_unbind(&d->res);
 }
 
+/* Without it systemd would end us when TimeoutStartSec= is over. */
+static void say_ready(void)
+{
+	unsigned tries = READY_TRIES;
+	int err;
+
+	do {
+		err = notify_send("READY=1\nSTATUS=Listening.");
+	} while (try_again(err, &tries));
+	if (err)
+		log_warning("cannot tell systemd that the daemon is ready: %s",
+			    strerror(-err));
+}
+
 static int start(struct daemon *d)
 {
 	struct resources *res = &d->res;
@@ -275,7 +326,7 @@ static int start(struct daemon *d)
 		 res->socket.fd >= 0 ? d->settings.cfg->socket_path :
 				       "the socket passed by systemd",
 		 d->settings.cfg->files_path, d->workers.count);
-	notify_send("READY=1\nSTATUS=Listening.");
+	say_ready();
 	return 0;
 }
 

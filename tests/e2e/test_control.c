@@ -506,6 +506,20 @@ static void crowd_manager(void)
 	} while (sent);
 }
 
+/* Else it would end a daemon that is ready. */
+START_TEST(ready_is_told_when_there_is_room)
+{
+	open_manager();
+	crowd_manager();
+	daemon_start();
+	/* The line before it was in the log, so that it was tried. */
+	bed_sleep_ms(100);
+	expect_told("READY=1\nSTATUS=Listening.");
+	daemon_stop(NULL);
+	close(manager);
+}
+END_TEST
+
 START_TEST(a_status_that_found_no_room_is_told_later)
 {
 	int fd;
@@ -548,6 +562,7 @@ int main(void)
 	tcase_add_test(t, systemd_is_told_what_changes_and_nothing_else);
 	tcase_add_test(t, systemd_is_told_that_messages_are_dropped);
 	tcase_add_test(t, systemd_is_told_once_a_second_at_most);
+	tcase_add_test(t, ready_is_told_when_there_is_room);
 	tcase_add_test(t, a_status_that_found_no_room_is_told_later);
 	return bed_run(suite);
 }
