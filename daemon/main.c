@@ -327,6 +327,13 @@ static int start(struct daemon *d)
 				       "the socket passed by systemd",
 		 d->settings.cfg->files_path, d->workers.count);
 	say_ready();
+	/*
+	 * What libuv watches is registered by its first run only, and before
+	 * 1.44 uv_backend_timeout() does not know that something waits for it:
+	 * listener_turn() would sleep, deaf to signals, workers and the control
+	 * socket, until a datagram or a timer.
+	 */
+	uv_run(&d->loop, UV_RUN_NOWAIT);
 	return 0;
 }
 
