@@ -133,6 +133,14 @@ static void arm_expiry(struct control *c)
 	on_expiry(&c->expiry);
 }
 
+/* Who is answered late has a nearer deadline from then on. */
+static void check_flushes(struct control *c)
+{
+	control_check_flushes(c);
+	if (c->server.open)
+		arm_expiry(c);
+}
+
 static void on_pause_over(uv_timer_t *timer)
 {
 	watch(timer->data);
@@ -145,9 +153,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	control_check_flushes(c);
-	if (c->server.open)
-		arm_expiry(c);
+	check_flushes(c);
 	if (!pause)
 		return;
 	uv_poll_stop(&c->ready);
@@ -157,7 +163,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 void control_notified(struct control *c)
 {
 	if (c->serving)
-		control_check_flushes(c);
+		check_flushes(c);
 	say_what_is(c);
 }
 
