@@ -47,6 +47,7 @@ struct report {
 struct deliver {
 	struct bw *bw;
 	int timeout;	    /* what the user asked for, as in bw_options */
+	int slice;	    /* of it, that the library waits for */
 	int64_t gone_since; /* when the daemon was found gone, or 0 */
 	int signals;	    /* signalfd of SIGINT and SIGTERM, or -1 */
 	int stopped;	    /* the signal that came, or 0 */

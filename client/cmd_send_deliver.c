@@ -20,11 +20,12 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd_send.h"
 
-#define SLICE 100 /* milliseconds */
+#define SLICE 100 /* milliseconds at most */
 #define PAUSE 20  /* milliseconds between two looks for a daemon that is gone */
 
 /* A signal that is ignored, as under nohup(1), stays ignored. */
@@ -36,6 +37,19 @@ static void block(sigset_t *set, int signal)
 		sigaddset(set, signal);
 }
 
+/* The patience in equal slices: the last one ends with it. */
+static int slice_of(int timeout)
+{
+	int n;
+
+	if (timeout == BW_FOREVER)
+		return SLICE;
+	if (timeout <= SLICE)
+		return timeout;
+	n = (timeout + SLICE - 1) / SLICE;
+	return (timeout + n - 1) / n;
+}
+
 int deliver_open(struct send *s, const char *socket, int timeout)
 {
 	struct bw_options options = BW_OPTIONS;
@@ -45,9 +59,8 @@ int deliver_open(struct send *s, const char *socket, int timeout)
 
 	d->timeout = timeout;
 	options.socket = socket;
-	options.timeout = timeout;
-	if (timeout > SLICE || timeout == BW_FOREVER)
-		options.timeout = SLICE;
+	d->slice = slice_of(timeout);
+	options.timeout = d->slice;
 	err = bw_open(&d->bw, &options);
 	if (err != 0)
 		return err;
@@ -102,6 +115,18 @@ static int may_pass(int err)
 }
 
 /*
+ * Not report_clock(): by that a wait can seem too short by a tick, and another
+ * slice would follow.
+ */
+static int64_t precise_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/*
  * The library has waited for a slice.  Like the library, waits for a full
  * queue with each message, but for a daemon that is gone with all of them
  * together: input of a million lines ends, also without a daemon.
@@ -110,7 +135,7 @@ static int deliver_patiently(struct send *s, const char *data, size_t len,
 			     int err)
 {
 	struct deliver *d = &s->deliver;
-	int64_t start = report_clock() - SLICE;
+	int64_t start = precise_clock() - d->slice;
 	int64_t since;
 
 	while (may_pass(err)) {
@@ -118,7 +143,7 @@ static int deliver_patiently(struct send *s, const char *data, size_t len,
 			d->gone_since = start;
 		since = err == BW_TIMEOUT ? start : d->gone_since;
 		if (d->timeout != BW_FOREVER &&
-		    report_clock() - since >= d->timeout)
+		    precise_clock() - since >= d->timeout)
 			break;
 		report_progress(s);
 		if (deliver_stopped(s, err == BW_TIMEOUT ? 0 : PAUSE))
