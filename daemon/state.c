@@ -253,6 +253,15 @@ static int check_file(int fd, const char *path, size_t *bytes,
 		return state_failed(error, -EINVAL,
 				    "state.path: %s is not a regular file",
 				    path);
+	/* What it says is done to files by their names. */
+	if (st.st_uid != geteuid() || st.st_nlink != 1)
+		return state_failed(error, -EPERM,
+				    "state.path: %s belongs to user %u or has "
+				    "another name, too; a region must be the "
+				    "daemon's own: give it to user %u, or name "
+				    "another path",
+				    path, (unsigned)st.st_uid,
+				    (unsigned)geteuid());
 	if (st.st_size < STATE_HEADER_BYTES)
 		return state_failed(error, -EBADMSG, "it is cut short");
 	h = malloc(sizeof(*h));

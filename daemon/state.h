@@ -96,8 +96,9 @@ int state_create(struct state *s, const struct config *cfg,
 
 /*
  * Maps the region that is there and checks every part of it.
- * 0; -ENOENT: there is none; -EBADMSG: it can not be proved right, error
- * says why; -errno: it can not be read.
+ * 0; -ENOENT: there is none, or one from before a reboot that has nothing to
+ * file; -EBADMSG: it can not be proved right, error says why; -errno: it can
+ * not be read, or is not the daemon's own.
  */
 int state_open_old(struct state *s, const char *path,
 		   enum config_framing framing, struct state_error *error);

@@ -163,10 +163,12 @@ int state_check_boot(struct state_header *h, struct state_error *error)
 		return 0;
 	/*
 	 * On a disk instead of tmpfs, pages of different moments may have
-	 * survived a power cut.
+	 * survived a power cut, and also of a clean region not all were
+	 * written when that was.  But it had nothing to file.
 	 */
 	if (atomic_load(&h->clean) == 1)
-		return 0;
+		return state_failed(error, -ENOENT,
+				    "it is from before a reboot, and clean");
 	return state_failed(
 		error, -EBADMSG,
 		"it is from before a reboot, and its pages may be from "

@@ -376,7 +376,7 @@ START_TEST(a_header_without_sense_is_refused)
 }
 END_TEST
 
-START_TEST(pages_of_before_a_reboot_are_trusted_only_if_nothing_was_left)
+START_TEST(pages_of_before_a_reboot_are_not_trusted_and_set_aside_only_if_needed)
 {
 	struct config *cfg = small();
 	struct state s;
@@ -392,10 +392,22 @@ START_TEST(pages_of_before_a_reboot_are_trusted_only_if_nothing_was_left)
 	s.header->check = seal(s.header);
 	state_set_clean(&s, 1);
 	state_close(&s);
-	ck_assert_msg(!open_old(&s), "%s", error.text);
-	ck_assert(!state_fits(&s, cfg));
-	state_close(&s);
+	expect_refused(-ENOENT, "clean");
 	config_free(cfg);
+}
+END_TEST
+
+/* What it says would be done to the files of whoever opens it. */
+START_TEST(a_region_of_another_user_or_name_is_refused)
+{
+	make_one();
+	ck_assert_int_eq(link(core_path("state"), core_path("other")), 0);
+	expect_refused(-EPERM, "another name");
+	ck_assert_int_eq(unlink(core_path("other")), 0);
+	if (getuid())
+		return;
+	ck_assert_int_eq(chown(core_path("state"), 65534, 0), 0);
+	expect_refused(-EPERM, "user 65534");
 }
 END_TEST
 
@@ -594,7 +606,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_header_without_sense_is_refused, 0, 13);
 	tcase_add_test(
 		tc,
-		pages_of_before_a_reboot_are_trusted_only_if_nothing_was_left);
+		pages_of_before_a_reboot_are_not_trusted_and_set_aside_only_if_needed);
+	tcase_add_test(tc, a_region_of_another_user_or_name_is_refused);
 	tcase_add_loop_test(
 		tc, an_arena_with_tickets_of_another_ring_is_refused, 0, 2);
 	tc = core_case(suite, "room");
