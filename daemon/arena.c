@@ -123,7 +123,8 @@ int arena_load(struct arena *a, const char **why)
 	    atomic_load(&cell->check) != check_of(cur, &a->now, a->name))
 		return -EBADMSG;
 	*why = "an arena's record makes no sense";
-	if (a->now.step > ARENA_RENAMING || a->now.len > a->capacity ||
+	if ((a->now.step & ~ARENA_DOT) > ARENA_RENAMING ||
+	    a->now.step == ARENA_DOT || a->now.len > a->capacity ||
 	    a->now.begin > a->now.end ||
 	    a->now.taken - a->now.written != a->now.count)
 		return -EBADMSG;
@@ -189,22 +190,22 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 	(void)POINT("commit.after");
 }
 
-void arena_begin_write(struct arena *a, const char *name)
+void arena_begin_write(struct arena *a, const char *name, bool dot)
 {
 	assert(a->fill == a->now.len);
-	/* recovery passes a->name itself */
+	/* the same name again is a->name itself */
 	if (name != a->name) {
 		memset(a->name, 0, sizeof(a->name));
 		memcpy(a->name, name, strnlen(name, ARENA_NAME - 1));
 	}
-	a->now.step = ARENA_WRITING;
+	a->now.step = ARENA_WRITING | (dot ? ARENA_DOT : 0);
 	put(a);
 }
 
 void arena_begin_rename(struct arena *a)
 {
-	assert(a->now.step == ARENA_WRITING);
-	a->now.step = ARENA_RENAMING;
+	assert((a->now.step & ~ARENA_DOT) == ARENA_WRITING);
+	a->now.step = ARENA_RENAMING | (a->now.step & ARENA_DOT);
 	put(a);
 }
 

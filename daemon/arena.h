@@ -30,10 +30,12 @@
 #define ARENA_NAME 256
 
 enum arena_step { ARENA_FILLING, ARENA_WRITING, ARENA_RENAMING };
+/* With the latter two: the temp file is a dot file beside the final one. */
+#define ARENA_DOT 4
 
 /* The numbers of a cell. */
 struct arena_record {
-	uint64_t step;	  /* enum arena_step */
+	uint64_t step;	  /* enum arena_step, | ARENA_DOT */
 	uint64_t len;	  /* bytes in the arena */
 	uint64_t count;	  /* messages in the arena */
 	uint64_t taken;	  /* messages ever committed */
@@ -132,8 +134,11 @@ void arena_prefetch(struct arena *a);
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 		  uint64_t oldest);
 
-/* FILLING or WRITING or RENAMING -> WRITING a file of this final name. */
-void arena_begin_write(struct arena *a, const char *name);
+/*
+ * FILLING or WRITING or RENAMING -> WRITING a file of this final name, with a
+ * temp file of the kind that is recorded for recovery.
+ */
+void arena_begin_write(struct arena *a, const char *name, bool dot);
 /* WRITING -> RENAMING: the temp file is complete. */
 void arena_begin_rename(struct arena *a);
 /* A new life of an empty arena: its counters start again. */

@@ -265,14 +265,12 @@ int flush_publish(struct flush *f, const char *name)
 	return 0;
 }
 
-void flush_discard(struct flush *f, const char *name)
+void flush_discard(const struct flush *f, const char *name, bool dot)
 {
 	char path[PATH_MAX];
 
-	/* Both places: f->dot may have been set since it was written. */
-	if (!flush_path(path, f->cfg->temp, "", name))
-		unlink(path);
-	if (f->dot && !flush_path(path, f->cfg->files_path, ".", name))
+	if (!flush_path(path, dot ? f->cfg->files_path : f->cfg->temp,
+			dot ? "." : "", name))
 		unlink(path);
 }
 

@@ -70,8 +70,11 @@ int flush_write(struct flush *f, const char *name, const void *data,
  * again); -ENOENT: no temp file (or no directory).
  */
 int flush_publish(struct flush *f, const char *name);
-/* Removes the temp file of this name, if there is one. */
-void flush_discard(struct flush *f, const char *name);
+/*
+ * Removes the temp file of this name, if there is one; `dot` is what f->dot
+ * was when it was written.
+ */
+void flush_discard(const struct flush *f, const char *name, bool dot);
 
 /*
  * The pause before the second try at a failed file, in ns; after each

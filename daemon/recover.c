@@ -65,33 +65,27 @@ static int look_for(const char *path)
 	return errno == ENOENT ? 0 : -errno;
 }
 
-static int find_in(const char *dir, const char *dot, const char *name,
-		   char path[PATH_MAX])
-{
-	/* a path that does not fit was never opened */
-	return flush_path(path, dir, dot, name) ? 0 : look_for(path);
-}
-
 /*
- * The temp file of a dead process: 1 and its path; 0: it is gone; -errno:
- * nobody can tell, as when its directory is gone, too.  Before anything makes
- * a directory.
+ * The temp file of an arena of a dead process: 1 and its path; 0: it is gone;
+ * -errno: nobody can tell, as when its directory is gone, too.  Before anything
+ * makes a directory.  Only the place that the record names counts: in the other
+ * one the same name may be the final file's.
  */
-static int find_temp(const struct recovery *rec, const char *name,
+static int find_temp(const struct recovery *rec, const struct arena *a,
 		     char path[PATH_MAX])
 {
 	const struct state_dirs *d = state_dirs(rec->s->header);
-	int temp, dot;
+	bool dot = a->now.step & ARENA_DOT;
+	const char *dir = dot ? d->path : d->temp;
+	int found;
 
-	temp = find_in(d->temp, "", name, path);
-	if (temp > 0)
-		return 1;
-	dot = find_in(d->path, ".", name, path);
-	if (dot)
-		return dot;
-	if (temp)
-		return temp;
-	return look_for(d->temp) > 0 && look_for(d->path) > 0 ? 0 : -ENOENT;
+	/* a path that does not fit was never opened */
+	if (flush_path(path, dir, dot ? "." : "", a->name))
+		return 0;
+	found = look_for(path);
+	if (found)
+		return found;
+	return look_for(dir) > 0 ? 0 : -ENOENT;
 }
 
 /* Files an arena, waiting for the disk as long as it takes. */
@@ -120,26 +114,32 @@ static void file_arena(struct recovery *rec, struct arena *a)
 	(void)POINT("recover.arena");
 }
 
+static void sync_directory(const struct recovery *rec)
+{
+	if (rec->cfg->files_sync == SYNC_DATA)
+		(void)flush_sync_directory(state_dirs(rec->s->header)->path);
+}
+
 static void finish_rename(struct recovery *rec, struct arena *a)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	uint64_t count = a->now.count, bytes = a->now.len;
-	int found = find_temp(rec, a->name, from), err;
+	const char *dir = state_dirs(rec->s->header)->path;
+	int found = find_temp(rec, a, from), err;
 
 	if (found == 0) {
+		/* renamed, but perhaps not yet on the disk */
+		sync_directory(rec);
 		arena_emptied(a);
 		return;
 	}
 	if (found > 0) {
-		err = flush_path(to, state_dirs(rec->s->header)->path, "",
-				 a->name);
+		err = flush_path(to, dir, "", a->name);
 		if (!err)
 			err = flush_rename(from, to);
 		(void)POINT("recover.renamed");
 		if (!err) {
-			if (rec->cfg->files_sync == SYNC_DATA)
-				(void)flush_sync_directory(
-					state_dirs(rec->s->header)->path);
+			sync_directory(rec);
 			arena_emptied(a);
 			rec->out->messages += count;
 			rec->out->bytes += bytes;
@@ -148,7 +148,7 @@ static void finish_rename(struct recovery *rec, struct arena *a)
 		}
 	}
 	/* The directories changed, or the name is taken: write it again. */
-	arena_begin_write(a, a->name);
+	arena_begin_write(a, a->name, a->now.step & ARENA_DOT);
 	if (found > 0)
 		unlink(from);
 }
@@ -162,11 +162,17 @@ static void settle_temps(struct recovery *rec)
 
 	for (i = 0; i < rec->s->header->workers; i++) {
 		a = &rec->s->arenas[i];
-		if (a->now.step == ARENA_RENAMING)
+		switch (a->now.step & ~ARENA_DOT) {
+		case ARENA_RENAMING:
 			finish_rename(rec, a);
-		else if (a->now.step == ARENA_WRITING &&
-			 find_temp(rec, a->name, path) > 0)
-			unlink(path);
+			break;
+		case ARENA_WRITING:
+			if (find_temp(rec, a, path) > 0)
+				unlink(path);
+			break;
+		default:
+			break;
+		}
 	}
 	(void)POINT("recover.settled");
 }

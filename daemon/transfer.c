@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "point.h"
 
@@ -114,6 +115,7 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 	char name[FLUSH_NAME];
 	uint64_t len = a->now.len;
 	int err, tries;
+	bool dot;
 
 	*bytes = len;
 	if (!len) {
@@ -122,8 +124,16 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 		return 0;
 	}
 	for (tries = 0; tries < NAMES; tries++) {
-		flush_name(f, name);
-		arena_begin_write(a, name);
+		/*
+		 * After a failure the same name: its temp file may be there
+		 * still, on a disk that refused to take it away.
+		 */
+		if (tries || a->now.step == ARENA_FILLING)
+			flush_name(f, name);
+		else
+			memcpy(name, a->name, sizeof(name));
+		dot = f->dot;
+		arena_begin_write(a, name, dot);
 		(void)POINT("flush.begin");
 		err = flush_write(f, name, a->data, len);
 		if (err)
@@ -140,8 +150,8 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 		 * The temp file must not outlive the step: a later life that
 		 * found it in RENAMING would rename it.
 		 */
-		arena_begin_write(a, name);
-		flush_discard(f, name);
+		arena_begin_write(a, name, dot);
+		flush_discard(f, name, dot);
 		if (err != -EEXIST && err != -EXDEV)
 			return err;
 	}

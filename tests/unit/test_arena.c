@@ -210,7 +210,7 @@ START_TEST(the_oldest_is_of_the_first_message_after_a_file)
 	append("a", 1);
 	arena_commit(&arena, 2, 3, 1, 50);
 	ck_assert_uint_eq(arena.now.oldest, 50);
-	arena_begin_write(&arena, "n");
+	arena_begin_write(&arena, "n", false);
 	arena_begin_rename(&arena);
 	arena_emptied(&arena);
 	append("b", 1);
@@ -227,12 +227,12 @@ START_TEST(each_step_is_what_the_next_process_finds)
 
 	make(FRAMING_NONE);
 	commit(1, 6);
-	arena_begin_write(&arena, "name-1");
+	arena_begin_write(&arena, "name-1", false);
 	ck_assert_int_eq(load(&next, &why), 0);
 	ck_assert_uint_eq(next.now.step, ARENA_WRITING);
 	ck_assert_str_eq(next.name, "name-1");
 	/* the name was taken: another one */
-	arena_begin_write(&arena, "n2");
+	arena_begin_write(&arena, "n2", false);
 	ck_assert_int_eq(load(&next, &why), 0);
 	ck_assert_str_eq(next.name, "n2");
 	arena_begin_rename(&arena);
@@ -265,9 +265,9 @@ START_TEST(a_record_keeps_its_name_when_it_is_given_its_own)
 
 	make(FRAMING_NONE);
 	commit(1, 2);
-	arena_begin_write(&arena, "keep-this");
+	arena_begin_write(&arena, "keep-this", false);
 	arena_begin_rename(&arena);
-	arena_begin_write(&arena, arena.name);
+	arena_begin_write(&arena, arena.name, false);
 	ck_assert_int_eq(load(&next, &why), 0);
 	ck_assert_str_eq(next.name, "keep-this");
 	drop();
@@ -284,7 +284,7 @@ START_TEST(the_longest_name_is_kept_whole)
 	name[255] = 0;
 	make(FRAMING_NONE);
 	commit(1, 2);
-	arena_begin_write(&arena, name);
+	arena_begin_write(&arena, name, false);
 	ck_assert_int_eq(load(&next, &why), 0);
 	ck_assert_str_eq(next.name, name);
 	drop();
@@ -321,7 +321,8 @@ static void step_to(int step)
 {
 	commit(5, 9);
 	if (step > ARENA_FILLING)
-		arena_begin_write(&arena, "prefix-3_4711_1234567890.log");
+		arena_begin_write(&arena, "prefix-3_4711_1234567890.log",
+				  false);
 	if (step > ARENA_WRITING)
 		arena_begin_rename(&arena);
 }
@@ -393,7 +394,7 @@ START_TEST(an_impossible_record_is_refused)
 	arena.now.taken = cases[_i].taken;
 	arena.now.begin = cases[_i].begin;
 	arena.now.end = cases[_i].end;
-	arena_begin_write(&arena, cases[_i].name);
+	arena_begin_write(&arena, cases[_i].name, false);
 	ck_assert_int_eq(load(&next, &why), -EBADMSG);
 	ck_assert_msg(strstr(why, cases[_i].why), "%s", why);
 	drop();
@@ -526,7 +527,7 @@ START_TEST(a_snapshot_is_never_of_two_records)
 		ticket += n;
 		if (arena.now.len < SIZE)
 			continue;
-		arena_begin_write(&arena, "a-name");
+		arena_begin_write(&arena, "a-name", false);
 		arena_begin_rename(&arena);
 		arena_emptied(&arena);
 	}

@@ -266,7 +266,7 @@ START_TEST(no_file_is_ever_replaced)
 	data = core_read(final_path(name), NULL);
 	ck_assert_str_eq(data, "of another");
 	free(data);
-	flush_discard(&flush, name);
+	flush_discard(&flush, name, false);
 	ck_assert_uint_eq(core_count(cfg->temp), 0);
 	config_free(cfg);
 }
@@ -343,7 +343,7 @@ START_TEST(a_rename_without_a_temp_file_says_so)
 	BEGIN("files.suffix=");
 	flush_name(&flush, name);
 	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
-	flush_discard(&flush, name);
+	flush_discard(&flush, name, false);
 	ck_assert_int_eq(flush_publish(&flush, name), -ENOENT);
 	expect_none();
 	config_free(cfg);
@@ -558,7 +558,7 @@ START_TEST(a_rename_across_mounts_changes_to_dot_files)
 	/* until the arena's record says so, the temp file stays */
 	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
 	ck_assert(core_exists(path));
-	flush_discard(&flush, name);
+	flush_discard(&flush, name, false);
 	expect_none();
 	ck_assert_int_eq(make("again", name), 0);
 	expect_one(name, "again");

@@ -226,6 +226,8 @@ static int leave(void *arg)
 				      &wanted);
 	}
 	flush_open(&flush, cfg, 1);
+	if (flush_probe(&flush))
+		return 1;
 	/* with a point, it dies in this */
 	return getenv("BW_POINTS") ?
 		       transfer_file(&s.arenas[1], &flush, &bytes) :
@@ -252,6 +254,49 @@ START_TEST(a_rename_in_doubt_survives_a_missing_directory)
 	ck_assert_int_eq(core_child(NULL, life, &l), 0);
 	ck_assert_uint_eq(l.out->messages, 9);
 	ck_assert_uint_eq(core_count(core_path("files")), 3);
+	finish();
+}
+END_TEST
+
+/*
+ * A rename that is done stays done with dot files: when files.temp leads to
+ * files.path, where the final file has the temp file's name, and when it is
+ * another file system's, which is gone.
+ */
+START_TEST(a_rename_with_a_dot_file_is_known_to_be_done)
+{
+	struct life l = plan(&variants[0], 0, true);
+	char option[PATH_MAX], temp[PATH_MAX] = "/tmp/bw-core-XXXXXX";
+	char name[FLUSH_NAME + 8];
+	struct core_files files;
+	struct stat st;
+	unsigned n;
+
+	begin();
+	if (_i == 0) {
+		snprintf(temp, sizeof(temp), "%s", core_path("link"));
+		ck_assert_int_eq(symlink("files", temp), 0);
+	} else {
+		ck_assert_ptr_nonnull(mkdtemp(temp));
+	}
+	snprintf(option, sizeof(option), "files.temp=%s", temp);
+	for (n = 0; l.options[n]; n++)
+		;
+	l.options[n] = option;
+	l.out = core_map(sizeof(*l.out));
+	ck_assert(core_was_killed(core_child("flush.renamed=kill", leave, &l)));
+	files = core_files(core_path("files"));
+	ck_assert_uint_eq(files.n, 1);
+	if (_i)
+		ck_assert_int_eq(rmdir(temp), 0);
+	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ck_assert_uint_eq(l.out->messages, 7);
+	ck_assert_uint_eq(core_count(core_path("files")), 3);
+	snprintf(name, sizeof(name), "files/%s", files.name[0]);
+	ck_assert_int_eq(stat(core_path(name), &st), 0);
+	core_files_free(&files);
+	if (_i)
+		rmdir(temp);
 	finish();
 }
 END_TEST
@@ -341,6 +386,8 @@ int main(void)
 	tc = core_case(suite, "disk");
 	tcase_add_test(tc, recovery_waits_for_the_disk_and_says_so);
 	tcase_add_test(tc, a_rename_in_doubt_survives_a_missing_directory);
+	tcase_add_loop_test(tc, a_rename_with_a_dot_file_is_known_to_be_done, 0,
+			    2);
 	tcase_add_test(tc,
 		       a_temp_file_that_cannot_be_looked_for_is_written_again);
 	tc = core_case(suite, "start");
