@@ -35,26 +35,41 @@ static int find_group(const char *name, gid_t *gid)
 	return 0;
 }
 
+/* What connect(2) says: 0 or an errno. */
+static int probe(int type, const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err;
+
+	if (fd < 0)
+		return errno;
+	err = connect(fd, (const void *)addr, sizeof(*addr)) ? errno : 0;
+	close(fd);
+	return err;
+}
+
 /* 0: nobody listens on it and it is gone now, or it was not there. */
 static int remove_stale(int type, const struct sockaddr_un *addr)
 {
 	struct stat st;
-	int fd, err;
+	int err;
 
 	if (lstat(addr->sun_path, &st))
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -ENOTSOCK;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	err = connect(fd, (const void *)addr, sizeof(*addr)) ? errno : 0;
-	close(fd);
+	err = probe(type, addr);
+	if (err == EACCES && st.st_uid == geteuid()) {
+		/* of our own, with a mode that lets only others in */
+		(void)chmod(addr->sun_path, 0600);
+		err = probe(type, addr);
+		(void)chmod(addr->sun_path, st.st_mode & 07777);
+	}
 	if (err == ENOENT)
 		return 0;
-	if (err == EACCES)
+	if (err == EACCES || err == EMFILE || err == ENFILE)
 		/* of another user, who may have left it behind */
-		return -EACCES;
+		return -err;
 	if (err != ECONNREFUSED)
 		/* a full backlog (EAGAIN), a wrong type: somebody is there */
 		return -EADDRINUSE;

@@ -144,6 +144,25 @@ START_TEST(a_socket_of_another_user_is_named_and_stays)
 }
 END_TEST
 
+/* Left by a daemon that let a group in and not itself. */
+START_TEST(a_stale_socket_that_only_others_may_use_is_replaced)
+{
+	int fd;
+
+	if (getuid())
+		return;
+	core_mkdir("d");
+	ck_assert_int_eq(chown(core_path("d"), 65534, 65534), 0);
+	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
+	fd = other(types[_i], "d/s");
+	ck_assert_int_eq(chmod(core_path("d/s"), 0060), 0);
+	ck_assert_int_eq(make(types[_i], "d/s"), -EADDRINUSE);
+	close(fd);
+	ck_assert_msg(!make(types[_i], "d/s"), "%s", why);
+	ck_assert_int_eq(setresuid(0, 0, 0), 0);
+}
+END_TEST
+
 /* A connect(2) that would wait: somebody is there, and busy. */
 START_TEST(a_full_backlog_is_somebody)
 {
@@ -311,6 +330,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_socket_in_use_is_refused_and_stays, 0, 4);
 	tcase_add_loop_test(tc, a_socket_of_another_user_is_named_and_stays, 0,
 			    2);
+	tcase_add_loop_test(
+		tc, a_stale_socket_that_only_others_may_use_is_replaced, 0, 2);
 	tcase_add_test(tc, a_full_backlog_is_somebody);
 	tcase_add_loop_test(tc, what_is_no_socket_is_never_removed, 0, 3);
 	tcase_add_test(tc, one_missing_directory_is_made_two_are_an_error);
