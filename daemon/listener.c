@@ -225,7 +225,10 @@ static void arm_patience(struct listener *l)
 	uint64_t ms, timeout = l->cfg->buffer_timeout;
 
 	uv_timer_stop(&l->patience);
-	/* While draining no sender waits, and stop_timeout is the bound. */
+	/*
+	 * While draining no sender comes; those that wait already are let go
+	 * by the end of it, and stop_timeout is the bound.
+	 */
 	if (timeout == CONFIG_NEVER || l->draining)
 		return;
 	ms = (timeout + 999999) / 1000000;

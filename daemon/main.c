@@ -98,6 +98,8 @@ static void on_drained(void *arg)
 {
 	struct daemon *d = arg;
 
+	/* Who still waits for room in its queue learns that there is none. */
+	bind_close(&d->res.socket);
 	workers_stop(&d->workers);
 }
 

@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -283,6 +285,49 @@ START_TEST(sigterm_and_sigint_file_everything_and_exit_0)
 }
 END_TEST
 
+/*
+ * Senders wait for room in the queue of a socket that is about to go: they are
+ * let go as soon as the queue is read, not when all of it is filed.
+ */
+START_TEST(a_stop_lets_go_of_senders_that_wait)
+{
+	pid_t sender[20];
+	size_t i;
+	int fd;
+
+	/* where that is allowed, fewer places than there are senders */
+	if (!unshare(CLONE_NEWNET)) {
+		fd = open("/proc/sys/net/unix/max_dgram_qlen", O_WRONLY);
+		ck_assert_int_eq(write(fd, "10", 2), 2);
+		close(fd);
+	}
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.stop_timeout=1h");
+	daemon_signal(SIGSTOP);
+	for (i = 0; i < 20; i++) {
+		sender[i] = fork();
+		ck_assert_int_ge(sender[i], 0);
+		if (sender[i])
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fd = send_open();
+		while (send(fd, "message", 7, MSG_NOSIGNAL) >= 0)
+			;
+		_exit(0);
+	}
+	usleep(100000);
+	daemon_signal(SIGTERM);
+	daemon_signal(SIGCONT);
+	for (i = 0; i < 20; i++)
+		UNTIL(waitpid(sender[i], NULL, WNOHANG) == sender[i]);
+	ck_assert(daemon_alive());
+	bed_release();
+	daemon_signal(SIGTERM);
+	ck_assert_int_eq(daemon_wait(), 0);
+}
+END_TEST
+
 START_TEST(sighup_applies_what_it_can_and_names_the_rest)
 {
 	int fd;
@@ -481,6 +526,7 @@ int main(void)
 	tcase_add_test(t, sigusr1_flushes_all_workers_now);
 	tcase_add_loop_test(t, sigterm_and_sigint_file_everything_and_exit_0, 0,
 			    2);
+	tcase_add_test(t, a_stop_lets_go_of_senders_that_wait);
 	tcase_add_test(t, sighup_applies_what_it_can_and_names_the_rest);
 	tcase_add_test(t, sighup_with_a_bad_file_changes_nothing);
 	return bed_run(suite);
