@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -37,10 +36,9 @@
 #define ABANDON_MS 500
 /* Above stop_timeout, for what comes after it. */
 #define STOP_SLACK_MS 30000
-/* systemd's queue may be full for a moment: tries, TRY_NS apart. */
-#define TRY_NS 10000000
-#define READY_TRIES 500
-#define STOPPING_TRIES 5
+/* systemd's queue may be full for a moment. */
+#define READY_MS 5000
+#define STOPPING_MS 50
 /* Until a watchdog's feed that was lost comes again. */
 #define FEED_AGAIN_MS 1000
 
@@ -71,18 +69,6 @@ static void print_line(void *arg, const char *line)
 		log_has_priorities() ? "<3>" : "bufwriterd: ", line);
 }
 
-/* True, after a pause: what systemd had no room for is to be sent again. */
-static bool try_again(int err, unsigned *tries)
-{
-	const struct timespec pause = { .tv_nsec = TRY_NS };
-
-	if (err != -EAGAIN || !*tries)
-		return false;
-	--*tries;
-	nanosleep(&pause, NULL);
-	return true;
-}
-
 /* -- stop ---------------------------------------------------------------- */
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -106,8 +92,6 @@ static void on_drained(void *arg)
 static void begin_stop(struct daemon *d, const char *why)
 {
 	uint64_t ms = (d->settings.cfg->buffer_stop_timeout + 999999) / 1000000;
-	unsigned tries = STOPPING_TRIES;
-	int err;
 
 	if (d->stopping)
 		return;
@@ -116,12 +100,10 @@ static void begin_stop(struct daemon *d, const char *why)
 	log_info("stopping: %s", why);
 	control_stopping(&d->control);
 	/* As long as it may take, also above TimeoutStopSec=. */
-	do {
-		err = notify_send("STOPPING=1\n"
-				  "STATUS=Filing what is in memory.\n"
-				  "EXTEND_TIMEOUT_USEC=%" PRIu64,
-				  (ms + STOP_SLACK_MS) * 1000);
-	} while (try_again(err, &tries));
+	notify_insist(STOPPING_MS,
+		      "STOPPING=1\nSTATUS=Filing what is in memory.\n"
+		      "EXTEND_TIMEOUT_USEC=%" PRIu64,
+		      (ms + STOP_SLACK_MS) * 1000);
 	uv_update_time(&d->loop);
 	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
 	listener_stop(&d->listener, on_drained, d);
@@ -281,12 +263,8 @@ static void give_up(struct daemon *d)
 /* Without it systemd would end us when TimeoutStartSec= is over. */
 static void say_ready(void)
 {
-	unsigned tries = READY_TRIES;
-	int err;
+	int err = notify_insist(READY_MS, "READY=1\nSTATUS=Listening.");
 
-	do {
-		err = notify_send("READY=1\nSTATUS=Listening.");
-	} while (try_again(err, &tries));
 	if (err)
 		log_warning("cannot tell systemd that the daemon is ready: %s",
 			    strerror(-err));

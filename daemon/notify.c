@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Between two tries of notify_insist(). */
+#define TRY_MS 10
 /* The first descriptor that is passed, SD_LISTEN_FDS_START. */
 #define FIRST_FD 3
 #define MAX_FDS 1024
@@ -74,23 +76,48 @@ void notify_close(void)
 	notify_fd = -1;
 }
 
-int notify_send(const char *fmt, ...)
+static int send_text(const char *fmt, va_list ap)
 {
 	char text[PATH_MAX + 256];
-	va_list ap;
 	int len;
 
 	if (notify_fd < 0)
 		return 0;
-	va_start(ap, fmt);
 	len = vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	if (len < 0 || (size_t)len >= sizeof(text))
 		return -EMSGSIZE;
 	if (sendto(notify_fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT,
 		   (const struct sockaddr *)&notify_addr, notify_len) < 0)
 		return -errno;
 	return 0;
+}
+
+int notify_send(const char *fmt, ...)
+{
+	va_list ap;
+	int err;
+
+	va_start(ap, fmt);
+	err = send_text(fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+int notify_insist(unsigned ms, const char *fmt, ...)
+{
+	const struct timespec pause = { .tv_nsec = TRY_MS * 1000000 };
+	va_list ap;
+	int err;
+
+	for (;;) {
+		va_start(ap, fmt);
+		err = send_text(fmt, ap);
+		va_end(ap);
+		if (err != -EAGAIN || ms < TRY_MS)
+			return err;
+		ms -= TRY_MS;
+		nanosleep(&pause, NULL);
+	}
 }
 
 int notify_reloading(void)

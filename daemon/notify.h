@@ -21,6 +21,12 @@ void notify_close(void);
  */
 int notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int notify_reloading(void);
+/*
+ * The same for what systemd must not miss: while its queue has no room, it is
+ * tried again, for so many milliseconds at most.
+ */
+int notify_insist(unsigned ms, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /*
  * The watchdog's interval in ns if one is asked of this process, else 0;

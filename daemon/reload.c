@@ -9,6 +9,9 @@
 #include "log.h"
 #include "notify.h"
 
+/* How long systemd may have no room for the end of a reload. */
+#define READY_MS 50
+
 /* Settings that workers may still use. */
 struct retired {
 	struct config *cfg;
@@ -94,7 +97,8 @@ int reload_run(struct reload *r, reload_report_fn *report, void *arg)
 
 	notify_reloading();
 	err = read_again(r, &to);
-	notify_send("READY=1");
+	/* or the unit would be reloading for as long as it may */
+	notify_insist(READY_MS, "READY=1");
 	return err;
 }
 
