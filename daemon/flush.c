@@ -265,13 +265,15 @@ int flush_publish(struct flush *f, const char *name)
 	return 0;
 }
 
-void flush_discard(const struct flush *f, const char *name, bool dot)
+bool flush_discard(const struct flush *f, const char *name, bool dot)
 {
 	char path[PATH_MAX];
+	struct stat st;
 
-	if (!flush_path(path, dot ? f->cfg->files_path : f->cfg->temp,
-			dot ? "." : "", name))
-		unlink(path);
+	if (flush_path(path, dot ? f->cfg->files_path : f->cfg->temp,
+		       dot ? "." : "", name))
+		return true;
+	return !unlink(path) || lstat(path, &st);
 }
 
 const char *flush_remedy(int err)

@@ -72,9 +72,9 @@ int flush_write(struct flush *f, const char *name, const void *data,
 int flush_publish(struct flush *f, const char *name);
 /*
  * Removes the temp file of this name, if there is one; `dot` is what f->dot
- * was when it was written.
+ * was when it was written.  False: it is there still.
  */
-void flush_discard(const struct flush *f, const char *name, bool dot);
+bool flush_discard(const struct flush *f, const char *name, bool dot);
 
 /*
  * The pause before the second try at a failed file, in ns; after each

@@ -125,10 +125,11 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 	}
 	for (tries = 0; tries < NAMES; tries++) {
 		/*
-		 * After a failure the same name: its temp file may be there
-		 * still, on a disk that refused to take it away.
+		 * The record is all that knows of a temp file that a failed
+		 * disk would not take away: then it is the same name again.
 		 */
-		if (tries || a->now.step == ARENA_FILLING)
+		if (a->now.step == ARENA_FILLING ||
+		    flush_discard(f, a->name, a->now.step & ARENA_DOT))
 			flush_name(f, name);
 		else
 			memcpy(name, a->name, sizeof(name));
@@ -151,7 +152,7 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 		 * found it in RENAMING would rename it.
 		 */
 		arena_begin_write(a, name, dot);
-		flush_discard(f, name, dot);
+		(void)flush_discard(f, name, dot);
 		if (err != -EEXIST && err != -EXDEV)
 			return err;
 	}

@@ -340,20 +340,28 @@ START_TEST(a_failure_leaves_a_record_that_says_write_again)
 END_TEST
 
 /* A disk that went read-only keeps the temp file of the first try. */
-START_TEST(a_second_try_replaces_what_the_first_one_left)
+START_TEST(a_temp_file_that_cannot_be_removed_is_not_forgotten)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], name[FLUSH_NAME];
 
 	core_points("flush.write=EIO@1");
 	setup(8, 100, 5, FRAMING_NONE);
 	send_text("aaaa");
 	take_all(0);
 	ck_assert_int_eq(file(0), -EIO);
-	ck_assert_int_eq(flush_path(path, cfg->temp, "", arenas[0].name), 0);
+	memcpy(name, arenas[0].name, sizeof(name));
+	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
+	/* unlink(2) refuses it */
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_lt(file(0), 0);
+	ck_assert_str_eq(arenas[0].name, name);
+	ck_assert_int_eq(rmdir(path), 0);
+	/* now it can: another name, as the settings want it */
 	core_write(path, "aa", 2);
 	ck_assert_int_eq(file(0), 0);
 	EXPECT_FILES("aaaa");
 	ck_assert_uint_eq(core_count(cfg->temp), 0);
+	ck_assert_str_ne(arenas[0].name, name);
 	finish();
 }
 END_TEST
@@ -510,7 +518,7 @@ int main(void)
 			    0, sizeof(failures) / sizeof(failures[0]));
 	tcase_add_loop_test(tc, a_failure_leaves_a_record_that_says_write_again,
 			    0, 2);
-	tcase_add_test(tc, a_second_try_replaces_what_the_first_one_left);
+	tcase_add_test(tc, a_temp_file_that_cannot_be_removed_is_not_forgotten);
 	tcase_add_test(tc, names_that_are_taken_are_passed_over);
 	tcase_add_test(tc,
 		       a_directory_in_which_every_name_is_taken_is_an_error);
