@@ -253,6 +253,20 @@ static void report(const struct recovered *out)
 			   (unsigned long long)out->bytes, out->ns / 1e6);
 }
 
+/* What there is has nothing in it; its memory makes room for the new one. */
+static int make_new(struct state *s, const struct config *cfg,
+		    struct state_error *error)
+{
+	if (unlink(cfg->state_path) && errno != ENOENT) {
+		snprintf(error->text, sizeof(error->text),
+			 "state.path: cannot remove %s: %s", cfg->state_path,
+			 strerror(errno));
+		return -errno;
+	}
+	(void)POINT("recover.removed");
+	return state_create(s, cfg, error);
+}
+
 int recover_state(struct state *s, const struct config *cfg,
 		  recover_wait_fn *waits, struct recovered *out,
 		  struct state_error *error)
@@ -266,7 +280,7 @@ int recover_state(struct state *s, const struct config *cfg,
 		return state_create(s, cfg, error);
 	err = state_open_old(s, cfg->state_path, cfg->files_framing, error);
 	if (err == -ENOENT)
-		return state_create(s, cfg, error);
+		return make_new(s, cfg, error);
 	if (err == -EBADMSG) {
 		err = set_aside(cfg, out, error);
 		return err ? err : state_create(s, cfg, error);
@@ -286,13 +300,5 @@ int recover_state(struct state *s, const struct config *cfg,
 		return 0;
 	}
 	state_close(s);
-	/* Empty now; its memory makes room for the new one. */
-	if (unlink(cfg->state_path) && errno != ENOENT) {
-		snprintf(error->text, sizeof(error->text),
-			 "state.path: cannot remove %s: %s", cfg->state_path,
-			 strerror(errno));
-		return -errno;
-	}
-	(void)POINT("recover.removed");
-	return state_create(s, cfg, error);
+	return make_new(s, cfg, error);
 }
