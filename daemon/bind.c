@@ -61,7 +61,7 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 	err = probe(type, addr);
 	if (err == EACCES && st.st_uid == geteuid()) {
 		/* of our own, with a mode that lets only others in */
-		(void)chmod(addr->sun_path, 0600);
+		(void)chmod(addr->sun_path, (st.st_mode & 07777) | 0600);
 		err = probe(type, addr);
 		(void)chmod(addr->sun_path, st.st_mode & 07777);
 	}
