@@ -125,7 +125,7 @@ static const char *pid_file(void)
 /* As a job in front, whose process the script knows when it stops. */
 static const char *top_in_front(void)
 {
-	return bed_text("sh -c 'echo $$ >%s; exec bufwriter top';"
+	return bed_text("sh -c 'echo $$ >%s; exec bufwriter top -d 1h';"
 			"pid=$(cat %s); echo stopped;",
 			pid_file(), pid_file());
 }
@@ -163,7 +163,7 @@ START_TEST(it_stops_and_goes_on_as_the_shell_says)
 {
 	static struct terminal t;
 
-	start(&t, "bufwriter top; echo stopped $?; read line;"
+	start(&t, "bufwriter top -d 1h; echo stopped $?; read line;"
 		  "fg; echo ended $?");
 	UNTIL(frames(&t) == 1);
 	ck_assert_int_eq(terminal_cooked(&t), 0);
