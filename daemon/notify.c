@@ -76,7 +76,8 @@ void notify_close(void)
 	notify_fd = -1;
 }
 
-static int send_text(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static int send_text(const char *fmt,
+							   va_list ap)
 {
 	char text[PATH_MAX + 256];
 	int len;
