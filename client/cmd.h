@@ -12,6 +12,7 @@
 #ifndef BUFWRITER_CMD_H
 #define BUFWRITER_CMD_H
 
+#include <stdint.h>
 #include <sysexits.h>
 
 /* X(name, what it does, in a line of the help) */
@@ -51,6 +52,9 @@ int cmd_bad_option(const char *cmd, char **argv, int c);
  * is not and returns EX_IOERR.  cmd as in cmd_misuse().
  */
 int cmd_output(const char *cmd);
+
+/* Milliseconds of the monotonic clock. */
+int64_t cmd_clock(void);
 
 /* Prints name and version; returns as cmd_output(). */
 int cmd_version(const char *cmd);

@@ -20,9 +20,9 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cmd.h"
 #include "cmd_send.h"
 
 #define SLICE 100 /* milliseconds at most */
@@ -115,27 +115,18 @@ static int may_pass(int err)
 }
 
 /*
- * Not report_clock(): by that a wait can seem too short by a tick, and another
- * slice would follow.
- */
-static int64_t precise_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-/*
  * The library has waited for a slice.  Like the library, waits for a full
  * queue with each message, but for a daemon that is gone with all of them
  * together: input of a million lines ends, also without a daemon.
+ *
+ * Not by report_clock(): a wait could seem too short by a tick, and another
+ * slice would follow.
  */
 static int deliver_patiently(struct send *s, const char *data, size_t len,
 			     int err)
 {
 	struct deliver *d = &s->deliver;
-	int64_t start = precise_clock() - d->slice;
+	int64_t start = cmd_clock() - d->slice;
 	int64_t since;
 
 	while (may_pass(err)) {
@@ -143,7 +134,7 @@ static int deliver_patiently(struct send *s, const char *data, size_t len,
 			d->gone_since = start;
 		since = err == BW_TIMEOUT ? start : d->gone_since;
 		if (d->timeout != BW_FOREVER &&
-		    precise_clock() - since >= d->timeout)
+		    cmd_clock() - since >= d->timeout)
 			break;
 		report_progress(s);
 		if (deliver_stopped(s, err == BW_TIMEOUT ? 0 : PAUSE))

@@ -214,25 +214,17 @@ static void look(struct top *t)
 		control_close(&t->control);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void run(struct top *t)
 {
 	int key = SCREEN_CHANGED;
 	int64_t next = 0, left;
 
 	while (key != 'q' && key != 'Q' && key != SCREEN_END) {
-		left = next - now_ms();
+		left = next - cmd_clock();
 		if (left <= 0 || key == SCREEN_CHANGED || key == ' ') {
 			look(t);
 			left = t->delay;
-			next = now_ms() + left;
+			next = cmd_clock() + left;
 		}
 		key = screen_wait(t->screen, (int)left);
 	}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "bufwriter.h"
 #include "cmd.h"
@@ -50,6 +51,14 @@ int cmd_output(const char *cmd)
 		cmd != NULL ? " " : "", cmd != NULL ? cmd : "",
 		strerror(errno));
 	return EX_IOERR;
+}
+
+int64_t cmd_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 int cmd_version(const char *cmd)
