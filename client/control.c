@@ -36,17 +36,12 @@ static void disconnect(struct control *c)
 	c->fd = -1;
 }
 
-static void drop_answer(struct control *c)
-{
-	free(c->answer);
-	c->answer = NULL;
-	c->room = 0;
-}
-
 void control_close(struct control *c)
 {
 	disconnect(c);
-	drop_answer(c);
+	free(c->answer);
+	c->answer = NULL;
+	c->room = 0;
 }
 
 __attribute__((format(printf, 3, 4))) static bool

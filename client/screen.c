@@ -245,9 +245,7 @@ void screen_end(struct screen *s)
 static void stop(struct screen *s)
 {
 	give_back(s);
-	raise(SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &s->taken, NULL); /* stops here */
-	sigprocmask(SIG_BLOCK, &s->taken, NULL);
+	raise(SIGTSTP); /* acts when take() lets it through */
 	take(s);
 }
 
