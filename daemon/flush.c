@@ -36,10 +36,10 @@ int flush_path(char out[PATH_MAX], const char *dir, const char *dot,
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int temp_path(const struct flush *f, const char *name,
+static int temp_path(const struct flush *f, const char *name, bool dot,
 		     char out[PATH_MAX])
 {
-	if (f->dot)
+	if (dot)
 		return flush_path(out, f->cfg->files_path, ".", name);
 	return flush_path(out, f->cfg->temp, "", name);
 }
@@ -177,7 +177,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	const char *op;
 	int fd, err;
 
-	err = temp_path(f, name, path);
+	err = temp_path(f, name, f->dot, path);
 	if (err)
 		return failed(f, err, "name", f->cfg->temp);
 	fd = open_temp(f, path);
@@ -236,7 +236,7 @@ int flush_publish(struct flush *f, const char *name)
 	char from[PATH_MAX], to[PATH_MAX];
 	int err;
 
-	err = temp_path(f, name, from);
+	err = temp_path(f, name, f->dot, from);
 	if (!err)
 		err = flush_path(to, f->cfg->files_path, "", name);
 	if (err)
@@ -270,8 +270,7 @@ bool flush_discard(const struct flush *f, const char *name, bool dot)
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (flush_path(path, dot ? f->cfg->files_path : f->cfg->temp,
-		       dot ? "." : "", name))
+	if (temp_path(f, name, dot, path))
 		return true;
 	return !unlink(path) || lstat(path, &st);
 }

@@ -114,8 +114,8 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 {
 	char name[FLUSH_NAME];
 	uint64_t len = a->now.len;
+	bool dot, may_forget;
 	int err, tries;
-	bool dot;
 
 	*bytes = len;
 	if (!len) {
@@ -123,13 +123,14 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 			arena_emptied(a);
 		return 0;
 	}
+	/*
+	 * The record is all that knows of a temp file that a failed disk would
+	 * not take away: then it is the same name again.
+	 */
+	may_forget = a->now.step == ARENA_FILLING ||
+		     flush_discard(f, a->name, a->now.step & ARENA_DOT);
 	for (tries = 0; tries < NAMES; tries++) {
-		/*
-		 * The record is all that knows of a temp file that a failed
-		 * disk would not take away: then it is the same name again.
-		 */
-		if (a->now.step == ARENA_FILLING ||
-		    flush_discard(f, a->name, a->now.step & ARENA_DOT))
+		if (may_forget)
 			flush_name(f, name);
 		else
 			memcpy(name, a->name, sizeof(name));
@@ -152,7 +153,7 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 		 * found it in RENAMING would rename it.
 		 */
 		arena_begin_write(a, name, dot);
-		(void)flush_discard(f, name, dot);
+		may_forget = flush_discard(f, name, dot);
 		if (err != -EEXIST && err != -EXDEV)
 			return err;
 	}
