@@ -35,14 +35,14 @@ static int find_group(const char *name, gid_t *gid)
 	return 0;
 }
 
-/* What connect(2) says: 0 or an errno. */
+/* What connect(2) says: 0 or an errno; below 0: there is no socket for it. */
 static int probe(int type, const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err;
 
 	if (fd < 0)
-		return errno;
+		return -errno;
 	err = connect(fd, (const void *)addr, sizeof(*addr)) ? errno : 0;
 	close(fd);
 	return err;
@@ -65,11 +65,13 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 		err = probe(type, addr);
 		(void)chmod(addr->sun_path, st.st_mode & 07777);
 	}
+	if (err < 0)
+		return err;
 	if (err == ENOENT)
 		return 0;
-	if (err == EACCES || err == EMFILE || err == ENFILE)
+	if (err == EACCES)
 		/* of another user, who may have left it behind */
-		return -err;
+		return -EACCES;
 	if (err != ECONNREFUSED)
 		/* a full backlog (EAGAIN), a wrong type: somebody is there */
 		return -EADDRINUSE;
