@@ -14,9 +14,6 @@
 #include "log.h"
 #include "notify.h"
 
-/* Between two messages to systemd at least. */
-#define SAY_EVERY CLOCK_SECOND
-
 /* A timer's milliseconds for this many nanoseconds, rounded up. */
 static uint64_t to_ms(uint64_t ns)
 {
@@ -66,21 +63,20 @@ static void on_say(uv_timer_t *timer);
  */
 static void say(struct control *c, enum control_said what, int error)
 {
-	uint64_t now;
+	uint64_t now, missed;
 	int err = -EAGAIN;
 
 	if ((c->said == what && c->said_error == error) || c->stopping)
 		return;
 	now = clock_now();
-	if (now >= c->say_next) {
+	if (log_limit(&c->say_limit, now, &missed))
 		err = send_status(what, error);
-		c->say_next = now + SAY_EVERY;
-	}
 	if (!err) {
 		c->said = what;
 		c->said_error = error;
 	} else if (err == -EAGAIN && !uv_is_active((uv_handle_t *)&c->say)) {
-		uv_timer_start(&c->say, on_say, to_ms(c->say_next - now), 0);
+		uv_timer_start(&c->say, on_say,
+			       to_ms(c->say_limit.next_ns - now), 0);
 	}
 }
 
@@ -254,6 +250,7 @@ int control_open(struct control *c, uv_loop_t *loop, int listener,
 	c->from = *from;
 	c->seen = from->listener->state;
 	c->said = SAID_OK; /* main says so with READY=1 */
+	c->say_limit.every_ns = CLOCK_SECOND;
 	rate_open(&c->rate, from->started_mono);
 	init_handles(c, loop);
 	err = snapshot_open(&c->snapshot, &c->from);

@@ -19,6 +19,7 @@
 #include "control_server.h"
 #include "control_snapshot.h"
 #include "control_text.h"
+#include "log.h"
 
 /* What systemd was told last. */
 enum control_said { SAID_NOTHING, SAID_OK, SAID_DROPPING, SAID_FAILING };
@@ -36,7 +37,7 @@ struct control {
 	struct control_file file;
 	enum control_said said;
 	int said_error;
-	uint64_t say_next;	  /* CLOCK_MONOTONIC, not before */
+	struct log_limit say_limit;
 	enum listener_state seen; /* before the last sleep */
 	bool stopping;
 	uv_timer_t say;	     /* what was held back */
