@@ -374,16 +374,24 @@ static void open_manager(void)
 			 0);
 }
 
+#define TOLD 4096
+
+/* The message that is there; 0: none is. */
+static int take_told(char text[TOLD])
+{
+	ssize_t n = recv(manager, text, TOLD - 1, MSG_DONTWAIT);
+
+	text[n > 0 ? n : 0] = 0;
+	return n >= 0;
+}
+
 /* The next message has this in it. */
 static void expect_told(const char *part)
 {
-	char text[4096];
-	ssize_t n;
+	char text[TOLD];
 
 	do {
-		UNTIL((n = recv(manager, text, sizeof(text) - 1,
-				MSG_DONTWAIT)) >= 0);
-		text[n] = 0;
+		UNTIL(take_told(text));
 	} while (strcmp(text, "crowd") == 0);
 	REQUIRE(strstr(text, part) != NULL, "told '%s' instead of '%s'", text,
 		part);
@@ -425,11 +433,9 @@ END_TEST
 /* Whether the message that is there is this one. */
 static int is_told(const char *message)
 {
-	char text[4096];
-	ssize_t n = recv(manager, text, sizeof(text) - 1, MSG_DONTWAIT);
+	char text[TOLD];
 
-	text[n > 0 ? n : 0] = 0;
-	return strcmp(text, message) == 0;
+	return take_told(text) && strcmp(text, message) == 0;
 }
 
 START_TEST(systemd_is_told_that_messages_are_dropped)
@@ -464,9 +470,8 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 	struct sender *sender;
 	unsigned told = 0;
 	int listening = 0;
-	char text[4096];
+	char text[TOLD];
 	double start;
-	ssize_t n;
 
 	open_manager();
 	bed.points = "flush.write=sleep:5";
@@ -476,12 +481,10 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 	start = bed_now();
 	sender = sender_start(&flow);
 	while (bed_now() < start + 2.5) {
-		n = recv(manager, text, sizeof(text) - 1, MSG_DONTWAIT);
-		if (n < 0) {
+		if (!take_told(text)) {
 			bed_sleep_ms(1);
 			continue;
 		}
-		text[n] = 0;
 		listening = strstr(text, "STATUS=Listening.") != NULL;
 		told++;
 	}
@@ -495,30 +498,11 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 }
 END_TEST
 
-/* Fills its queue, by several: each has a send buffer of its own. */
-static void crowd_manager(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	unsigned sent;
-	int fd;
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", bed.notify);
-	do {
-		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		ck_assert_int_eq(
-			connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-		for (sent = 0; send(fd, "crowd", 5, MSG_DONTWAIT) == 5;)
-			sent++;
-		ck_assert_int_eq(errno, EAGAIN);
-		close(fd);
-	} while (sent);
-}
-
 /* Else it would end a daemon that is ready. */
 START_TEST(ready_is_told_when_there_is_room)
 {
 	open_manager();
-	crowd_manager();
+	send_fill(bed.notify, "crowd");
 	daemon_start();
 	/* The line before it was in the log, so that it was tried. */
 	bed_sleep_ms(100);
@@ -537,7 +521,7 @@ START_TEST(a_status_that_found_no_room_is_told_later)
 	bed.points = bed_point("flush.write", "ENOSPC", "");
 	daemon_start("buffer.workers=1", "buffer.forced=10ms");
 	expect_told("READY=1\nSTATUS=Listening.");
-	crowd_manager();
+	send_fill(bed.notify, "crowd");
 	fd = send_open();
 	send_one(fd, "one", 3);
 	UNTIL(ask_number("gauges.workers_failing") == 1);

@@ -109,6 +109,28 @@ size_t flow_message(const struct flow *flow, uint64_t number, uint8_t *buf)
 	return len;
 }
 
+unsigned send_fill(const char *path, const char *text)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	ssize_t len = (ssize_t)strlen(text);
+	unsigned n = 0, before;
+	int fd;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", path);
+	do {
+		before = n;
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(
+			connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+		while (send(fd, text, (size_t)len, MSG_DONTWAIT) == len)
+			n++;
+		ck_assert_int_eq(errno, EAGAIN);
+		close(fd);
+	} while (n > before);
+	ck_assert_uint_gt(n, 0);
+	return n;
+}
+
 int send_open(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };

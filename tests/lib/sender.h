@@ -57,6 +57,12 @@ int sender_result(struct sender *sender);
 /* SIGKILL to all that are left. */
 void sender_kill_all(void);
 
+/*
+ * Fills the queue of the datagram socket at `path` with this text; returns how
+ * often it is there.  Several do it, because each has a send buffer of its own
+ * that may be full before: the queue is when a fresh one can send nothing.
+ */
+unsigned send_fill(const char *path, const char *text);
 /* A connected socket of the test itself. */
 int send_open(void);
 /* One datagram, blocking; fails the test on an error. */

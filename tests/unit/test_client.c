@@ -11,6 +11,7 @@
 
 #include "bufwriter.h"
 #include "test_client_util.h"
+#include "tests/lib/sender.h"
 
 /* far below anything that a broken wait would take */
 #define SOON_MS 10000
@@ -24,28 +25,6 @@ static struct bw *open_with(int timeout)
 	options.timeout = timeout;
 	ck_assert_int_eq(bw_open(&bw, &options), 0);
 	return bw;
-}
-
-/*
- * Fills the daemon's queue; returns how many it took.  A handle may come to
- * the end of its own send buffer before: the queue is full when a fresh one
- * can send nothing.
- */
-static int fill(void)
-{
-	struct bw *bw;
-	int before;
-	int n = 0;
-
-	do {
-		before = n;
-		bw = open_with(0);
-		while (bw_write(bw, "x", 1) == 0)
-			n++;
-		bw_close(bw);
-	} while (n > before);
-	ck_assert_int_gt(n, 0);
-	return n;
 }
 
 START_TEST(message_arrives_as_it_is)
@@ -161,7 +140,7 @@ START_TEST(full_queue_without_timeout_fails_at_once)
 	int fd = util_listen();
 	struct bw *bw = open_with(0);
 	int64_t start;
-	int n = fill();
+	unsigned n = send_fill(util_socket, "x");
 
 	start = util_ms();
 	ck_assert_int_eq(bw_write(bw, "x", 1), BW_TIMEOUT);
@@ -182,7 +161,7 @@ START_TEST(full_queue_waits_for_the_timeout)
 	int fd = util_listen();
 	struct bw *bw = open_with(50);
 	int64_t start;
-	int n = fill();
+	unsigned n = send_fill(util_socket, "x");
 
 	start = util_ms();
 	ck_assert_int_eq(bw_write(bw, "y", 1), BW_TIMEOUT);
@@ -216,7 +195,7 @@ START_TEST(full_queue_waits_for_ever)
 	char c;
 	pid_t pid;
 
-	fill();
+	send_fill(util_socket, "x");
 	start = util_ms();
 	pid = fork();
 	if (pid == 0) {
@@ -245,7 +224,7 @@ START_TEST(signals_do_not_change_the_timeout)
 	struct bw *bw = open_with(200);
 	int64_t start;
 
-	fill();
+	send_fill(util_socket, "x");
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	start = util_ms();

@@ -238,37 +238,38 @@ START_TEST(patience_ends_and_then_it_drops)
 }
 END_TEST
 
+/* As a reload does it. */
+static void configure(const char *timeout)
+{
+	struct config *wanted = CORE_SETTINGS(timeout,
+					      "socket.max_message=100");
+	struct config *merged = config_merge(cfg, wanted);
+
+	listener_configure(&listener, merged);
+	config_free(wanted);
+	config_free(cfg);
+	cfg = merged;
+}
+
 START_TEST(new_patience_is_heeded_while_it_waits)
 {
-	struct config *wanted, *merged;
-
 	start("buffer.timeout=never", true);
 	send_bytes(10, 10);
 	turn();
 	ck_assert_int_eq(listener.state, LISTENER_WAITING);
-	wanted = CORE_SETTINGS("buffer.timeout=5ms", "socket.max_message=100");
-	merged = config_merge(cfg, wanted);
-	listener_configure(&listener, merged);
+	configure("buffer.timeout=5ms");
 	turn_until(LISTENER_DROPPING);
-	config_free(wanted);
-	config_free(cfg);
-	cfg = merged;
 	finish();
 }
 END_TEST
 
 START_TEST(more_patience_ends_the_dropping)
 {
-	struct config *wanted, *merged;
-
 	start("buffer.timeout=0", true);
 	send_bytes(SLOTS + 1, 10);
 	turn();
 	ck_assert_int_eq(listener.state, LISTENER_DROPPING);
-	wanted = CORE_SETTINGS("buffer.timeout=never",
-			       "socket.max_message=100");
-	merged = config_merge(cfg, wanted);
-	listener_configure(&listener, merged);
+	configure("buffer.timeout=never");
 	send_bytes(10, 10);
 	turn();
 	ck_assert_int_eq(listener.state, LISTENER_WAITING);
@@ -277,9 +278,6 @@ START_TEST(more_patience_ends_the_dropping)
 	ck_assert_uint_eq(listener.told, 0);
 	ck_assert(take_one());
 	ck_assert_uint_eq(listener.told, 1);
-	config_free(wanted);
-	config_free(cfg);
-	cfg = merged;
 	finish();
 }
 END_TEST

@@ -14,11 +14,7 @@ static int own(void)
 
 static void write_credential(const char *text)
 {
-	FILE *f = fopen(core_path("max_dgram_qlen"), "w");
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_ge(fputs(text, f), 0);
-	ck_assert_int_eq(fclose(f), 0);
+	core_write(core_path("max_dgram_qlen"), text, strlen(text));
 }
 
 START_TEST(a_credential_counts_more_than_our_own_namespace)
@@ -57,11 +53,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("qlen");
-	TCase *tc = tcase_create("qlen");
+	TCase *tc = core_case(suite, "qlen");
 
-	tcase_add_checked_fixture(tc, core_open, core_close);
-	tcase_set_timeout(tc, CORE_HANG);
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, a_credential_counts_more_than_our_own_namespace);
 	tcase_add_loop_test(tc, a_credential_that_is_no_number_is_none, 0, 4);
 	tcase_add_test(tc, without_a_credential_it_is_our_own);

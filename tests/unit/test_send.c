@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "test_send_util.h"
+#include "tests/lib/sender.h"
 
 #define MB (1 << 20)
 
@@ -337,23 +338,6 @@ START_TEST(full_queue_is_told_by_status_and_count)
 }
 END_TEST
 
-/* Fills the queue, by several: each has a send buffer of its own. */
-static void fill(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd, sent;
-
-	strcpy(addr.sun_path, util_socket);
-	do {
-		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		ck_assert_int_eq(
-			connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-		for (sent = 0; send(fd, "x", 1, MSG_DONTWAIT) == 1;)
-			sent++;
-		close(fd);
-	} while (sent > 0);
-}
-
 /* One wait of 101 ms, not two of 100: the system is quick enough once. */
 START_TEST(patience_ends_when_it_was_said)
 {
@@ -363,7 +347,7 @@ START_TEST(patience_ends_when_it_was_said)
 	int64_t start, least = INT64_MAX;
 	int i;
 
-	fill();
+	send_fill(util_socket, "x");
 	for (i = 0; i < 50 && least >= 200; i++) {
 		start = util_ms();
 		ck_assert_int_eq(lseek(in, 0, SEEK_SET), 0);
