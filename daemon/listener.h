@@ -23,6 +23,9 @@
 #include "stats.h"
 #include "worker.h"
 
+/* A shorter queue would be full, and its senders wait, while it gathers. */
+#define LISTENER_QLEN 256
+
 enum listener_state {
 	LISTENER_READING,
 	LISTENER_WAITING,
@@ -47,6 +50,12 @@ struct listener {
 	uint64_t told;	     /* of ring_full, in the log */
 	uint64_t ring_high;  /* most messages that waited in the ring */
 	uint64_t emptied;    /* times that the socket's queue was read empty */
+	/* see gather() in listener.c */
+	bool gathering; /* the socket is left alone */
+	bool gathered;	/* what is read now came meanwhile */
+	uint64_t worth; /* datagrams that must come before the next try */
+	uint64_t base_received, base_bytes; /* counters, when it last was */
+	uint64_t base_time;		    /* CLOCK_MONOTONIC */
 	/* stop: how many datagrams may still be taken, and whom to tell */
 	bool draining;
 	uint64_t drain_left;
@@ -61,10 +70,12 @@ struct listener {
 
 /*
  * Starts reading `fd` (non-blocking, SOCK_DGRAM; stays the caller's), in
- * listener_turn().
+ * listener_turn().  `gathers`: may leave the socket alone for 150 us while
+ * datagrams come fast, because it holds LISTENER_QLEN of them, and because this
+ * thread gets a processor when that time is over.
  */
 void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
-		    struct ring *ring, struct workers *workers,
+		    bool gathers, struct ring *ring, struct workers *workers,
 		    const struct config *cfg);
 /*
  * One turn of the loop, instead of uv_run(): waits for datagrams and for

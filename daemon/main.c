@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +27,7 @@
 #include "listener.h"
 #include "log.h"
 #include "notify.h"
+#include "priority.h"
 #include "reload.h"
 #include "resources.h"
 #include "worker.h"
@@ -234,21 +234,6 @@ static int open_control(struct daemon *d)
 	return control_open(&d->control, &d->loop, d->res.control.fd, &from);
 }
 
-/*
- * A thread of the daemon that is woken takes no processor from who runs there,
- * which would be a sender in the middle of its work, sched(7): the kernel
- * queues what comes meanwhile.  Two senders, 100,000 datagrams/s, the send at
- * p99.9: 150 us without, 110 us with; 1500 and 350 us while other programs
- * want all processors.
- */
-static void yield_to_senders(void)
-{
-	struct sched_param param = { 0 };
-
-	/* A sandbox may forbid it; the units of systemd say it themselves. */
-	(void)sched_setscheduler(0, SCHED_BATCH, &param);
-}
-
 /* After a start that failed: no thread uses the settings, no socket is left. */
 static void give_up(struct daemon *d)
 {
@@ -270,6 +255,18 @@ static void say_ready(void)
 			    strerror(-err));
 }
 
+/*
+ * After the threads that write have begun, which stay as they are.  Without the
+ * boost the thread would get its processor back too late to gather.
+ */
+static bool may_gather(struct daemon *d)
+{
+	int qlen = d->res.qlen;
+
+	return priority_boost(d->settings.cfg->socket_priority_boost) &&
+	       (qlen < 0 || qlen >= LISTENER_QLEN);
+}
+
 static int start(struct daemon *d)
 {
 	struct resources *res = &d->res;
@@ -277,7 +274,7 @@ static int start(struct daemon *d)
 	int status, err;
 
 	/* The threads inherit it. */
-	yield_to_senders();
+	priority_yield();
 	status = resources_open(res, d->settings.cfg);
 	if (status)
 		return status;
@@ -290,8 +287,8 @@ static int start(struct daemon *d)
 	}
 	if (!err) {
 		listener_start(&d->listener, &d->loop, res->fd,
-			       res->socket.fd >= 0, &res->state.ring,
-			       &d->workers, d->settings.cfg);
+			       res->socket.fd >= 0, may_gather(d),
+			       &res->state.ring, &d->workers, d->settings.cfg);
 		err = open_control(d);
 	}
 	if (err) {

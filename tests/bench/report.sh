@@ -300,6 +300,12 @@ report_sweep() {
 		lines "sweep-$t-cpu" "CPU by ${sweep#*:}" "$t" 12 \
 			"microseconds/datagram"
 	done
+	for n in 2 16; do
+		echo "## socket.priority_boost, $n senders"
+		echo
+		rate_table "boost$n"
+		latency_table "boost$n"
+	done
 }
 
 first_load() {

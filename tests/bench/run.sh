@@ -402,6 +402,14 @@ sweep_round() {
 		heat senders bufwriterd "$n" "$1" '-l'
 		heat senders discard-64 "$n" "$1" '-l'
 	done
+	for boost in 0 5 10 20; do
+		for n in 2 16; do
+			defaults
+			senders=$n
+			heat "boost$n" bufwriterd "$boost" "$1" '-l' \
+				-o "socket.priority_boost=$boost"
+		done
+	done
 	for size in 8K 32K 128K 512K 1M 4M 16M; do
 		defaults
 		heat arena bufwriterd "$size" "$1" '-l' -o "buffer.size=$size"

@@ -149,6 +149,10 @@ install_and_activate() {
 	check "files have their owner and mode" equal \
 		"$(stat -c %U:%G:%a "$files"/*.log | sort -u)" \
 		bufwriter:bufwriter:400
+	check "the daemon is ahead of its senders" equal \
+		"$(cut -d ' ' -f 19 "/proc/$(show MainPID)/stat")" -10
+	check "which is as it wants it" \
+		eval '! journalctl -q -u bufwriter.service | grep -q "nice value"'
 	check "no warning of a short queue" \
 		equal "$(journalctl -q -u bufwriter.service -p warning)" ""
 	clean

@@ -30,17 +30,24 @@ static void on_drained(void *arg)
 	drained++;
 }
 
-static void start(const char *timeout, bool ours)
+static void start_with(const char *timeout, bool ours, unsigned slots,
+		       bool gathers)
 {
 	log_set_level(0);
 	cfg = CORE_SETTINGS(timeout, "socket.max_message=100");
-	core_ring_open(&c, SLOTS, 100, 0);
+	core_ring_open(&c, slots, 100, 0);
 	workers.ring = &c.ring;
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sock), 0);
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	uv_async_init(&loop, &never_waits, NULL);
-	listener_start(&listener, &loop, sock[1], ours, &c.ring, &workers, cfg);
+	listener_start(&listener, &loop, sock[1], ours, gathers, &c.ring,
+		       &workers, cfg);
+}
+
+static void start(const char *timeout, bool ours)
+{
+	start_with(timeout, ours, SLOTS, false);
 }
 
 static void finish(void)
@@ -168,6 +175,123 @@ START_TEST(a_call_for_nothing_does_not_make_it_watch)
 	ck_assert(ring_release(&c.ring, SLOTS, 1));
 	listener_resume(&listener);
 	ck_assert_uint_eq(COUNT(received), 6);
+	finish();
+}
+END_TEST
+
+/* --- gathering ----------------------------------------------------------- */
+
+/* As if `n` datagrams of `len` bytes had come, which a short queue can not. */
+static void pretend(unsigned n, uint64_t len)
+{
+	stats_add(&listener.stats.received, n);
+	stats_add(&listener.stats.received_bytes, n * len);
+}
+
+static void start_gathering(void)
+{
+	start_with("buffer.timeout=never", true, 64, true);
+	/* the first since the machine's start */
+	pretend(40, 10);
+	send_bytes(1, 10);
+	turn();
+	ck_assert(!listener.gathering);
+	/* So many that they came fast, however slow the test is. */
+	pretend(10000000, 10);
+	send_bytes(1, 10);
+	turn();
+	ck_assert(listener.gathering);
+	ck_assert_uint_eq(ring_waiting(&c.ring), 2);
+}
+
+/* No sender wakes it: it looks by itself. */
+START_TEST(what_gathers_is_taken_when_the_time_is_over)
+{
+	start_gathering();
+	send_bytes(8, 10);
+	pretend(24, 10);
+	listener_turn(&listener);
+	ck_assert_uint_eq(ring_waiting(&c.ring), 10);
+	/* enough to go on */
+	ck_assert(listener.gathering);
+	send_bytes(1, 10);
+	listener_turn(&listener);
+	ck_assert_uint_eq(ring_waiting(&c.ring), 11);
+	ck_assert(!listener.gathering);
+	finish();
+}
+END_TEST
+
+START_TEST(it_gathers_only_where_it_may)
+{
+	start_with("buffer.timeout=never", true, 64, false);
+	send_bytes(1, 10);
+	turn();
+	pretend(10000000, 10);
+	send_bytes(1, 10);
+	turn();
+	ck_assert(!listener.gathering);
+	finish();
+}
+END_TEST
+
+/* They would fill the senders' own buffers. */
+START_TEST(large_ones_do_not_gather)
+{
+	start_gathering();
+	send_bytes(8, 10);
+	pretend(24, 2000);
+	listener_turn(&listener);
+	ck_assert(!listener.gathering);
+	finish();
+}
+END_TEST
+
+/* The queue is shorter than it was thought to be. */
+START_TEST(gathering_for_little_becomes_rare)
+{
+	uint64_t worth;
+
+	start_gathering();
+	worth = listener.worth;
+	listener_turn(&listener);
+	ck_assert(!listener.gathering);
+	ck_assert_uint_eq(listener.worth, 2 * worth);
+	pretend(2 * worth - 2, 10);
+	send_bytes(1, 10);
+	turn();
+	ck_assert(!listener.gathering);
+	pretend(10000000, 10);
+	send_bytes(1, 10);
+	turn();
+	ck_assert(listener.gathering);
+	/* and one good time is enough */
+	pretend(worth, 10);
+	listener_turn(&listener);
+	ck_assert(listener.gathering);
+	ck_assert_uint_eq(listener.worth, worth);
+	finish();
+}
+END_TEST
+
+static unsigned called;
+
+static void on_call(uv_async_t *async)
+{
+	(void)async;
+	called++;
+}
+
+START_TEST(the_loop_is_not_held_up_by_it)
+{
+	uv_async_t async;
+
+	start_gathering();
+	uv_async_init(&loop, &async, on_call);
+	uv_async_send(&async);
+	listener_turn(&listener);
+	ck_assert_uint_eq(called, 1);
+	uv_close((uv_handle_t *)&async, NULL);
 	finish();
 }
 END_TEST
@@ -386,6 +510,11 @@ int main(void)
 	tcase_add_test(tc, what_is_sent_is_in_the_ring_and_counted);
 	tcase_add_test(tc, a_full_ring_stops_reading_and_a_free_slot_starts_it);
 	tcase_add_test(tc, a_call_for_nothing_does_not_make_it_watch);
+	tcase_add_test(tc, what_gathers_is_taken_when_the_time_is_over);
+	tcase_add_test(tc, it_gathers_only_where_it_may);
+	tcase_add_test(tc, large_ones_do_not_gather);
+	tcase_add_test(tc, gathering_for_little_becomes_rare);
+	tcase_add_test(tc, the_loop_is_not_held_up_by_it);
 	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
 	tcase_add_test(tc, drops_are_told_now_and_then_and_all_of_them);
 	tcase_add_test(tc, patience_ends_and_then_it_drops);

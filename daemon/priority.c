@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* See priority.h. */
+#include "priority.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "log.h"
+
+void priority_yield(void)
+{
+	struct sched_param param = { 0 };
+
+	(void)sched_setscheduler(0, SCHED_BATCH, &param);
+}
+
+/* In Linux the nice value is a thread's own: setpriority(2), NOTES. */
+bool priority_boost(unsigned boost)
+{
+	int before = getpriority(PRIO_PROCESS, 0), wish = -(int)boost;
+	int now = wish < before ? wish : before, err = 0;
+
+	while (now < before && setpriority(PRIO_PROCESS, 0, now) < 0) {
+		err = errno;
+		now++;
+	}
+	if (err)
+		log_info("the nice value of the thread that reads the socket "
+			 "is %d, not %d as socket.priority_boost wants: %s; "
+			 "Nice= of the unit, RLIMIT_NICE or CAP_SYS_NICE "
+			 "allows it",
+			 now, wish, strerror(err));
+	return now < 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nice values of the daemon's threads: that of the one that reads the
+ * socket is lower, as far as it may be, and the others' are as they were.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/bed.h"
+#include "../lib/sender.h"
+#include "../lib/tally.h"
+
+/* proc_pid_stat(5) */
+static int nice_of(int thread)
+{
+	FILE *f = fopen(bed_text("/proc/%d/task/%d/stat", (int)bed.pid, thread),
+			"r");
+	char line[1024];
+	char *at;
+	int n;
+
+	ck_assert(f && fgets(line, sizeof(line), f));
+	fclose(f);
+	/* the name, in brackets, may have any character */
+	at = strrchr(line, ')');
+	ck_assert(at);
+	ck_assert_int_eq(sscanf(at + 2,
+				"%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+				"%*u %*u %*d %*d %*d %d",
+				&n),
+			 1);
+	return n;
+}
+
+/* Those of all threads but the first are `n`. */
+static void others_have(int n)
+{
+	DIR *dir = opendir(bed_text("/proc/%d/task", (int)bed.pid));
+	unsigned threads = 0;
+	struct dirent *e;
+
+	ck_assert(dir);
+	while ((e = readdir(dir))) {
+		int thread = atoi(e->d_name);
+
+		if (!thread || thread == bed.pid)
+			continue;
+		ck_assert_int_eq(nice_of(thread), n);
+		threads++;
+	}
+	closedir(dir);
+	/* the workers, and a sanitizer's */
+	ck_assert_uint_ge(threads, 4);
+}
+
+static int own_nice(void)
+{
+	return getpriority(PRIO_PROCESS, 0);
+}
+
+/* Some containers have a root that may not. */
+static int may_lower_nice(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (!pid)
+		_exit(!!setpriority(PRIO_PROCESS, 0, own_nice() - 1));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* RLIMIT_NICE of the daemon, which inherits it; false: may not be set. */
+static int limit_nice(int lowest)
+{
+	struct rlimit limit = { (rlim_t)(20 - lowest), (rlim_t)(20 - lowest) };
+
+	return !setrlimit(RLIMIT_NICE, &limit);
+}
+
+START_TEST(the_reading_thread_has_it_and_no_other)
+{
+	int before = own_nice();
+
+	if (!may_lower_nice())
+		return;
+	daemon_start();
+	ck_assert_int_eq(nice_of(bed.pid), before < -10 ? before : -10);
+	others_have(before);
+	REQUIRE(!log_count("nice value"), "it says that it could not");
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(it_is_not_touched_when_not_wanted)
+{
+	daemon_start("socket.priority_boost=0");
+	ck_assert_int_eq(nice_of(bed.pid), own_nice());
+	others_have(own_nice());
+	REQUIRE(!log_count("nice value"), "it says that it could not");
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* As systemd has it. */
+START_TEST(one_that_is_low_enough_is_not_touched)
+{
+	if (own_nice() || !may_lower_nice())
+		return;
+	ck_assert_int_eq(setpriority(PRIO_PROCESS, 0, -10), 0);
+	bed.unprivileged = 1;
+	daemon_start();
+	ck_assert_int_eq(nice_of(bed.pid), -10);
+	others_have(-10);
+	REQUIRE(!log_count("nice value"), "it says that it could not");
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(it_goes_as_far_as_it_may_and_says_so)
+{
+	if (getuid() || own_nice() || !limit_nice(-4))
+		return;
+	bed.unprivileged = 1;
+	daemon_start();
+	ck_assert_int_eq(nice_of(bed.pid), -4);
+	others_have(0);
+	REQUIRE(log_count("is -4, not -10", "RLIMIT_NICE") == 1,
+		"not one line says so");
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* Without any right to it all is as it was, but for a line. */
+START_TEST(it_works_without)
+{
+	struct flow flow = { .count = bed_scale(5000), .min = 100, .max = 100 };
+	struct sender *sender;
+	struct tally tally;
+
+	if (getuid() == 0)
+		bed.unprivileged = 1;
+	if (own_nice() < 0 || !limit_nice(20))
+		return;
+	daemon_start();
+	ck_assert_int_eq(nice_of(bed.pid), own_nice());
+	others_have(own_nice());
+	REQUIRE(log_count("nice value", "Permission denied") == 1,
+		"not one line says so");
+	sender = sender_start(&flow);
+	sender_wait(sender);
+	daemon_stop(NULL);
+	tally_open(&tally);
+	tally_expect_sender(&tally, sender);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("priority");
+	TCase *t = bed_case(suite, "priority");
+
+	tcase_add_test(t, the_reading_thread_has_it_and_no_other);
+	tcase_add_test(t, it_is_not_touched_when_not_wanted);
+	tcase_add_test(t, one_that_is_low_enough_is_not_touched);
+	tcase_add_test(t, it_goes_as_far_as_it_may_and_says_so);
+	tcase_add_test(t, it_works_without);
+	return bed_run(suite);
+}
