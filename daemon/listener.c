@@ -9,11 +9,11 @@
  * message is as safe in the ring as in an arena, and its age counts from its
  * receipt.
  *
- * While datagrams come faster than one receive takes them, the socket is left
- * alone for a moment after each time it was read empty.  What gathers
- * meanwhile is taken in full batches, and no sender has to wake this thread;
- * a thread that asks again at once gets a few datagrams a call, and takes
- * turns with the senders at the queue's lock.  See gather().
+ * While datagrams come fast the socket is left alone for a moment after each
+ * time it was read empty.  What gathers meanwhile is taken in full batches,
+ * and no sender has to wake this thread; a thread that asks again at once gets
+ * a few datagrams a call, and takes turns with the senders at the queue's lock.
+ * See gather().
  */
 #include "listener.h"
 
@@ -31,14 +31,21 @@
 #define DRAIN_MOST 65536
 #define KICK_MS 1
 /*
- * With the kernel's slack of 50 us two senders send some 50 to 150 datagrams
- * meanwhile.  Neither a queue of LISTENER_QLEN nor a sender's own send buffer,
- * which has room for 277 datagrams of 200 bytes and 90 of 1000, fills.
+ * How long the socket is left alone.  With the kernel's slack of 50 us, and
+ * since this thread has to wait for its processor, it is 0.18 ms in the median
+ * and 0.35 in one case of ten.  Two senders of 200 bytes send some 130
+ * datagrams meanwhile; the send buffer of each has room for 277, or for 90 of
+ * 1000 bytes.
  */
 #define GATHER_NS 100000
 #define GATHER_BYTES 1024
-/* Fewer are not worth it; and more than net.unix.max_dgram_qlen's default. */
+/*
+ * Fewer are not worth it, and 10 are all that a queue of the kernel's default
+ * length holds.  More fill the queue, and senders wait.
+ */
 #define GATHER_LEAST 32
+#define GATHER_MOST LISTENER_QLEN
+/* The longest time between two tries, in datagrams. */
 #define GATHER_RARELY 65536
 
 static void on_kick(uv_timer_t *timer)
@@ -296,37 +303,34 @@ static unsigned get_slots(struct listener *l, struct mmsghdr **msgs)
 
 /*
  * The queue was read empty.  Is it to be left alone for GATHER_NS?  Only if
- * GATHER_LEAST may come in that time, and these are not large.  If after it
- * fewer are there, senders may have waited, because the queue is shorter than
- * it is thought to be: then the next try comes after twice as many datagrams
- * as the one before.
+ * GATHER_LEAST may come in that time, and if they are not large on average.
+ * If too few or too many were there afterwards, senders may have waited, since
+ * the queue is shorter than it is thought to be, or they are faster: then the
+ * next try comes after twice as many datagrams as the one before.
  */
 static bool gather(struct listener *l)
 {
 	uint64_t came = stats_get(&l->stats.received) - l->base_received;
 	uint64_t bytes = stats_get(&l->stats.received_bytes) - l->base_bytes;
-	uint64_t now, span;
+	uint64_t now;
+	bool good;
 
-	if (l->gathered) {
-		l->gathered = false;
-		l->gathering = came >= GATHER_LEAST;
-		if (l->gathering)
-			l->worth = GATHER_LEAST;
-		else if (l->worth < GATHER_RARELY)
-			l->worth *= 2;
-	}
-	if (!l->gathering) {
-		if (came < l->worth)
-			return false;
-		now = clock_now();
-		span = now - l->base_time;
-		l->base_time = now;
-		l->gathering = came * GATHER_NS >= GATHER_LEAST * span;
-	}
-	if (bytes > came * GATHER_BYTES)
-		l->gathering = false;
+	if (!l->gathered && came < l->worth)
+		return false;
+	now = clock_now();
+	if (!l->gathered)
+		good = came * GATHER_NS >= GATHER_LEAST * (now - l->base_time);
+	else
+		good = came >= GATHER_LEAST && came <= GATHER_MOST;
+	if (l->gathered && good)
+		l->worth = GATHER_LEAST;
+	else if (l->gathered && l->worth < GATHER_RARELY)
+		l->worth *= 2;
+	l->gathered = false;
+	l->gathering = good && bytes <= came * GATHER_BYTES;
 	l->base_received += came;
 	l->base_bytes += bytes;
+	l->base_time = now;
 	return l->gathering;
 }
 
@@ -366,12 +370,16 @@ static bool wait_for(struct listener *l, struct pollfd *fds, int timeout)
 {
 	struct timespec gathering = { .tv_nsec = timeout ? GATHER_NS : 0 };
 
+	int n;
+
 	if (!l->gathering)
 		return poll(fds, 2, timeout) <= 0;
+	n = ppoll(&fds[1], 1, &gathering, NULL);
 	l->gathering = false;
-	l->gathered = true;
+	/* One that was cut short says nothing. */
+	l->gathered = !n && timeout;
 	fds[0].revents = is_reading(l) ? POLLIN : 0;
-	return ppoll(&fds[1], 1, &gathering, NULL) < 0;
+	return n < 0;
 }
 
 void listener_turn(struct listener *l)
@@ -394,7 +402,7 @@ void listener_turn(struct listener *l)
 }
 
 void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
-		    bool gathers, struct ring *ring, struct workers *workers,
+		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg)
 {
 	memset(l, 0, sizeof(*l));
@@ -404,7 +412,7 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->ring = ring;
 	l->workers = workers;
 	l->cfg = cfg;
-	l->worth = gathers ? GATHER_LEAST : UINT64_MAX;
+	l->worth = UINT64_MAX;
 	l->limit_large.every_ns = 10 * CLOCK_SECOND;
 	l->limit_drop.every_ns = 10 * CLOCK_SECOND;
 	l->limit_again.every_ns = 10 * CLOCK_SECOND;
@@ -414,6 +422,11 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	uv_timer_init(loop, &l->patience);
 	uv_timer_init(loop, &l->tell);
 	l->kick.data = l->due.data = l->patience.data = l->tell.data = l;
+}
+
+void listener_may_gather(struct listener *l)
+{
+	l->worth = GATHER_LEAST;
 }
 
 bool listener_read(struct listener *l)

@@ -23,7 +23,7 @@
 #include "stats.h"
 #include "worker.h"
 
-/* A shorter queue would be full, and its senders wait, while it gathers. */
+/* A shorter queue would be full, and senders wait, while datagrams gather. */
 #define LISTENER_QLEN 256
 
 enum listener_state {
@@ -51,11 +51,11 @@ struct listener {
 	uint64_t ring_high;  /* most messages that waited in the ring */
 	uint64_t emptied;    /* times that the socket's queue was read empty */
 	/* see gather() in listener.c */
-	bool gathering; /* the socket is left alone */
-	bool gathered;	/* what is read now came meanwhile */
+	bool gathering; /* the socket is left alone in the next turn */
+	bool gathered;	/* it was in the last, and the queue not empty since */
 	uint64_t worth; /* datagrams that must come before the next try */
-	uint64_t base_received, base_bytes; /* counters, when it last was */
-	uint64_t base_time;		    /* CLOCK_MONOTONIC */
+	uint64_t base_received, base_bytes,
+		base_time; /* when it last decided */
 	/* stop: how many datagrams may still be taken, and whom to tell */
 	bool draining;
 	uint64_t drain_left;
@@ -70,13 +70,16 @@ struct listener {
 
 /*
  * Starts reading `fd` (non-blocking, SOCK_DGRAM; stays the caller's), in
- * listener_turn().  `gathers`: may leave the socket alone for 150 us while
- * datagrams come fast, because it holds LISTENER_QLEN of them, and because this
- * thread gets a processor when that time is over.
+ * listener_turn().
  */
 void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
-		    bool gathers, struct ring *ring, struct workers *workers,
+		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg);
+/*
+ * The socket may be left alone for 0.1 ms and more while datagrams come fast:
+ * its queue has LISTENER_QLEN or more, and this thread goes before its senders.
+ */
+void listener_may_gather(struct listener *l);
 /*
  * One turn of the loop, instead of uv_run(): waits for datagrams and for
  * whatever else the loop has, and deals with it.

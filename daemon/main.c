@@ -256,15 +256,16 @@ static void say_ready(void)
 }
 
 /*
- * After the threads that write have begun, which stay as they are.  Without the
- * boost the thread would get its processor back too late to gather.
+ * When all other threads have begun, which stay as they are.  Without the boost
+ * this thread would get its processor back too late for the senders.
  */
-static bool may_gather(struct daemon *d)
+static void go_first(struct daemon *d)
 {
 	int qlen = d->res.qlen;
 
-	return priority_boost(d->settings.cfg->socket_priority_boost) &&
-	       (qlen < 0 || qlen >= LISTENER_QLEN);
+	if (priority_boost(d->settings.cfg->socket_priority_boost) &&
+	    (qlen < 0 || qlen >= LISTENER_QLEN))
+		listener_may_gather(&d->listener);
 }
 
 static int start(struct daemon *d)
@@ -287,8 +288,8 @@ static int start(struct daemon *d)
 	}
 	if (!err) {
 		listener_start(&d->listener, &d->loop, res->fd,
-			       res->socket.fd >= 0, may_gather(d),
-			       &res->state.ring, &d->workers, d->settings.cfg);
+			       res->socket.fd >= 0, &res->state.ring,
+			       &d->workers, d->settings.cfg);
 		err = open_control(d);
 	}
 	if (err) {
@@ -296,6 +297,7 @@ static int start(struct daemon *d)
 		give_up(d);
 		return EX_OSERR;
 	}
+	go_first(d);
 	interval = notify_watchdog() / 2000000;
 	if (interval)
 		uv_timer_start(&d->watchdog, on_watchdog, interval, interval);

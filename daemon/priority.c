@@ -22,6 +22,8 @@ bool priority_boost(unsigned boost)
 	int before = getpriority(PRIO_PROCESS, 0), wish = -(int)boost;
 	int now = wish < before ? wish : before, err = 0;
 
+	if (!boost)
+		return before < 0;
 	while (now < before && setpriority(PRIO_PROCESS, 0, now) < 0) {
 		err = errno;
 		now++;
@@ -29,8 +31,8 @@ bool priority_boost(unsigned boost)
 	if (err)
 		log_info("the nice value of the thread that reads the socket "
 			 "is %d, not %d as socket.priority_boost wants: %s; "
-			 "Nice= of the unit, RLIMIT_NICE or CAP_SYS_NICE "
-			 "allows it",
+			 "Nice= of the unit sets it, RLIMIT_NICE or "
+			 "CAP_SYS_NICE allows it",
 			 now, wish, strerror(err));
 	return now < 0;
 }

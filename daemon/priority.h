@@ -18,9 +18,10 @@
 void priority_yield(void);
 /*
  * Lowers the nice value of the calling thread to -boost, or as far as is
- * allowed, which is logged.  Returns whether it is below 0 then.  The one thread that reads the socket has to keep up with all
- * senders: with a share of the processor like that of each of them it can not,
- * and they wait while a processor is idle.
+ * allowed, which is logged; with 0 it stays.  Returns whether it is below 0.
+ * The one thread that reads the socket has to keep up with all senders: with a
+ * share of the processors like that of each of them it can not, and they wait
+ * while a processor is idle.
  */
 bool priority_boost(unsigned boost);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -168,6 +169,8 @@ void bed_open(void)
 {
 	memset(&bed, 0, sizeof(bed));
 	bed.held = -1;
+	bed.nice = getpriority(PRIO_PROCESS, 0);
+	bed.nice_limit = -1;
 	make_root();
 	make_path(bed.sock, "sock");
 	make_path(bed.control, "control");

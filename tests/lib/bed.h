@@ -33,6 +33,8 @@ struct bed {
 	int held;	      /* socket passed as systemd does, or -1 */
 	int unprivileged;     /* run the daemon as nobody */
 	unsigned descriptors; /* limit of the daemon's, 0: the test's */
+	int nice;	      /* it starts with; the test's */
+	int nice_limit;	      /* RLIMIT_NICE, 20 - the lowest; -1: the test's */
 	const char *points;   /* BW_POINTS of the next daemon, or NULL */
 	const char *points_log;
 	const char *notify; /* NOTIFY_SOCKET of the next daemon, or NULL */

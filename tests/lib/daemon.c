@@ -89,12 +89,21 @@ static void become_nobody(void)
 		_exit(126);
 }
 
-static void limit_descriptors(void)
+static void limit(int what, rlim_t n)
 {
-	struct rlimit limit = { bed.descriptors, bed.descriptors };
+	struct rlimit limit = { n, n };
 
-	if (setrlimit(RLIMIT_NOFILE, &limit))
+	if (setrlimit(what, &limit))
 		_exit(126);
+}
+
+static void set_nice(void)
+{
+	if (bed.nice != getpriority(PRIO_PROCESS, 0) &&
+	    setpriority(PRIO_PROCESS, 0, bed.nice))
+		_exit(126);
+	if (bed.nice_limit >= 0)
+		limit(RLIMIT_NICE, (rlim_t)bed.nice_limit);
 }
 
 static void child(int binary, const char **args)
@@ -117,10 +126,11 @@ static void child(int binary, const char **args)
 	else if (bed.held >= 0 && dup2(bed.held, 3) < 0)
 		_exit(126);
 	set_environment();
+	set_nice();
 	if (bed.unprivileged && getuid() == 0)
 		become_nobody();
 	if (bed.descriptors)
-		limit_descriptors();
+		limit(RLIMIT_NOFILE, bed.descriptors);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execveat(binary, "", (char *const *)args, environ, AT_EMPTY_PATH);
 	_exit(127);

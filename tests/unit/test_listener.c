@@ -41,8 +41,9 @@ static void start_with(const char *timeout, bool ours, unsigned slots,
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sock), 0);
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	uv_async_init(&loop, &never_waits, NULL);
-	listener_start(&listener, &loop, sock[1], ours, gathers, &c.ring,
-		       &workers, cfg);
+	listener_start(&listener, &loop, sock[1], ours, &c.ring, &workers, cfg);
+	if (gathers)
+		listener_may_gather(&listener);
 }
 
 static void start(const char *timeout, bool ours)
@@ -247,13 +248,15 @@ START_TEST(large_ones_do_not_gather)
 }
 END_TEST
 
-/* The queue is shorter than it was thought to be. */
-START_TEST(gathering_for_little_becomes_rare)
+/* After one that was worth it; `n` came meanwhile. */
+static void gather_badly(unsigned n)
 {
 	uint64_t worth;
 
 	start_gathering();
 	worth = listener.worth;
+	if (n)
+		pretend(n, 10);
 	listener_turn(&listener);
 	ck_assert(!listener.gathering);
 	ck_assert_uint_eq(listener.worth, 2 * worth);
@@ -270,6 +273,56 @@ START_TEST(gathering_for_little_becomes_rare)
 	listener_turn(&listener);
 	ck_assert(listener.gathering);
 	ck_assert_uint_eq(listener.worth, worth);
+	finish();
+}
+
+/* The queue is shorter than it was thought to be. */
+START_TEST(gathering_for_little_becomes_rare)
+{
+	gather_badly(0);
+}
+END_TEST
+
+/* The queue was full. */
+START_TEST(gathering_too_many_becomes_rare)
+{
+	gather_badly(300);
+}
+END_TEST
+
+static void on_timer(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* Few came, since there was no time. */
+START_TEST(one_that_was_cut_short_says_nothing)
+{
+	uv_timer_t timer;
+	uint64_t worth;
+
+	start_gathering();
+	worth = listener.worth;
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, on_timer, 0, 0);
+	send_bytes(1, 10);
+	listener_turn(&listener);
+	ck_assert_uint_eq(ring_waiting(&c.ring), 3);
+	ck_assert_uint_eq(listener.worth, worth);
+	uv_close((uv_handle_t *)&timer, NULL);
+	finish();
+}
+END_TEST
+
+START_TEST(a_stop_ends_it)
+{
+	start_gathering();
+	send_bytes(3, 10);
+	listener_stop(&listener, on_drained, &drained);
+	ck_assert_uint_eq(drained, 1);
+	turn();
+	ck_assert_uint_eq(ring_waiting(&c.ring), 5);
+	ck_assert_int_eq(listener.state, LISTENER_STOPPED);
 	finish();
 }
 END_TEST
@@ -514,6 +567,9 @@ int main(void)
 	tcase_add_test(tc, it_gathers_only_where_it_may);
 	tcase_add_test(tc, large_ones_do_not_gather);
 	tcase_add_test(tc, gathering_for_little_becomes_rare);
+	tcase_add_test(tc, gathering_too_many_becomes_rare);
+	tcase_add_test(tc, one_that_was_cut_short_says_nothing);
+	tcase_add_test(tc, a_stop_ends_it);
 	tcase_add_test(tc, the_loop_is_not_held_up_by_it);
 	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
 	tcase_add_test(tc, drops_are_told_now_and_then_and_all_of_them);
