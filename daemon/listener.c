@@ -41,10 +41,9 @@
 #define GATHER_BYTES 1024
 /*
  * Fewer are not worth it, and 10 are all that a queue of the kernel's default
- * length holds.  More fill the queue, and senders wait.
+ * length holds.
  */
 #define GATHER_LEAST 32
-#define GATHER_MOST LISTENER_QLEN
 /* The longest time between two tries, in datagrams. */
 #define GATHER_RARELY 65536
 
@@ -321,7 +320,7 @@ static bool gather(struct listener *l)
 	if (!l->gathered)
 		good = came * GATHER_NS >= GATHER_LEAST * (now - l->base_time);
 	else
-		good = came >= GATHER_LEAST && came <= GATHER_MOST;
+		good = came >= GATHER_LEAST && came <= l->qlen;
 	if (l->gathered && good)
 		l->worth = GATHER_LEAST;
 	else if (l->gathered && l->worth < GATHER_RARELY)
@@ -424,8 +423,9 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->kick.data = l->due.data = l->patience.data = l->tell.data = l;
 }
 
-void listener_may_gather(struct listener *l)
+void listener_may_gather(struct listener *l, unsigned qlen)
 {
+	l->qlen = qlen;
 	l->worth = GATHER_LEAST;
 }
 

@@ -54,6 +54,7 @@ struct listener {
 	bool gathering; /* the socket is left alone in the next turn */
 	bool gathered;	/* it was in the last, and the queue not empty since */
 	uint64_t worth; /* datagrams that must come before the next try */
+	unsigned qlen;	/* what the queue holds */
 	uint64_t base_received, base_bytes,
 		base_time; /* when it last decided */
 	/* stop: how many datagrams may still be taken, and whom to tell */
@@ -77,9 +78,10 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 		    const struct config *cfg);
 /*
  * The socket may be left alone for 0.1 ms and more while datagrams come fast:
- * its queue has LISTENER_QLEN or more, and this thread goes before its senders.
+ * its queue holds `qlen`, LISTENER_QLEN or more, and this thread goes before its
+ * senders.
  */
-void listener_may_gather(struct listener *l);
+void listener_may_gather(struct listener *l, unsigned qlen);
 /*
  * One turn of the loop, instead of uv_run(): waits for datagrams and for
  * whatever else the loop has, and deals with it.

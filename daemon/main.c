@@ -261,11 +261,12 @@ static void say_ready(void)
  */
 static void go_first(struct daemon *d)
 {
-	int qlen = d->res.qlen;
+	/* One that is not known may be long; the listener finds out. */
+	int qlen = d->res.qlen < 0 ? LISTENER_QLEN : d->res.qlen;
 
 	if (priority_boost(d->settings.cfg->socket_priority_boost) &&
-	    (qlen < 0 || qlen >= LISTENER_QLEN))
-		listener_may_gather(&d->listener);
+	    qlen >= LISTENER_QLEN)
+		listener_may_gather(&d->listener, (unsigned)qlen);
 }
 
 static int start(struct daemon *d)

@@ -43,7 +43,7 @@ static void start_with(const char *timeout, bool ours, unsigned slots,
 	uv_async_init(&loop, &never_waits, NULL);
 	listener_start(&listener, &loop, sock[1], ours, &c.ring, &workers, cfg);
 	if (gathers)
-		listener_may_gather(&listener);
+		listener_may_gather(&listener, LISTENER_QLEN);
 }
 
 static void start(const char *timeout, bool ours)
