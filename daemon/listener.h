@@ -77,7 +77,7 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg);
 /*
- * The socket may be left alone for 0.1 ms and more while datagrams come fast:
+ * The socket may be left alone for 0.15 ms and more while datagrams come fast:
  * its queue holds `qlen`, LISTENER_QLEN or more, and this thread goes before its
  * senders.
  */
