@@ -78,24 +78,24 @@ static int may(int (*what)(void))
 
 static int lower_nice(void)
 {
-	return !setpriority(PRIO_PROCESS, 0, -10);
+	return !setpriority(PRIO_PROCESS, 0, -5);
 }
 
 static int raise_limit(void)
 {
-	struct rlimit limit = { 24, 24 };
+	struct rlimit limit = { 22, 22 };
 
 	return !setrlimit(RLIMIT_NICE, &limit);
 }
 
 START_TEST(the_reading_thread_has_it_and_no_other)
 {
-	if (own_nice() < -10 || !may(lower_nice)) {
-		bed_skip("needs a nice value of -10");
+	if (own_nice() < -5 || !may(lower_nice)) {
+		bed_skip("needs a nice value of -5");
 		return;
 	}
 	daemon_start(bed_text("control.metrics_file=%s/m.prom", bed.root));
-	ck_assert_int_eq(nice_of(bed.pid), -10);
+	ck_assert_int_eq(nice_of(bed.pid), -5);
 	others_have(own_nice());
 	REQUIRE(!log_count("nice value"), "it says that it could not");
 	daemon_stop(NULL);
@@ -119,14 +119,14 @@ END_TEST
 START_TEST(one_that_is_low_enough_is_not_touched)
 {
 	if (getuid() || !may(lower_nice)) {
-		bed_skip("needs root, and a nice value of -10");
+		bed_skip("needs root, and a nice value of -5");
 		return;
 	}
-	bed.nice = -10;
+	bed.nice = -5;
 	bed.unprivileged = 1;
 	daemon_start();
-	ck_assert_int_eq(nice_of(bed.pid), -10);
-	others_have(-10);
+	ck_assert_int_eq(nice_of(bed.pid), -5);
+	others_have(-5);
 	REQUIRE(!log_count("nice value"), "it says that it could not");
 	daemon_stop(NULL);
 }
@@ -134,16 +134,16 @@ END_TEST
 
 START_TEST(it_goes_as_far_as_it_may_and_says_so)
 {
-	if (getuid() || own_nice() < -4 || !may(raise_limit)) {
+	if (getuid() || own_nice() < -2 || !may(raise_limit)) {
 		bed_skip("needs root that may raise limits");
 		return;
 	}
-	bed.nice_limit = 24;
+	bed.nice_limit = 22;
 	bed.unprivileged = 1;
 	daemon_start();
-	ck_assert_int_eq(nice_of(bed.pid), -4);
+	ck_assert_int_eq(nice_of(bed.pid), -2);
 	others_have(own_nice());
-	REQUIRE(log_count("is -4, not -10", "RLIMIT_NICE") == 1,
+	REQUIRE(log_count("is -2, not -5", "RLIMIT_NICE") == 1,
 		"not one line says so");
 	daemon_stop(NULL);
 }

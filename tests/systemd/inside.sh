@@ -150,7 +150,7 @@ install_and_activate() {
 		"$(stat -c %U:%G:%a "$files"/*.log | sort -u)" \
 		bufwriter:bufwriter:400
 	check "the daemon is ahead of its senders" equal \
-		"$(cut -d ' ' -f 19 "/proc/$(show MainPID)/stat")" -10
+		"$(cut -d ' ' -f 19 "/proc/$(show MainPID)/stat")" -5
 	check "which is as it wants it" \
 		eval '! journalctl -q -u bufwriter.service | grep -q "nice value"'
 	check "no warning of a short queue" \
