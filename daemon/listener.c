@@ -316,14 +316,15 @@ static bool gather(struct listener *l)
 	if (!l->gathered && came < l->worth)
 		return false;
 	now = clock_now();
-	if (!l->gathered)
+	if (!l->gathered) {
 		good = came * GATHER_NS >= GATHER_LEAST * (now - l->base_time);
-	else
+	} else {
 		good = came >= GATHER_LEAST && came <= l->qlen;
-	if (l->gathered && good)
-		l->worth = GATHER_LEAST;
-	else if (l->gathered && l->worth < GATHER_RARELY)
-		l->worth *= 2;
+		if (good)
+			l->worth = GATHER_LEAST;
+		else if (l->worth < GATHER_RARELY)
+			l->worth *= 2;
+	}
 	l->gathered = false;
 	l->gathering = good && bytes <= came * GATHER_BYTES;
 	l->base_received += came;
@@ -367,7 +368,6 @@ static void read_socket(struct listener *l)
 static bool wait_for(struct listener *l, struct pollfd *fds, int timeout)
 {
 	struct timespec gathering = { .tv_nsec = timeout ? GATHER_NS : 0 };
-
 	int n;
 
 	if (!l->gathering)

@@ -55,8 +55,8 @@ struct listener {
 	bool gathered;	/* it was in the last, and the queue not empty since */
 	uint64_t worth; /* datagrams that must come before the next try */
 	unsigned qlen;	/* what the queue holds */
-	uint64_t base_received, base_bytes,
-		base_time; /* when it last decided */
+	/* when it last decided */
+	uint64_t base_received, base_bytes, base_time;
 	/* stop: how many datagrams may still be taken, and whom to tell */
 	bool draining;
 	uint64_t drain_left;

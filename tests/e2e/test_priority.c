@@ -5,9 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,26 +14,9 @@
 #include "../lib/sender.h"
 #include "../lib/tally.h"
 
-/* proc_pid_stat(5) */
 static int nice_of(int thread)
 {
-	FILE *f = fopen(bed_text("/proc/%d/task/%d/stat", (int)bed.pid, thread),
-			"r");
-	char line[1024];
-	char *at;
-	int n;
-
-	ck_assert(f && fgets(line, sizeof(line), f));
-	fclose(f);
-	/* the name, in brackets, may have any character */
-	at = strrchr(line, ')');
-	ck_assert(at);
-	ck_assert_int_eq(sscanf(at + 2,
-				"%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-				"%*u %*u %*d %*d %*d %d",
-				&n),
-			 1);
-	return n;
+	return getpriority(PRIO_PROCESS, (id_t)thread);
 }
 
 /* Those of all threads but the first are `n`. */
@@ -61,7 +42,7 @@ static void others_have(int n)
 
 static int own_nice(void)
 {
-	return getpriority(PRIO_PROCESS, 0);
+	return nice_of(0);
 }
 
 static int may(int (*what)(void))

@@ -189,18 +189,29 @@ static void pretend(unsigned n, uint64_t len)
 	stats_add(&listener.stats.received_bytes, n * len);
 }
 
+/* And one that does. */
+static void come(unsigned n)
+{
+	pretend(n, 10);
+	send_bytes(1, 10);
+	turn();
+}
+
+/* So many that they came fast, however slow the test is. */
+#define FAST 10000000
+
+static void start_slow(bool gathers)
+{
+	start_with("buffer.timeout=never", true, 64, gathers);
+	/* the first since the machine's start */
+	come(40);
+	ck_assert(!listener.gathering);
+}
+
 static void start_gathering(void)
 {
-	start_with("buffer.timeout=never", true, 64, true);
-	/* the first since the machine's start */
-	pretend(40, 10);
-	send_bytes(1, 10);
-	turn();
-	ck_assert(!listener.gathering);
-	/* So many that they came fast, however slow the test is. */
-	pretend(10000000, 10);
-	send_bytes(1, 10);
-	turn();
+	start_slow(true);
+	come(FAST);
 	ck_assert(listener.gathering);
 	ck_assert_uint_eq(ring_waiting(&c.ring), 2);
 }
@@ -225,12 +236,8 @@ END_TEST
 
 START_TEST(it_gathers_only_where_it_may)
 {
-	start_with("buffer.timeout=never", true, 64, false);
-	send_bytes(1, 10);
-	turn();
-	pretend(10000000, 10);
-	send_bytes(1, 10);
-	turn();
+	start_slow(false);
+	come(FAST);
 	ck_assert(!listener.gathering);
 	finish();
 }
@@ -255,18 +262,13 @@ static void gather_badly(unsigned n)
 
 	start_gathering();
 	worth = listener.worth;
-	if (n)
-		pretend(n, 10);
+	pretend(n, 10);
 	listener_turn(&listener);
 	ck_assert(!listener.gathering);
 	ck_assert_uint_eq(listener.worth, 2 * worth);
-	pretend(2 * worth - 2, 10);
-	send_bytes(1, 10);
-	turn();
+	come(2 * worth - 2);
 	ck_assert(!listener.gathering);
-	pretend(10000000, 10);
-	send_bytes(1, 10);
-	turn();
+	come(FAST);
 	ck_assert(listener.gathering);
 	/* and one good time is enough */
 	pretend(worth, 10);
