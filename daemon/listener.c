@@ -9,11 +9,10 @@
  * message is as safe in the ring as in an arena, and its age counts from its
  * receipt.
  *
- * While datagrams come fast the socket is left alone for a moment after each
- * time it was read empty.  What gathers meanwhile is taken in full batches,
- * and no sender has to wake this thread; a thread that asks again at once gets
- * a few datagrams a call, and takes turns with the senders at the queue's lock.
- * See gather().
+ * Now and then, when the socket was read empty, it is left alone for a moment.
+ * What comes meanwhile is taken in full batches, no sender has to wake this
+ * thread, and one on the same processor gets on: what it sends is in the cache
+ * afterwards.  See rest().
  */
 #include "listener.h"
 
@@ -36,15 +35,11 @@
  * send some 150 datagrams meanwhile; the send buffer of each has room for 277,
  * or for 90 of 1000 bytes.
  */
-#define GATHER_NS 150000
-#define GATHER_BYTES 1024
-/*
- * Fewer are not worth it, and 10 are all that a queue of the kernel's default
- * length holds.
- */
-#define GATHER_LEAST 32
-/* The longest time between two tries, in datagrams. */
-#define GATHER_RARELY 65536
+#define REST_NS 100000
+/* After so many datagrams, if they are on average no larger, and no slower. */
+#define REST_AFTER 128
+#define REST_BYTES 1024
+#define REST_EVERY_NS 5000
 
 static void on_kick(uv_timer_t *timer)
 {
@@ -299,38 +294,22 @@ static unsigned get_slots(struct listener *l, struct mmsghdr **msgs)
 	return n;
 }
 
-/*
- * The queue was read empty.  Is it to be left alone for GATHER_NS?  Only if
- * GATHER_LEAST may come in that time, and if they are not large on average.
- * If too few or too many were there afterwards, senders may have waited, since
- * the queue is shorter than it is thought to be, or they are faster: then the
- * next try comes after twice as many datagrams as the one before.
- */
-static bool gather(struct listener *l)
+/* The queue was read empty.  Is it to be left alone for REST_NS? */
+static bool rest(struct listener *l)
 {
 	uint64_t came = stats_get(&l->stats.received) - l->base_received;
 	uint64_t bytes = stats_get(&l->stats.received_bytes) - l->base_bytes;
 	uint64_t now;
-	bool good;
 
-	if (!l->gathered && came < l->worth)
+	if (!l->may_rest || came < REST_AFTER)
 		return false;
 	now = clock_now();
-	if (!l->gathered) {
-		good = came * GATHER_NS >= GATHER_LEAST * (now - l->base_time);
-	} else {
-		good = came >= GATHER_LEAST && came <= l->qlen;
-		if (good)
-			l->worth = GATHER_LEAST;
-		else if (l->worth < GATHER_RARELY)
-			l->worth *= 2;
-	}
-	l->gathered = false;
-	l->gathering = good && bytes <= came * GATHER_BYTES;
+	l->resting = bytes <= came * REST_BYTES &&
+		     now - l->base_time <= came * REST_EVERY_NS;
 	l->base_received += came;
 	l->base_bytes += bytes;
 	l->base_time = now;
-	return l->gathering;
+	return l->resting;
 }
 
 static void read_socket(struct listener *l)
@@ -356,7 +335,7 @@ static void read_socket(struct listener *l)
 		} else if (got < (n ? n : RING_BATCH)) {
 			l->emptied++;
 			/* While there was something, there may be more. */
-			if (gather(l) || !got)
+			if (rest(l) || !got)
 				break;
 		}
 	}
@@ -367,15 +346,13 @@ static void read_socket(struct listener *l)
 /* Whether it is time for the loop; `timeout` in ms, -1: none. */
 static bool wait_for(struct listener *l, struct pollfd *fds, int timeout)
 {
-	struct timespec gathering = { .tv_nsec = timeout ? GATHER_NS : 0 };
+	struct timespec span = { .tv_nsec = timeout ? REST_NS : 0 };
 	int n;
 
-	if (!l->gathering)
+	if (!l->resting)
 		return poll(fds, 2, timeout) <= 0;
-	n = ppoll(&fds[1], 1, &gathering, NULL);
-	l->gathering = false;
-	/* One that was cut short says nothing. */
-	l->gathered = !n && timeout;
+	l->resting = false;
+	n = ppoll(&fds[1], 1, &span, NULL);
 	fds[0].revents = is_reading(l) ? POLLIN : 0;
 	return n < 0;
 }
@@ -410,7 +387,6 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->ring = ring;
 	l->workers = workers;
 	l->cfg = cfg;
-	l->worth = UINT64_MAX;
 	l->limit_large.every_ns = 10 * CLOCK_SECOND;
 	l->limit_drop.every_ns = 10 * CLOCK_SECOND;
 	l->limit_again.every_ns = 10 * CLOCK_SECOND;
@@ -422,10 +398,9 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->kick.data = l->due.data = l->patience.data = l->tell.data = l;
 }
 
-void listener_may_gather(struct listener *l, unsigned qlen)
+void listener_may_rest(struct listener *l)
 {
-	l->qlen = qlen;
-	l->worth = GATHER_LEAST;
+	l->may_rest = true;
 }
 
 bool listener_read(struct listener *l)

@@ -23,7 +23,7 @@
 #include "stats.h"
 #include "worker.h"
 
-/* A shorter queue would be full, and senders wait, while datagrams gather. */
+/* A shorter queue would be full, and senders wait, while it rests. */
 #define LISTENER_QLEN 256
 
 enum listener_state {
@@ -50,11 +50,9 @@ struct listener {
 	uint64_t told;	     /* of ring_full, in the log */
 	uint64_t ring_high;  /* most messages that waited in the ring */
 	uint64_t emptied;    /* times that the socket's queue was read empty */
-	/* see gather() in listener.c */
-	bool gathering; /* the socket is left alone in the next turn */
-	bool gathered;	/* it was in the last, and the queue not empty since */
-	uint64_t worth; /* datagrams that must come before the next try */
-	unsigned qlen;	/* what the queue holds */
+	/* see rest() in listener.c */
+	bool may_rest;
+	bool resting; /* the socket is left alone in the next turn */
 	/* when it last decided */
 	uint64_t base_received, base_bytes, base_time;
 	/* stop: how many datagrams may still be taken, and whom to tell */
@@ -77,11 +75,11 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg);
 /*
- * The socket may be left alone for 0.15 ms and more while datagrams come fast:
- * its queue holds `qlen`, LISTENER_QLEN or more, and this thread goes before its
- * senders.
+ * The socket may be left alone for 0.1 ms and more at a time: its queue holds
+ * LISTENER_QLEN or more, and this thread goes before its senders, so that it
+ * gets its processor back in time.
  */
-void listener_may_gather(struct listener *l, unsigned qlen);
+void listener_may_rest(struct listener *l);
 /*
  * One turn of the loop, instead of uv_run(): waits for datagrams and for
  * whatever else the loop has, and deals with it.

@@ -261,12 +261,9 @@ static void say_ready(void)
  */
 static void go_first(struct daemon *d)
 {
-	/* One that is not known may be long; the listener finds out. */
-	int qlen = d->res.qlen < 0 ? LISTENER_QLEN : d->res.qlen;
-
 	if (priority_boost(d->settings.cfg->socket_priority_boost) &&
-	    qlen >= LISTENER_QLEN)
-		listener_may_gather(&d->listener, (unsigned)qlen);
+	    d->res.qlen >= LISTENER_QLEN)
+		listener_may_rest(&d->listener);
 }
 
 static int start(struct daemon *d)

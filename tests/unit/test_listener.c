@@ -31,7 +31,7 @@ static void on_drained(void *arg)
 }
 
 static void start_with(const char *timeout, bool ours, unsigned slots,
-		       bool gathers)
+		       bool rests)
 {
 	log_set_level(0);
 	cfg = CORE_SETTINGS(timeout, "socket.max_message=100");
@@ -42,8 +42,8 @@ static void start_with(const char *timeout, bool ours, unsigned slots,
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	uv_async_init(&loop, &never_waits, NULL);
 	listener_start(&listener, &loop, sock[1], ours, &c.ring, &workers, cfg);
-	if (gathers)
-		listener_may_gather(&listener, LISTENER_QLEN);
+	if (rests)
+		listener_may_rest(&listener);
 }
 
 static void start(const char *timeout, bool ours)
@@ -180,7 +180,7 @@ START_TEST(a_call_for_nothing_does_not_make_it_watch)
 }
 END_TEST
 
-/* --- gathering ----------------------------------------------------------- */
+/* --- rests --------------------------------------------------------------- */
 
 /* As if `n` datagrams of `len` bytes had come, which a short queue can not. */
 static void pretend(unsigned n, uint64_t len)
@@ -200,125 +200,79 @@ static void come(unsigned n)
 /* So many that they came fast, however slow the test is. */
 #define FAST 10000000
 
-static void start_slow(bool gathers)
+static void start_slow(bool rests)
 {
-	start_with("buffer.timeout=never", true, 64, gathers);
+	start_with("buffer.timeout=never", true, 64, rests);
 	/* the first since the machine's start */
-	come(40);
-	ck_assert(!listener.gathering);
+	come(200);
+	ck_assert(!listener.resting);
 }
 
-static void start_gathering(void)
+static void start_resting(void)
 {
 	start_slow(true);
 	come(FAST);
-	ck_assert(listener.gathering);
+	ck_assert(listener.resting);
 	ck_assert_uint_eq(ring_waiting(&c.ring), 2);
 }
 
 /* No sender wakes it: it looks by itself. */
-START_TEST(what_gathers_is_taken_when_the_time_is_over)
+START_TEST(what_comes_in_a_rest_is_taken_after_it)
 {
-	start_gathering();
+	start_resting();
 	send_bytes(8, 10);
-	pretend(24, 10);
+	pretend(FAST, 10);
 	listener_turn(&listener);
 	ck_assert_uint_eq(ring_waiting(&c.ring), 10);
-	/* enough to go on */
-	ck_assert(listener.gathering);
+	/* and again */
+	ck_assert(listener.resting);
 	send_bytes(1, 10);
 	listener_turn(&listener);
 	ck_assert_uint_eq(ring_waiting(&c.ring), 11);
-	ck_assert(!listener.gathering);
+	/* that was one */
+	ck_assert(!listener.resting);
 	finish();
 }
 END_TEST
 
-START_TEST(it_gathers_only_where_it_may)
+START_TEST(it_rests_only_where_it_may)
 {
 	start_slow(false);
 	come(FAST);
-	ck_assert(!listener.gathering);
+	ck_assert(!listener.resting);
 	finish();
 }
 END_TEST
 
 /* They would fill the senders' own buffers. */
-START_TEST(large_ones_do_not_gather)
+START_TEST(it_does_not_rest_from_large_ones)
 {
-	start_gathering();
+	start_resting();
 	send_bytes(8, 10);
-	pretend(24, 2000);
+	pretend(FAST, 2000);
 	listener_turn(&listener);
-	ck_assert(!listener.gathering);
+	ck_assert(!listener.resting);
 	finish();
 }
 END_TEST
 
-/* After one that was worth it; `n` came meanwhile. */
-static void gather_badly(unsigned n)
+START_TEST(it_does_not_rest_from_slow_ones)
 {
-	uint64_t worth;
-
-	start_gathering();
-	worth = listener.worth;
-	pretend(n, 10);
-	listener_turn(&listener);
-	ck_assert(!listener.gathering);
-	ck_assert_uint_eq(listener.worth, 2 * worth);
-	come(2 * worth - 2);
-	ck_assert(!listener.gathering);
+	start_resting();
+	turn();
+	listener.base_time -= CLOCK_SECOND;
+	come(200);
+	ck_assert(!listener.resting);
+	/* the time counts from there */
 	come(FAST);
-	ck_assert(listener.gathering);
-	/* and one good time is enough */
-	pretend(worth, 10);
-	listener_turn(&listener);
-	ck_assert(listener.gathering);
-	ck_assert_uint_eq(listener.worth, worth);
-	finish();
-}
-
-/* The queue is shorter than it was thought to be. */
-START_TEST(gathering_for_little_becomes_rare)
-{
-	gather_badly(0);
-}
-END_TEST
-
-/* The queue was full. */
-START_TEST(gathering_too_many_becomes_rare)
-{
-	gather_badly(300);
-}
-END_TEST
-
-static void on_timer(uv_timer_t *timer)
-{
-	(void)timer;
-}
-
-/* Few came, since there was no time. */
-START_TEST(one_that_was_cut_short_says_nothing)
-{
-	uv_timer_t timer;
-	uint64_t worth;
-
-	start_gathering();
-	worth = listener.worth;
-	uv_timer_init(&loop, &timer);
-	uv_timer_start(&timer, on_timer, 0, 0);
-	send_bytes(1, 10);
-	listener_turn(&listener);
-	ck_assert_uint_eq(ring_waiting(&c.ring), 3);
-	ck_assert_uint_eq(listener.worth, worth);
-	uv_close((uv_handle_t *)&timer, NULL);
+	ck_assert(listener.resting);
 	finish();
 }
 END_TEST
 
 START_TEST(a_stop_ends_it)
 {
-	start_gathering();
+	start_resting();
 	send_bytes(3, 10);
 	listener_stop(&listener, on_drained, &drained);
 	ck_assert_uint_eq(drained, 1);
@@ -341,7 +295,7 @@ START_TEST(the_loop_is_not_held_up_by_it)
 {
 	uv_async_t async;
 
-	start_gathering();
+	start_resting();
 	uv_async_init(&loop, &async, on_call);
 	uv_async_send(&async);
 	listener_turn(&listener);
@@ -565,12 +519,10 @@ int main(void)
 	tcase_add_test(tc, what_is_sent_is_in_the_ring_and_counted);
 	tcase_add_test(tc, a_full_ring_stops_reading_and_a_free_slot_starts_it);
 	tcase_add_test(tc, a_call_for_nothing_does_not_make_it_watch);
-	tcase_add_test(tc, what_gathers_is_taken_when_the_time_is_over);
-	tcase_add_test(tc, it_gathers_only_where_it_may);
-	tcase_add_test(tc, large_ones_do_not_gather);
-	tcase_add_test(tc, gathering_for_little_becomes_rare);
-	tcase_add_test(tc, gathering_too_many_becomes_rare);
-	tcase_add_test(tc, one_that_was_cut_short_says_nothing);
+	tcase_add_test(tc, what_comes_in_a_rest_is_taken_after_it);
+	tcase_add_test(tc, it_rests_only_where_it_may);
+	tcase_add_test(tc, it_does_not_rest_from_large_ones);
+	tcase_add_test(tc, it_does_not_rest_from_slow_ones);
 	tcase_add_test(tc, a_stop_ends_it);
 	tcase_add_test(tc, the_loop_is_not_held_up_by_it);
 	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
