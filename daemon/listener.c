@@ -9,10 +9,10 @@
  * message is as safe in the ring as in an arena, and its age counts from its
  * receipt.
  *
- * Now and then, when the socket was read empty, it is left alone for a moment.
- * What comes meanwhile is taken in full batches, no sender has to wake this
- * thread, and one on the same processor gets on: what it sends is in the cache
- * afterwards.  See rest().
+ * While datagrams come fast, the socket is left alone for a moment when it was
+ * read empty.  What comes meanwhile is taken in full batches, no sender has to
+ * wake this thread, and one on the same processor gets on: what it sends is in
+ * the cache afterwards.  See rest().
  */
 #include "listener.h"
 
@@ -30,16 +30,26 @@
 #define DRAIN_MOST 65536
 #define KICK_MS 1
 /*
- * How long the socket is left alone, at least: the kernel has a slack of 50 us,
- * and this thread may have to wait for its processor.  Two senders of 200 bytes
- * send some 150 datagrams meanwhile; the send buffer of each has room for 277,
- * or for 90 of 1000 bytes.
+ * How long the socket is left alone, if the loop has nothing to do.  It becomes
+ * 0.15 ms, since the kernel has a slack of 50 us.  A sender of 200 bytes sends
+ * some 80 datagrams meanwhile; its send buffer has room for 277, or for 90 of
+ * 1000 bytes.
  */
 #define REST_NS 100000
-/* After so many datagrams, if they are on average no larger, and no slower. */
+/*
+ * It rests after REST_AFTER datagrams or more, if their average is REST_BYTES
+ * or less, and if one came each REST_EVERY_NS or faster.
+ */
 #define REST_AFTER 128
 #define REST_BYTES 1024
 #define REST_EVERY_NS 5000
+/*
+ * Fewer than REST_LEAST in a rest are a queue that is shorter than it was
+ * thought to be: a socket can be older than the sysctl.  In the end it is tried
+ * only after REST_RARELY datagrams.
+ */
+#define REST_LEAST 32
+#define REST_RARELY 65536
 
 static void on_kick(uv_timer_t *timer)
 {
@@ -294,6 +304,15 @@ static unsigned get_slots(struct listener *l, struct mmsghdr **msgs)
 	return n;
 }
 
+static void judge_rest(struct listener *l, uint64_t came)
+{
+	l->rested = false;
+	if (came < REST_LEAST && l->rest_after < REST_RARELY)
+		l->rest_after *= 2;
+	else if (came >= REST_LEAST && l->rest_after > REST_AFTER)
+		l->rest_after /= 2;
+}
+
 /* The queue was read empty.  Is it to be left alone for REST_NS? */
 static bool rest(struct listener *l)
 {
@@ -301,7 +320,9 @@ static bool rest(struct listener *l)
 	uint64_t bytes = stats_get(&l->stats.received_bytes) - l->base_bytes;
 	uint64_t now;
 
-	if (!l->may_rest || came < REST_AFTER)
+	if (l->rested)
+		judge_rest(l, came);
+	if (!l->may_rest || came < l->rest_after)
 		return false;
 	now = clock_now();
 	l->resting = bytes <= came * REST_BYTES &&
@@ -353,6 +374,8 @@ static bool wait_for(struct listener *l, struct pollfd *fds, int timeout)
 		return poll(fds, 2, timeout) <= 0;
 	l->resting = false;
 	n = ppoll(&fds[1], 1, &span, NULL);
+	/* One that was cut short says nothing. */
+	l->rested = !n && timeout;
 	fds[0].revents = is_reading(l) ? POLLIN : 0;
 	return n < 0;
 }
@@ -387,6 +410,7 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->ring = ring;
 	l->workers = workers;
 	l->cfg = cfg;
+	l->rest_after = REST_AFTER;
 	l->limit_large.every_ns = 10 * CLOCK_SECOND;
 	l->limit_drop.every_ns = 10 * CLOCK_SECOND;
 	l->limit_again.every_ns = 10 * CLOCK_SECOND;

@@ -23,7 +23,7 @@
 #include "stats.h"
 #include "worker.h"
 
-/* A shorter queue would be full, and senders wait, while it rests. */
+/* A shorter queue would be full, and senders wait, while the listener rests. */
 #define LISTENER_QLEN 256
 
 enum listener_state {
@@ -52,8 +52,10 @@ struct listener {
 	uint64_t emptied;    /* times that the socket's queue was read empty */
 	/* see rest() in listener.c */
 	bool may_rest;
-	bool resting; /* the socket is left alone in the next turn */
-	/* when it last decided */
+	bool resting;	     /* the socket is left alone in the next turn */
+	bool rested;	     /* it was in the last, and to the end */
+	uint64_t rest_after; /* datagrams from one rest to the next, at least */
+	/* counters, and CLOCK_MONOTONIC, when it last decided */
 	uint64_t base_received, base_bytes, base_time;
 	/* stop: how many datagrams may still be taken, and whom to tell */
 	bool draining;
@@ -75,7 +77,7 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg);
 /*
- * The socket may be left alone for 0.1 ms and more at a time: its queue holds
+ * The socket may be left alone for 0.1 ms at a time: its queue holds
  * LISTENER_QLEN or more, and this thread goes before its senders, so that it
  * gets its processor back in time.
  */

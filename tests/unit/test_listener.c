@@ -210,9 +210,14 @@ static void start_slow(bool rests)
 
 static void start_resting(void)
 {
+	uint64_t emptied;
+
 	start_slow(true);
+	emptied = listener.emptied;
 	come(FAST);
 	ck_assert(listener.resting);
+	/* it does not ask again */
+	ck_assert_uint_eq(listener.emptied, emptied + 1);
 	ck_assert_uint_eq(ring_waiting(&c.ring), 2);
 }
 
@@ -252,6 +257,9 @@ START_TEST(it_does_not_rest_from_large_ones)
 	pretend(FAST, 2000);
 	listener_turn(&listener);
 	ck_assert(!listener.resting);
+	/* the size counts from there */
+	come(FAST);
+	ck_assert(listener.resting);
 	finish();
 }
 END_TEST
@@ -260,7 +268,7 @@ START_TEST(it_does_not_rest_from_slow_ones)
 {
 	start_resting();
 	turn();
-	listener.base_time -= CLOCK_SECOND;
+	listener.base_time -= 100 * CLOCK_SECOND;
 	come(200);
 	ck_assert(!listener.resting);
 	/* the time counts from there */
@@ -270,7 +278,96 @@ START_TEST(it_does_not_rest_from_slow_ones)
 }
 END_TEST
 
-START_TEST(a_stop_ends_it)
+START_TEST(few_do_not_make_it_decide)
+{
+	uint64_t base;
+
+	start_resting();
+	turn();
+	base = listener.base_received;
+	come(100);
+	ck_assert_uint_eq(listener.base_received, base);
+	ck_assert(!listener.resting);
+	come(100);
+	ck_assert_uint_gt(listener.base_received, base);
+	finish();
+}
+END_TEST
+
+/* To the end: nothing but time ends it. */
+static void rest_through(void)
+{
+	ck_assert(listener.resting);
+	uv_timer_stop(&listener.kick);
+	listener_turn(&listener);
+}
+
+/* A socket from before a longer queue was set. */
+START_TEST(rests_for_little_become_rare)
+{
+	start_resting();
+	rest_through();
+	ck_assert_uint_eq(listener.rest_after, 256);
+	come(200);
+	ck_assert(!listener.resting);
+	come(FAST);
+	pretend(31, 10);
+	rest_through();
+	ck_assert_uint_eq(listener.rest_after, 512);
+	/* and the others not at once again */
+	come(FAST);
+	pretend(32, 10);
+	rest_through();
+	ck_assert_uint_eq(listener.rest_after, 256);
+	finish();
+}
+END_TEST
+
+START_TEST(one_that_was_cut_short_says_nothing)
+{
+	start_resting();
+	turn();
+	ck_assert_uint_eq(listener.rest_after, 128);
+	finish();
+}
+END_TEST
+
+START_TEST(datagrams_do_not_end_it)
+{
+	uint64_t begin;
+
+	start_resting();
+	send_bytes(1, 10);
+	begin = clock_now();
+	rest_through();
+	ck_assert_uint_ge(clock_now() - begin, 100000);
+	finish();
+}
+END_TEST
+
+static unsigned fired;
+
+static void on_timer(uv_timer_t *timer)
+{
+	(void)timer;
+	fired++;
+}
+
+START_TEST(a_timer_that_is_due_is_not_held_up)
+{
+	uv_timer_t timer;
+
+	start_resting();
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, on_timer, 0, 0);
+	listener_turn(&listener);
+	ck_assert_uint_eq(fired, 1);
+	uv_close((uv_handle_t *)&timer, NULL);
+	finish();
+}
+END_TEST
+
+START_TEST(a_stop_does_not_wait_for_it)
 {
 	start_resting();
 	send_bytes(3, 10);
@@ -523,7 +620,12 @@ int main(void)
 	tcase_add_test(tc, it_rests_only_where_it_may);
 	tcase_add_test(tc, it_does_not_rest_from_large_ones);
 	tcase_add_test(tc, it_does_not_rest_from_slow_ones);
-	tcase_add_test(tc, a_stop_ends_it);
+	tcase_add_test(tc, few_do_not_make_it_decide);
+	tcase_add_test(tc, rests_for_little_become_rare);
+	tcase_add_test(tc, one_that_was_cut_short_says_nothing);
+	tcase_add_test(tc, datagrams_do_not_end_it);
+	tcase_add_test(tc, a_timer_that_is_due_is_not_held_up);
+	tcase_add_test(tc, a_stop_does_not_wait_for_it);
 	tcase_add_test(tc, the_loop_is_not_held_up_by_it);
 	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
 	tcase_add_test(tc, drops_are_told_now_and_then_and_all_of_them);
