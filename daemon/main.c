@@ -213,6 +213,20 @@ static int open_loop(struct daemon *d)
 	return 0;
 }
 
+/*
+ * A reload or a flush that is asked for during the start waits for its end;
+ * by default either signal would be the daemon's end.
+ */
+static void hold_requests(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(how, &set, NULL);
+}
+
 /* -- start --------------------------------------------------------------- */
 
 static int open_control(struct daemon *d)
@@ -304,6 +318,7 @@ static int start(struct daemon *d)
 				       "the socket passed by systemd",
 		 d->settings.cfg->files_path, d->workers.count);
 	say_ready();
+	hold_requests(SIG_UNBLOCK);
 	/*
 	 * What libuv watches is registered by its first run only, and before
 	 * 1.44 uv_backend_timeout() does not know that something waits for it:
@@ -401,6 +416,7 @@ int main(int argc, char **argv)
 		return fflush(stdout) ? EX_IOERR : 0;
 	if (action == ACTION_WRONG)
 		return EX_USAGE;
+	hold_requests(SIG_BLOCK);
 	log_open();
 	settings->file = d.arguments.file;
 	settings->options = d.arguments.options;

@@ -369,6 +369,25 @@ START_TEST(sighup_with_a_bad_file_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_request_during_the_start_is_done_after_it)
+{
+	bed_write_conf("[buffer]\nworkers = 2\n");
+	bed_block();
+	bed.points = bed_point("state.created", "stall", "");
+	bed.points_log = bed_text("%s/points", bed.root);
+	daemon_spawn();
+	UNTIL(access(bed.points_log, F_OK) == 0);
+	bed_write_conf("[buffer]\nworkers = 3\n");
+	daemon_signal(SIGHUP);
+	daemon_signal(SIGUSR1);
+	bed_release();
+	REQUIRE(daemon_ready(), "the daemon did not start");
+	UNTIL(log_count("buffer.workers", "restart") == 1);
+	UNTIL(log_count("SIGUSR1: flushing") == 1);
+	daemon_stop(NULL);
+}
+END_TEST
+
 /* Resident pages and descriptors of the daemon. */
 static long resident(void)
 {
@@ -528,5 +547,6 @@ int main(void)
 	tcase_add_test(t, a_stop_lets_go_of_senders_that_wait);
 	tcase_add_test(t, sighup_applies_what_it_can_and_names_the_rest);
 	tcase_add_test(t, sighup_with_a_bad_file_changes_nothing);
+	tcase_add_test(t, a_request_during_the_start_is_done_after_it);
 	return bed_run(suite);
 }

@@ -106,8 +106,10 @@ once() {
 	bufwriter send --quiet --timeout 10s <"sent.$1"
 }
 
+# A signal before the process is the daemon would end it, start after start.
 all_filed() {
-	systemctl kill -s USR1 bufwriter.service 2>/dev/null
+	# shellcheck disable=SC2119 # the plain service
+	is_active && systemctl kill -s USR1 bufwriter.service 2>/dev/null
 	[ "$(cat "$files"/*.log 2>/dev/null | wc -l)" -ge \
 		"$(cat sent.* | wc -l)" ]
 }
