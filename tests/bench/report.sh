@@ -78,14 +78,14 @@ rate_table() {
 
 latency_table() {
 	cat <<-END
-	| contestant | p50 µs | p99 µs | p99.9 µs | max µs | worst max µs | datagrams/s | all arrived |
-	| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |
+	| contestant | p50 µs | p99 µs | p99.9 µs | max µs | worst max µs | senders preempted | datagrams/s | all arrived |
+	| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |
 	END
 	awk -F'\t' -v t="$1" '
 		$1 == t {
-			printf "| %s%s | %.1f | %.1f | %.1f | %.0f | %.0f | %d | %s |\n",
+			printf "| %s%s | %.1f | %.1f | %.1f | %.0f | %.0f | %d | %d | %s |\n",
 				$2, $3 == "" ? "" : " " $3, $7, $8, $9, $10,
-				$26, $5,
+				$26, $31, $5,
 				$19 == $4 ? "yes" : $19 " of " $4 " rounds"
 		}' "$sum"
 	echo
@@ -226,11 +226,24 @@ report_quick() {
 	ratio_line rate
 }
 
+# Test $1, of which $2 says what it is.
+paced_line() {
+	awk -F'\t' -v t="$1" -v what="$2" '
+		$1 == t && $2 ~ /^discard/ && (!d || $9 < d) { d = $9 }
+		$1 == t && $2 == "bufwriterd" { b = $9 }
+		END { if (d) printf "p99.9 at 100,000/s, %s: bufwriterd %.1f us / discard %.1f us = %.2f\n", what, b, d, b / d }' "$sum"
+}
+
 report_paced() {
+	echo "## A processor for each sender"
+	echo
 	latency_table paced
-	awk -F'\t' '$1 == "paced" && $2 ~ /^discard/ && (!d || $9 < d) { d = $9 }
-		$1 == "paced" && $2 == "bufwriterd" { b = $9 }
-		END { if (d) printf "p99.9 at 100,000/s: bufwriterd %.1f us / discard %.1f us = %.2f\n", b, d, b / d }' "$sum"
+	paced_line paced "a processor for each sender"
+	echo
+	echo "## Senders where the kernel puts them"
+	echo
+	latency_table free
+	paced_line free "senders where the kernel puts them"
 	latencies latency-paced "Latency of a send, 100,000/s" paced
 }
 

@@ -85,8 +85,8 @@ build() {
 . "$here/contestants.sh"
 
 head="test,name,setting,round,senders,bytes,sent,failed,seconds,rate"
-head="$head,rate_taken,p50,p99,p999,max,sender_cpu,cpu,cpu_rest,loop,others"
-head="$head,voluntary,involuntary,rss_kb,anon_kb,shmem_kb,start_ms,stop_ms"
+head="$head,rate_taken,p50,p99,p999,max,sender_cpu,preempted,cpu,cpu_rest,loop"
+head="$head,others,voluntary,involuntary,rss_kb,anon_kb,shmem_kb,start_ms,stop_ms"
 head="$head,unique,duplicate,broken,files,stored,foreign,steal,whole"
 
 # From `sum of loop thread` and the rest out of "name:us;name:us".  The
@@ -168,7 +168,7 @@ kill \$!; wait"
 	. "$work/heat"
 	sent=0 rate=0
 	IFS=, read -r sent fails seconds rate taken p50 p99 p999 max scpu \
-		<"$work/sender.csv"
+		preempted <"$work/sender.csv"
 	eval "$counter" >"$work/count" || exit 1
 	. "$work/count"
 	whole=no
@@ -180,6 +180,7 @@ kill \$!; wait"
 	line="$test,$name,$setting,$round,$senders,$bytes,${sent:-0}"
 	line="$line,${fails:-0},${seconds:-0},${rate:-0},${taken:-0}"
 	line="$line,${p50:-0},${p99:-0},${p999:-0},${max:-0},${scpu:-0}"
+	line="$line,${preempted:-0}"
 	line="$line,$cpu,$(split_threads "$threads" "$per"),$voluntary"
 	line="$line,$involuntary,$rss_kb,$anon_kb,$shmem_kb,$start_ms,$stop_ms"
 	line="$line,$unique,$duplicate,$broken,$files,$stored"
@@ -226,6 +227,7 @@ rounds() {
 }
 
 DISCARD="discard-16 discard-64 discard-256"
+paced='-l -c -r 100000'
 
 # The race: rate and CPU without timing each send, then latency at full load,
 # then latency at a pace.
@@ -236,7 +238,7 @@ race_round() {
 		fit_messages $((BENCH_MESSAGES / 4))
 		heat full "$name" '' "$1" -l
 		fit_messages $((BENCH_MESSAGES / 5))
-		heat paced "$name" '' "$1" '-l -r 100000'
+		heat paced "$name" '' "$1" "$paced"
 	done
 }
 mode_race() {
@@ -258,16 +260,18 @@ mode_quick() {
 	rounds quick_round
 }
 
+# A processor for each sender, and where the kernel likes to have them.
 paced_round() {
 	for name in $found; do
 		defaults
 		fit_messages $((BENCH_MESSAGES * 3 / 5))
-		heat paced "$name" '' "$1" '-l -r 100000'
+		heat paced "$name" '' "$1" "$paced"
+		heat free "$name" '' "$1" '-l -r 100000'
 	done
 }
 mode_paced() {
 	# shellcheck disable=SC2086
-	present ${BENCH_ONLY:-$DISCARD bufwriterd}
+	present ${BENCH_ONLY:-$DISCARD writev bufwriterd}
 	rounds paced_round
 }
 

@@ -13,8 +13,14 @@
  * (-r) sends what is due and then sleeps until the next is, but at least the
  * quantum (-q), because a sleep for each message would cost more CPU than the
  * message.  The latency is that of the call and never that of the sleep.
+ *
+ * With -c senders do not share a processor, as long as there are enough: one
+ * that is woken while another one sends would take its place, and the send of
+ * that one last as long as the whole burst of the first, whoever reads.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +56,7 @@ static struct {
 	uint64_t rate;	   /* of all senders, a second; 0: no pacing */
 	uint64_t quantum;  /* shortest sleep of a paced sender, ns */
 	int latency;
+	int bound;
 	int drain;
 } opt = {
 	.prefix = "",
@@ -130,6 +137,24 @@ static void pace(uint64_t due)
 		sleep_until(due > now + opt.quantum ? due : now + opt.quantum);
 }
 
+/* To the processor of this number among those that may be used, in turn. */
+static void bind_to(unsigned id)
+{
+	cpu_set_t set;
+	int cpu = -1;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		_exit(1);
+	for (id %= (unsigned)CPU_COUNT(&set), id++; id; id--)
+		do
+			cpu++;
+		while (!CPU_ISSET(cpu, &set));
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		_exit(1);
+}
+
 static uint64_t share(unsigned id)
 {
 	return opt.messages / opt.senders +
@@ -207,6 +232,7 @@ static void print_results(const struct result *res, uint64_t start)
 {
 	static struct hist all;
 	uint64_t sent = 0, failed = 0, done = start + 1, taken = done;
+	struct rusage ru;
 	int error = 0;
 
 	for (unsigned i = 0; i < opt.senders; i++) {
@@ -220,7 +246,8 @@ static void print_results(const struct result *res, uint64_t start)
 	if (failed)
 		fprintf(stderr, "sender: %llu sends failed: %s\n",
 			(unsigned long long)failed, strerror(error));
-	printf("%llu,%llu,%.6f,%.0f,%.0f,%.2f,%.2f,%.2f,%.2f,%.3f\n",
+	getrusage(RUSAGE_CHILDREN, &ru);
+	printf("%llu,%llu,%.6f,%.0f,%.0f,%.2f,%.2f,%.2f,%.2f,%.3f,%ld\n",
 	       (unsigned long long)sent, (unsigned long long)failed,
 	       (double)(done - start) / 1e9,
 	       (double)sent * 1e9 / (double)(done - start),
@@ -228,16 +255,17 @@ static void print_results(const struct result *res, uint64_t start)
 	       (double)hist_quantile(&all, 0.5) / 1e3,
 	       (double)hist_quantile(&all, 0.99) / 1e3,
 	       (double)hist_quantile(&all, 0.999) / 1e3, (double)all.max / 1e3,
-	       children_us() / (double)(sent ? sent : 1));
+	       children_us() / (double)(sent ? sent : 1), ru.ru_nivcsw);
 }
 
 static void usage(void)
 {
 	fprintf(stderr,
 		"usage: sender [-n SENDERS] [-m MESSAGES] [-s BYTES|MIN:MAX]\n"
-		"              [-r RATE] [-q MICROSECONDS] [-p PREFIX] [-l] [-D]\n"
-		"              [-H] SOCKET\n"
+		"              [-r RATE] [-q MICROSECONDS] [-p PREFIX] [-l] [-c]\n"
+		"              [-D] [-H] SOCKET\n"
 		"-m, -r are for all senders together; -l times each send;\n"
+		"-c: each sender stays on a processor of its own;\n"
 		"-q: shortest sleep between messages of a paced sender (200);\n"
 		"-D does not wait for the reader; -H prints the CSV's head\n");
 	exit(2);
@@ -248,7 +276,7 @@ static void parse(int argc, char **argv)
 	char *colon;
 	int c;
 
-	while ((c = getopt(argc, argv, "n:m:s:r:q:p:lDH")) != -1) {
+	while ((c = getopt(argc, argv, "n:m:s:r:q:p:lcDH")) != -1) {
 		switch (c) {
 		case 'n':
 			opt.senders = (unsigned)atoi(optarg);
@@ -274,12 +302,16 @@ static void parse(int argc, char **argv)
 		case 'l':
 			opt.latency = 1;
 			break;
+		case 'c':
+			opt.bound = 1;
+			break;
 		case 'D':
 			opt.drain = 0;
 			break;
 		case 'H':
 			printf("sent,failed,seconds,rate,rate_taken,"
-			       "p50,p99,p999,max,sender_cpu\n");
+			       "p50,p99,p999,max,sender_cpu,"
+			       "preempted\n");
 			exit(0);
 		default:
 			usage();
@@ -316,6 +348,8 @@ int main(int argc, char **argv)
 				_exit(1);
 			}
 			prctl(PR_SET_TIMERSLACK, 1ul);
+			if (opt.bound)
+				bind_to(i);
 			close(gate[1]);
 			if (write(ready[1], "r", 1) != 1 ||
 			    read(gate[0], &byte, 1) < 0)

@@ -9,7 +9,7 @@
 # 15 others	16 rss_kb	17 start_ms	18 stop_ms	19 whole rounds
 # 20 lowest rate 21 highest rate 22 switches	23 anon_kb	24 shmem_kb
 # 25 files	26 worst max	27 lowest cpu	28 highest cpu
-# 29 foreign CPU share	30 stolen CPU share
+# 29 foreign CPU share	30 stolen CPU share	31 senders preempted
 #
 # All of them medians over the rounds unless they say otherwise.
 BEGIN { FS = ","; OFS = "\t" }
@@ -63,6 +63,6 @@ END {
 			median(key, "shmem_kb"), median(key, "files"),
 			extreme(key, "max", 1), extreme(key, "cpu", 0),
 			extreme(key, "cpu", 1), median(key, "foreign"),
-			median(key, "steal")
+			median(key, "steal"), median(key, "preempted")
 	}
 }
