@@ -13,10 +13,17 @@
  * read empty.  What comes meanwhile is taken in full batches, no sender has to
  * wake this thread, and one on the same processor gets on: what it sends is in
  * the cache afterwards.  See rest().
+ *
+ * While they come steadily but not fast, this thread sleeps in recvmmsg(2): its
+ * entry in the socket's list of sleepers is gone with the first datagram.
+ * That of poll(2) stays until the thread runs, so that each send up to then
+ * wakes it again; and it takes one call more to sleep and one to read.  See
+ * sleeps_in_socket().
  */
 #include "listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,6 +57,18 @@
  */
 #define REST_LEAST 32
 #define REST_RARELY 65536
+
+/*
+ * After STEADY sleeps a millisecond or more the next ones are in recvmmsg(2)
+ * and not in poll(2), until the other handles have not been looked at for
+ * LOOK_MS.  One in which nothing comes ends after SLEEP_MS, rounded up to the
+ * kernel's tick, and is the last.  Signals end it at once.  With a timer of
+ * the loop due in TIMER_MS there is none.
+ */
+#define STEADY 2
+#define LOOK_MS 10
+#define SLEEP_MS 4
+#define TIMER_MS 50
 
 static void on_kick(uv_timer_t *timer)
 {
@@ -132,10 +151,12 @@ static void drain_ends(struct listener *l)
 }
 
 /*
- * One system call.  Returns the datagrams taken; 0: none is there now.
+ * One system call.  Returns the datagrams taken; 0: none is there now, or none
+ * came in the time to sleep.
  */
 static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n)
 {
+	int flags = l->sleeping ? MSG_WAITFORONE : MSG_DONTWAIT;
 	int got;
 
 	(void)POINT("recv.before");
@@ -143,8 +164,11 @@ static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n)
 	 * MSG_TRUNC: msg_len is the datagram's own length, so that a too
 	 * large one is recognised (recv(2)).
 	 */
-	got = recvmmsg(l->fd, msgs, n, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	got = recvmmsg(l->fd, msgs, n, flags | MSG_TRUNC, NULL);
 	(void)POINT("recv.after");
+	if (l->sleeping && got <= 0)
+		l->steady = false;
+	l->sleeping = false;
 	if (got > 0) {
 		stats_add(&l->stats.batches, 1);
 		stats_add(&l->stats.received, got);
@@ -355,8 +379,11 @@ static void read_socket(struct listener *l)
 			l->drain_left -= got;
 		} else if (got < (n ? n : RING_BATCH)) {
 			l->emptied++;
-			/* While there was something, there may be more. */
-			if (rest(l) || !got)
+			/*
+			 * While there was something, there may be more.  A
+			 * sleep in recvmmsg(2) finds it without another call.
+			 */
+			if (rest(l) || !got || l->steady)
 				break;
 		}
 	}
@@ -380,6 +407,33 @@ static bool wait_for(struct listener *l, struct pollfd *fds, int timeout)
 	return n < 0;
 }
 
+/* The loop's other handles are looked at; the sleeps until the next look? */
+static void look(struct listener *l, uint64_t passed)
+{
+	uint64_t came = stats_get(&l->stats.received) - l->look_received;
+
+	l->steady = l->may_sleep && l->sleeps >= passed * STEADY &&
+		    came * REST_EVERY_NS < passed * 1000000;
+	l->looked += passed;
+	l->look_received += came;
+	l->sleeps = 0;
+}
+
+/* The next sleep, in recvmmsg(2)?  `timeout` as for wait_for(). */
+static bool sleeps_in_socket(struct listener *l, int timeout)
+{
+	uint64_t passed = uv_now(l->loop) - l->looked;
+
+	if (l->resting || l->state != LISTENER_READING)
+		return false;
+	l->sleeps++;
+	if (passed >= LOOK_MS) {
+		look(l, passed);
+		return false;
+	}
+	return l->steady && (timeout < 0 || timeout >= TIMER_MS);
+}
+
 void listener_turn(struct listener *l)
 {
 	struct pollfd fds[] = {
@@ -391,12 +445,31 @@ void listener_turn(struct listener *l)
 
 	uv_update_time(l->loop);
 	timeout = uv_backend_timeout(l->loop);
+	if (sleeps_in_socket(l, timeout)) {
+		l->sleeping = true;
+		read_socket(l);
+		l->sleeping = false;
+		return;
+	}
 	due = wait_for(l, fds, timeout);
 	if (fds[0].revents)
 		read_socket(l);
 	/* else nothing but datagrams */
 	if (due || fds[1].revents || !timeout)
 		uv_run(l->loop, UV_RUN_NOWAIT);
+}
+
+/*
+ * The flag and the timeout are the socket's, and stay with one of systemd's:
+ * unix(7), socket(7).  All other calls have MSG_DONTWAIT.
+ */
+static bool make_blocking(int fd)
+{
+	struct timeval most = { .tv_usec = SLEEP_MS * 1000 };
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && !fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) &&
+	       !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most));
 }
 
 void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
@@ -410,6 +483,7 @@ void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 	l->ring = ring;
 	l->workers = workers;
 	l->cfg = cfg;
+	l->may_sleep = make_blocking(fd);
 	l->rest_after = REST_AFTER;
 	l->limit_large.every_ns = 10 * CLOCK_SECOND;
 	l->limit_drop.every_ns = 10 * CLOCK_SECOND;

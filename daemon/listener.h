@@ -50,6 +50,13 @@ struct listener {
 	uint64_t told;	     /* of ring_full, in the log */
 	uint64_t ring_high;  /* most messages that waited in the ring */
 	uint64_t emptied;    /* times that the socket's queue was read empty */
+	/* see sleeps_in_socket() in listener.c */
+	bool may_sleep;
+	bool steady;		/* sleeps are in recvmmsg(2) */
+	bool sleeping;		/* the next receive waits for a datagram */
+	uint64_t looked;	/* ms, uv_now() at the last look at the loop */
+	uint64_t look_received; /* the counter, then */
+	uint64_t sleeps;	/* since then */
 	/* see rest() in listener.c */
 	bool may_rest;
 	bool resting;	     /* the socket is left alone in the next turn */
@@ -70,8 +77,8 @@ struct listener {
 };
 
 /*
- * Starts reading `fd` (non-blocking, SOCK_DGRAM; stays the caller's), in
- * listener_turn().
+ * Starts reading `fd` (SOCK_DGRAM; stays the caller's), in listener_turn().
+ * It is made blocking, with a timeout for receiving.
  */
 void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
 		    struct ring *ring, struct workers *workers,
@@ -89,7 +96,9 @@ void listener_may_rest(struct listener *l);
  * The socket is no handle of the loop, because a socket in an epoll set makes
  * every send call the set, also while nobody sleeps on it: 10 % of what a
  * send costs its sender.  poll(2) is on the socket's list only while it
- * sleeps.  For loops inside loops see uv_backend_fd() in libuv's manual.
+ * sleeps, recvmmsg(2), which is used when datagrams come steadily, only until
+ * the first comes; the loop's other handles then wait for 20 ms at most.
+ * For loops inside loops see uv_backend_fd() in libuv's manual.
  */
 void listener_turn(struct listener *l);
 /*

@@ -7,6 +7,7 @@
  * as it wants.  Time passes only where a timer is what is tested.
  */
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "core_bed.h"
 #include "daemon/clock.h"
@@ -402,6 +403,176 @@ START_TEST(the_loop_is_not_held_up_by_it)
 }
 END_TEST
 
+/* --- sleeping in the socket ----------------------------------------------- */
+
+static uv_async_t other; /* another handle of the loop */
+
+/* The next turn looks at the loop, as after 10 ms with many sleeps. */
+static void look_next(void)
+{
+	uv_update_time(&loop);
+	listener.looked = uv_now(&loop) - 10;
+	listener.look_received = COUNT(received);
+	listener.sleeps = 100000;
+}
+
+static void start_steady(void)
+{
+	start_with("buffer.timeout=never", true, 16, false);
+	uv_async_init(&loop, &other, on_call);
+	look_next();
+	turn();
+	ck_assert(listener.steady);
+}
+
+/* On a slow machine the next look can come early, and finds few sleeps. */
+static bool looked_since(uint64_t looked)
+{
+	return listener.looked != looked;
+}
+
+/* Nobody takes from this ring, so that the listener has a timer. */
+static void turn_without_timer(void)
+{
+	uv_timer_stop(&listener.kick);
+	listener_turn(&listener);
+}
+
+static void finish_steady(void)
+{
+	uv_close((uv_handle_t *)&other, NULL);
+	finish();
+}
+
+START_TEST(a_steady_flow_is_slept_for_in_the_socket)
+{
+	uint64_t looked;
+
+	start_steady();
+	looked = listener.looked;
+	uv_async_send(&other);
+	for (unsigned n = 1; n <= 3; n++) {
+		send_bytes(1, 10);
+		turn_without_timer();
+		ck_assert_uint_eq(ring_waiting(&c.ring), n);
+		/* the loop waits for the next look */
+		ck_assert((listener.steady && !called) || looked_since(looked));
+	}
+	look_next();
+	send_bytes(1, 10);
+	turn_without_timer();
+	ck_assert_uint_eq(ring_waiting(&c.ring), 4);
+	ck_assert_uint_eq(called, 1);
+	ck_assert(listener.steady);
+	finish_steady();
+}
+END_TEST
+
+START_TEST(a_sleep_without_a_datagram_is_the_last)
+{
+	uint64_t looked;
+
+	start_steady();
+	looked = listener.looked;
+	uv_async_send(&other);
+	turn_without_timer();
+	ck_assert(!listener.steady);
+	ck_assert(!called || looked_since(looked));
+	turn();
+	ck_assert_uint_eq(called, 1);
+	finish_steady();
+}
+END_TEST
+
+/* So that a sleep does not end by itself. */
+static void sleep_long(void)
+{
+	struct timeval time = { .tv_sec = CORE_HANG };
+
+	ck_assert_int_eq(setsockopt(sock[1], SOL_SOCKET, SO_RCVTIMEO, &time,
+				    sizeof(time)),
+			 0);
+}
+
+START_TEST(a_near_timer_is_not_slept_over)
+{
+	uv_timer_t timer;
+
+	start_steady();
+	sleep_long();
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, on_timer, 1, 0);
+	while (!fired)
+		listener_turn(&listener);
+	uv_close((uv_handle_t *)&timer, NULL);
+	finish_steady();
+}
+END_TEST
+
+START_TEST(few_sleeps_are_no_steady_flow)
+{
+	start_steady();
+	look_next();
+	listener.sleeps = 10;
+	turn();
+	ck_assert(!listener.steady);
+	finish_steady();
+}
+END_TEST
+
+START_TEST(nor_is_a_fast_one)
+{
+	start_steady();
+	look_next();
+	listener.look_received -= 1000000000;
+	turn();
+	ck_assert(!listener.steady);
+	finish_steady();
+}
+END_TEST
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	uv_async_send(&other);
+}
+
+/* SA_RESTART, as libuv has it for its own. */
+START_TEST(a_signal_ends_the_sleep)
+{
+	struct sigaction act = { .sa_handler = on_alarm,
+				 .sa_flags = SA_RESTART };
+	struct itimerval soon = { .it_value.tv_usec = 1000 };
+
+	start_steady();
+	sleep_long();
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	turn_without_timer();
+	turn();
+	ck_assert_uint_eq(called, 1);
+	finish_steady();
+}
+END_TEST
+
+START_TEST(a_full_ring_does_not_sleep_there)
+{
+	start("buffer.timeout=never", true);
+	send_bytes(SLOTS + 1, 10);
+	turn();
+	look_next();
+	listener.steady = true;
+	uv_timer_stop(&listener.kick);
+	uv_async_send(&never_waits);
+	listener_turn(&listener);
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	while (take_one())
+		;
+	ck_assert_int_eq(listener.state, LISTENER_READING);
+	finish();
+}
+END_TEST
+
 /* --- dropping ------------------------------------------------------------ */
 
 START_TEST(no_patience_drops_at_once_and_counts)
@@ -627,6 +798,13 @@ int main(void)
 	tcase_add_test(tc, a_timer_that_is_due_is_not_held_up);
 	tcase_add_test(tc, a_stop_does_not_wait_for_it);
 	tcase_add_test(tc, the_loop_is_not_held_up_by_it);
+	tcase_add_test(tc, a_steady_flow_is_slept_for_in_the_socket);
+	tcase_add_test(tc, a_sleep_without_a_datagram_is_the_last);
+	tcase_add_test(tc, a_near_timer_is_not_slept_over);
+	tcase_add_test(tc, few_sleeps_are_no_steady_flow);
+	tcase_add_test(tc, nor_is_a_fast_one);
+	tcase_add_test(tc, a_signal_ends_the_sleep);
+	tcase_add_test(tc, a_full_ring_does_not_sleep_there);
 	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
 	tcase_add_test(tc, drops_are_told_now_and_then_and_all_of_them);
 	tcase_add_test(tc, patience_ends_and_then_it_drops);
