@@ -322,7 +322,7 @@ stall_round() {
 		points='none=sleep:1'
 		[ $which = one ] && points='flush.write=sleep:200@5;'`
 			`'flush.write=sleep:200@20;flush.write=sleep:200@35'
-		heat stall bufwriterd "stall=$which" "$1" '-l -r 100000'
+		heat stall bufwriterd "stall=$which" "$1" "$paced"
 	done
 }
 mode_stall() {
