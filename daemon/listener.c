@@ -59,11 +59,12 @@
 #define REST_RARELY 65536
 
 /*
- * After STEADY sleeps a millisecond or more the next ones are in recvmmsg(2)
- * and not in poll(2), until the other handles have not been looked at for
- * LOOK_MS.  One in which nothing comes ends after SLEEP_MS, rounded up to the
- * kernel's tick, and is the last.  Signals end it at once.  With a timer of
- * the loop due in TIMER_MS there is none.
+ * After STEADY turns a millisecond or more, and as many datagrams, the thread
+ * sleeps in recvmmsg(2) and not in poll(2), but for a look at the other handles
+ * each LOOK_MS.  If one of them has something, or if nothing comes for
+ * SLEEP_MS, rounded up to the kernel's tick, it is poll(2) until the next look;
+ * also with a timer of the loop due in TIMER_MS.  A signal ends the sleep; one
+ * that comes just before it waits.
  */
 #define STEADY 2
 #define LOOK_MS 10
@@ -364,6 +365,8 @@ static void read_socket(struct listener *l)
 
 	for (turn = 0; turn < TURN && l->state != LISTENER_STOPPED; turn++) {
 		n = get_slots(l, &msgs);
+		/* else it is not to wait for those that it drops */
+		l->sleeping &= n > 0;
 		if (n)
 			got = take_batch(l, msgs, n);
 		else if (l->state == LISTENER_DROPPING)
@@ -412,11 +415,12 @@ static void look(struct listener *l, uint64_t passed)
 {
 	uint64_t came = stats_get(&l->stats.received) - l->look_received;
 
-	l->steady = l->may_sleep && l->sleeps >= passed * STEADY &&
+	l->steady = l->may_sleep && l->turns >= passed * STEADY &&
+		    came >= passed * STEADY &&
 		    came * REST_EVERY_NS < passed * 1000000;
 	l->looked += passed;
 	l->look_received += came;
-	l->sleeps = 0;
+	l->turns = 0;
 }
 
 /* The next sleep, in recvmmsg(2)?  `timeout` as for wait_for(). */
@@ -424,9 +428,9 @@ static bool sleeps_in_socket(struct listener *l, int timeout)
 {
 	uint64_t passed = uv_now(l->loop) - l->looked;
 
-	if (l->resting || l->state != LISTENER_READING)
+	if (l->resting || l->state != LISTENER_READING || l->draining)
 		return false;
-	l->sleeps++;
+	l->turns++;
 	if (passed >= LOOK_MS) {
 		look(l, passed);
 		return false;
@@ -454,14 +458,18 @@ void listener_turn(struct listener *l)
 	due = wait_for(l, fds, timeout);
 	if (fds[0].revents)
 		read_socket(l);
+	/* What has something now may soon have more. */
+	if (fds[1].revents)
+		l->steady = false;
 	/* else nothing but datagrams */
 	if (due || fds[1].revents || !timeout)
 		uv_run(l->loop, UV_RUN_NOWAIT);
 }
 
 /*
- * The flag and the timeout are the socket's, and stay with one of systemd's:
- * unix(7), socket(7).  All other calls have MSG_DONTWAIT.
+ * It was non-blocking, as all sockets here; now the calls that are not to wait
+ * have MSG_DONTWAIT.  Flag and timeout are the socket's and stay with one of
+ * systemd's: fcntl(2), socket(7).
  */
 static bool make_blocking(int fd)
 {

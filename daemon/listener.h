@@ -56,7 +56,7 @@ struct listener {
 	bool sleeping;		/* the next receive waits for a datagram */
 	uint64_t looked;	/* ms, uv_now() at the last look at the loop */
 	uint64_t look_received; /* the counter, then */
-	uint64_t sleeps;	/* since then */
+	uint64_t turns;		/* since then, in which it reads */
 	/* see rest() in listener.c */
 	bool may_rest;
 	bool resting;	     /* the socket is left alone in the next turn */
@@ -97,7 +97,7 @@ void listener_may_rest(struct listener *l);
  * every send call the set, also while nobody sleeps on it: 10 % of what a
  * send costs its sender.  poll(2) is on the socket's list only while it
  * sleeps, recvmmsg(2), which is used when datagrams come steadily, only until
- * the first comes; the loop's other handles then wait for 20 ms at most.
+ * the first comes; the loop's other handles then wait for 30 ms at most.
  * For loops inside loops see uv_backend_fd() in libuv's manual.
  */
 void listener_turn(struct listener *l);

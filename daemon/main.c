@@ -416,7 +416,8 @@ int main(int argc, char **argv)
 		return fflush(stdout) ? EX_IOERR : 0;
 	if (action == ACTION_WRONG)
 		return EX_USAGE;
-	hold_requests(SIG_BLOCK);
+	if (action != ACTION_TEST)
+		hold_requests(SIG_BLOCK);
 	log_open();
 	settings->file = d.arguments.file;
 	settings->options = d.arguments.options;
