@@ -152,12 +152,13 @@ static void drain_ends(struct listener *l)
 }
 
 /*
- * One system call.  Returns the datagrams taken; 0: none is there now, or none
+ * One system call; `flags`: MSG_DONTWAIT, or MSG_WAITFORONE to sleep until a
+ * datagram comes.  Returns the datagrams taken; 0: none is there now, or none
  * came in the time to sleep.
  */
-static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n)
+static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n,
+			int flags)
 {
-	int flags = l->sleeping ? MSG_WAITFORONE : MSG_DONTWAIT;
 	int got;
 
 	(void)POINT("recv.before");
@@ -167,9 +168,8 @@ static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n)
 	 */
 	got = recvmmsg(l->fd, msgs, n, flags | MSG_TRUNC, NULL);
 	(void)POINT("recv.after");
-	if (l->sleeping && got <= 0)
+	if (flags == MSG_WAITFORONE && got <= 0)
 		l->steady = false;
-	l->sleeping = false;
 	if (got > 0) {
 		stats_add(&l->stats.batches, 1);
 		stats_add(&l->stats.received, got);
@@ -180,10 +180,11 @@ static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n)
 	return 0;
 }
 
-static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n)
+static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n,
+			   int flags)
 {
 	struct ring_batch batch = { 0 };
-	unsigned got = receive(l, msgs, n);
+	unsigned got = receive(l, msgs, n, flags);
 
 	if (!got)
 		return 0;
@@ -214,7 +215,7 @@ static unsigned drop_batch(struct listener *l)
 	unsigned got, i;
 
 	memset(msgs, 0, sizeof(msgs));
-	got = receive(l, msgs, RING_BATCH);
+	got = receive(l, msgs, RING_BATCH, MSG_DONTWAIT);
 	for (i = 0; i < got; i++)
 		stats_add(&l->stats.received_bytes, msgs[i].msg_len);
 	stats_add(&l->stats.ring_full, got);
@@ -358,22 +359,22 @@ static bool rest(struct listener *l)
 	return l->resting;
 }
 
-static void read_socket(struct listener *l)
+/* `flags` as for receive(), and for the first one only. */
+static void read_socket(struct listener *l, int flags)
 {
 	struct mmsghdr *msgs;
 	unsigned turn, n, got, taken = 0;
 
 	for (turn = 0; turn < TURN && l->state != LISTENER_STOPPED; turn++) {
 		n = get_slots(l, &msgs);
-		/* else it is not to wait for those that it drops */
-		l->sleeping &= n > 0;
 		if (n)
-			got = take_batch(l, msgs, n);
+			got = take_batch(l, msgs, n, flags);
 		else if (l->state == LISTENER_DROPPING)
 			got = drop_batch(l);
 		else
 			break;
 		taken += got;
+		flags = MSG_DONTWAIT;
 		if (l->draining) {
 			if (!got || got >= l->drain_left) {
 				drain_ends(l);
@@ -450,14 +451,12 @@ void listener_turn(struct listener *l)
 	uv_update_time(l->loop);
 	timeout = uv_backend_timeout(l->loop);
 	if (sleeps_in_socket(l, timeout)) {
-		l->sleeping = true;
-		read_socket(l);
-		l->sleeping = false;
+		read_socket(l, MSG_WAITFORONE);
 		return;
 	}
 	due = wait_for(l, fds, timeout);
 	if (fds[0].revents)
-		read_socket(l);
+		read_socket(l, MSG_DONTWAIT);
 	/* What has something now may soon have more. */
 	if (fds[1].revents)
 		l->steady = false;
@@ -513,7 +512,7 @@ bool listener_read(struct listener *l)
 {
 	if (l->draining || !is_reading(l))
 		return false;
-	read_socket(l);
+	read_socket(l, MSG_DONTWAIT);
 	return true;
 }
 
@@ -521,7 +520,7 @@ void listener_resume(struct listener *l)
 {
 	if (l->state != LISTENER_WAITING && l->state != LISTENER_DROPPING)
 		return;
-	read_socket(l);
+	read_socket(l, MSG_DONTWAIT);
 }
 
 void listener_configure(struct listener *l, const struct config *cfg)
@@ -564,7 +563,7 @@ void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 		drain_ends(l);
 	}
 	while (l->draining && l->state == LISTENER_READING)
-		read_socket(l);
+		read_socket(l, MSG_DONTWAIT);
 }
 
 void listener_abandon(struct listener *l)

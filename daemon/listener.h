@@ -53,7 +53,6 @@ struct listener {
 	/* see sleeps_in_socket() in listener.c */
 	bool may_sleep;
 	bool steady;		/* sleeps are in recvmmsg(2) */
-	bool sleeping;		/* the next receive waits for a datagram */
 	uint64_t looked;	/* ms, uv_now() at the last look at the loop */
 	uint64_t look_received; /* the counter, then */
 	uint64_t turns;		/* since then, in which it reads */

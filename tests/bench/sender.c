@@ -218,14 +218,10 @@ static void run_sender(unsigned id, int fd, struct result *res)
 	free(buf);
 }
 
-/* CPU time of all senders, which are gone. */
-static double children_us(void)
+static double cpu_us(const struct rusage *ru)
 {
-	struct rusage ru;
-
-	getrusage(RUSAGE_CHILDREN, &ru);
-	return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1e6 +
-	       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
+	return (double)(ru->ru_utime.tv_sec + ru->ru_stime.tv_sec) * 1e6 +
+	       (double)(ru->ru_utime.tv_usec + ru->ru_stime.tv_usec);
 }
 
 static void print_results(const struct result *res, uint64_t start)
@@ -246,6 +242,7 @@ static void print_results(const struct result *res, uint64_t start)
 	if (failed)
 		fprintf(stderr, "sender: %llu sends failed: %s\n",
 			(unsigned long long)failed, strerror(error));
+	/* of all senders, which are gone */
 	getrusage(RUSAGE_CHILDREN, &ru);
 	printf("%llu,%llu,%.6f,%.0f,%.0f,%.2f,%.2f,%.2f,%.2f,%.3f,%ld\n",
 	       (unsigned long long)sent, (unsigned long long)failed,
@@ -255,7 +252,7 @@ static void print_results(const struct result *res, uint64_t start)
 	       (double)hist_quantile(&all, 0.5) / 1e3,
 	       (double)hist_quantile(&all, 0.99) / 1e3,
 	       (double)hist_quantile(&all, 0.999) / 1e3, (double)all.max / 1e3,
-	       children_us() / (double)(sent ? sent : 1), ru.ru_nivcsw);
+	       cpu_us(&ru) / (double)(sent ? sent : 1), ru.ru_nivcsw);
 }
 
 static void usage(void)
@@ -310,8 +307,7 @@ static void parse(int argc, char **argv)
 			break;
 		case 'H':
 			printf("sent,failed,seconds,rate,rate_taken,"
-			       "p50,p99,p999,max,sender_cpu,"
-			       "preempted\n");
+			       "p50,p99,p999,max,sender_cpu,preempted\n");
 			exit(0);
 		default:
 			usage();

@@ -407,11 +407,16 @@ END_TEST
 
 static uv_async_t other; /* another handle of the loop */
 
+static void looked_before(unsigned ms)
+{
+	uv_update_time(&loop);
+	listener.looked = uv_now(&loop) - ms;
+}
+
 /* The next turn looks at the loop, as after 10 ms with many datagrams. */
 static void look_next(void)
 {
-	uv_update_time(&loop);
-	listener.looked = uv_now(&loop) - 10;
+	looked_before(10);
 	listener.look_received = COUNT(received) - 1000;
 	listener.turns = 1000;
 }
@@ -598,8 +603,7 @@ START_TEST(a_drain_does_not_sleep_there)
 	sleep_long();
 	uv_timer_stop(&listener.kick);
 	listener.draining = true;
-	uv_update_time(&loop);
-	listener.looked = uv_now(&loop);
+	looked_before(0);
 	turn();
 	ck_assert_int_eq(listener.state, LISTENER_READING);
 	listener.draining = false;
@@ -616,8 +620,7 @@ START_TEST(what_is_dropped_is_not_slept_for)
 	ck_assert(ring_claim(&c.ring, ring_claimed(&c.ring), SLOTS));
 	sleep_long();
 	listener.steady = true;
-	uv_update_time(&loop);
-	listener.looked = uv_now(&loop);
+	looked_before(0);
 	listener.state = LISTENER_READING;
 	uv_timer_stop(&listener.kick);
 	listener_turn(&listener);
