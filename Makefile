@@ -67,7 +67,7 @@ endif
 # --- flags -----------------------------------------------------------------
 
 # `-D_GNU_SOURCE=` reads the same as a source's own `#define _GNU_SOURCE`
-cppflags := -D_GNU_SOURCE= -DBW_VERSION='"$(VERSION)"' -I. -Iclient
+cppflags := -D_GNU_SOURCE= -DBW_VERSION='"$(VERSION)"' -I.
 cflags := -std=gnu11 -pthread -fno-common -Wall -Wextra -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef
@@ -103,17 +103,17 @@ deps = CC=$(call quote,$(CC)) CPPFLAGS=$(call quote,$(dep_cflags) \
 
 # --- what there is ---------------------------------------------------------
 
-daemon_src := $(wildcard daemon/*.c)
+daemon_src := $(wildcard daemon/*.c daemon/*/*.c)
 conf_src := $(wildcard conf/*.c)
-lib_src := $(wildcard client/lib*.c)
-command_src := $(filter-out $(lib_src),$(wildcard client/*.c))
+lib_src := $(wildcard client/library/*.c)
+command_src := $(wildcard client/command/*.c)
 harness_src := $(wildcard tests/lib/*.c)
 unit_src := $(wildcard tests/unit/test_*.c)
 e2e_src := $(wildcard tests/e2e/test_*.c)
 
 objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(2))
 daemon_obj := $(call objects,obj,$(daemon_src) $(conf_src))
-points_obj := $(call objects,points/obj,$(daemon_src) $(conf_src))
+failpoints_obj := $(call objects,failpoints/obj,$(daemon_src) $(conf_src))
 lib_obj := $(call objects,obj,$(lib_src))
 lib_pic := $(call objects,pic,$(lib_src))
 command_obj := $(call objects,obj,$(command_src))
@@ -126,10 +126,10 @@ e2e_bin := $(patsubst %.c,$(BUILD)/%,$(e2e_src))
 so := libbufwriter.so
 soname := $(so).$(SOVERSION)
 sofile := $(so).$(VERSION)
-so_map := $(wildcard client/libbufwriter.map)
+so_map := $(wildcard client/library/libbufwriter.map)
 
 ini_man_in := $(wildcard conf/bufwriter.ini.5.in)
-man := $(wildcard daemon/*.8 client/*.1 client/*.3 client/*.8 conf/*.5) \
+man := $(wildcard daemon/*.[78] client/*.1 client/library/*.3 conf/*.5) \
 	$(if $(ini_man_in),$(BUILD)/man/bufwriter.ini.5)
 
 programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter
@@ -158,19 +158,19 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
 	$(Q)mkdir -p $(@D)
 	$(Q)$(compile)
 
-$(BUILD)/points/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
-	$(say) CC "$< (points)"
+$(BUILD)/failpoints/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
+	$(say) CC "$< (failpoints)"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(compile) -DBW_POINTS
+	$(Q)$(compile) -DBW_FAILPOINTS
 
 $(BUILD)/pic/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
 	$(say) CC "$< (pic)"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(compile) -fPIC
 
-$(BUILD)/obj/tests/%.o: private cppflags += $(check_cflags) -DBW_POINTS
+$(BUILD)/obj/tests/%.o: private cppflags += $(check_cflags) -DBW_FAILPOINTS
 
--include $(patsubst %.o,%.d,$(daemon_obj) $(points_obj) $(lib_obj) \
+-include $(patsubst %.o,%.d,$(daemon_obj) $(failpoints_obj) $(lib_obj) \
 	$(lib_pic) $(command_obj) $(harness_obj) $(tests_obj))
 
 # --- programs and library --------------------------------------------------
@@ -179,7 +179,7 @@ $(BUILD)/bufwriterd: $(daemon_obj)
 	$(say) LD $@
 	$(Q)$(link) -o $@ $^ $(dep_libs)
 
-$(BUILD)/points/bufwriterd: $(points_obj)
+$(BUILD)/failpoints/bufwriterd: $(failpoints_obj)
 	$(say) LD $@
 	$(Q)$(link) -o $@ $^ $(dep_libs)
 
@@ -214,8 +214,8 @@ $(BUILD)/man/bufwriter.ini.5: conf/man.sh $(ini_man_in) conf/config.def
 
 # --- tests -----------------------------------------------------------------
 
-# Everything of the daemon but main(), with its points, for the unit tests.
-$(BUILD)/points/libdaemon.a: $(filter-out %/daemon/main.o,$(points_obj))
+# Everything of the daemon but main(), with its failpoints, for the unit tests.
+$(BUILD)/failpoints/libdaemon.a: $(filter-out %/daemon/main.o,$(failpoints_obj))
 	$(say) AR $@
 	$(archive)
 
@@ -224,7 +224,7 @@ $(BUILD)/tests/libharness.a: $(harness_obj)
 	$(Q)mkdir -p $(@D)
 	$(archive)
 
-test_libs := $(BUILD)/tests/libharness.a $(BUILD)/points/libdaemon.a \
+test_libs := $(BUILD)/tests/libharness.a $(BUILD)/failpoints/libdaemon.a \
 	$(BUILD)/libbufwriter.a
 
 $(unit_bin) $(e2e_bin): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(test_libs)
@@ -235,7 +235,7 @@ $(unit_bin) $(e2e_bin): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(test_libs)
 # these run the command
 $(filter $(BUILD)/tests/unit/test_send%,$(unit_bin)): | $(BUILD)/bufwriter
 
-tests: all $(BUILD)/points/bufwriterd $(unit_bin) $(e2e_bin)
+tests: all $(BUILD)/failpoints/bufwriterd $(unit_bin) $(e2e_bin)
 
 # Two steps, because what is missing has to be installed before make looks
 # for it.  The second one uses all processors, unless told otherwise.
@@ -258,7 +258,7 @@ suites := $(filter $(addprefix %/,$(T)),$(suites))
 endif
 
 run-check: $(suites) $(if $(filter $(e2e_bin),$(suites)),all \
-		$(BUILD)/points/bufwriterd)
+		$(BUILD)/failpoints/bufwriterd)
 	@$(if $(suites),,$(error no test is called $(T)))
 	@BW_BUILD='$(abspath $(BUILD))' BW_SAN='$(SAN)' tests/run.sh $(suites)
 
@@ -289,7 +289,7 @@ deps:
 	@tests/deps.sh install
 
 format:
-	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard */*.[ch] */*/*.[ch])
 
 # --- install ---------------------------------------------------------------
 
@@ -299,7 +299,7 @@ files := $(BUILD)/bufwriterd=$(SBINDIR)/bufwriterd=0755 \
 	$(BUILD)/bufwriter=$(BINDIR)/bufwriter=0755 \
 	$(BUILD)/$(sofile)=$(LIBDIR)/$(sofile)=0644 \
 	$(BUILD)/libbufwriter.a=$(LIBDIR)/libbufwriter.a=0644 \
-	client/bufwriter.h=$(INCLUDEDIR)/bufwriter.h=0644 \
+	client/library/bufwriter.h=$(INCLUDEDIR)/bufwriter.h=0644 \
 	systemd/sysusers.conf=$(SYSUSERSDIR)/bufwriter.conf=0644 \
 	systemd/sysctl.conf=$(SYSCTLDIR)/60-bufwriter.conf=0644 \
 	client/completions/bufwriter.bash=$(BASHCOMPDIR)/bufwriter=0644 \
@@ -334,7 +334,7 @@ install: all
 	done
 	@sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
 		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
-		-e 's,@VERSION@,$(VERSION),' client/bufwriter.pc.in \
+		-e 's,@VERSION@,$(VERSION),' client/library/bufwriter.pc.in \
 		>'$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
 	@chmod 0644 '$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
 	@ln -sf $(sofile) '$(DESTDIR)$(LIBDIR)/$(soname)'

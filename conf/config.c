@@ -5,9 +5,9 @@
  * Everything walks over the table of settings; a new key needs a line in
  * config.def and nothing here.
  */
-#include "config.h"
+#include "conf/config.h"
 
-#include "setting.h"
+#include "conf/setting.h"
 
 #include <ctype.h>
 #include <errno.h>

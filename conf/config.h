@@ -38,10 +38,24 @@ enum config_level {
 #define CONFIG_C_SYNC enum config_sync
 #define CONFIG_C_LEVEL enum config_level
 
+/* The name of a member ends in its unit, where it has one. */
+#define CONFIG_MEMBER_SIZE(name) name##_bytes
+#define CONFIG_MEMBER_DURATION(name) name##_ns
+#define CONFIG_MEMBER_PATIENCE(name) name##_ns
+#define CONFIG_MEMBER_COUNT(name) name
+#define CONFIG_MEMBER_MODE(name) name
+#define CONFIG_MEMBER_PATH(name) name
+#define CONFIG_MEMBER_SOCKET(name) name
+#define CONFIG_MEMBER_NAME(name) name
+#define CONFIG_MEMBER_GROUP(name) name
+#define CONFIG_MEMBER_FRAMING(name) name
+#define CONFIG_MEMBER_SYNC(name) name
+#define CONFIG_MEMBER_LEVEL(name) name
+
 struct config {
 #define CONFIG(section, key, type, def, min, max, reload, doc) \
-	CONFIG_C_##type section##_##key;
-#include "config.def"
+	CONFIG_C_##type CONFIG_MEMBER_##type(section##_##key);
+#include "conf/config.def"
 #undef CONFIG
 	/* files_prefix and files_suffix with their % words replaced */
 	const char *prefix;

@@ -3,7 +3,7 @@
  * What follows from the settings together: the names of files, and what two
  * keys must not say at once.
  */
-#include "setting.h"
+#include "conf/setting.h"
 
 #include <ctype.h>
 #include <errno.h>

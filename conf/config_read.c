@@ -9,7 +9,7 @@
  * indentation, reports what inih would pass over, and keeps the value of a
  * line that is too long for inih.
  */
-#include "setting.h"
+#include "conf/setting.h"
 
 #include <ctype.h>
 #include <errno.h>

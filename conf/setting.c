@@ -6,7 +6,7 @@
  * parser returns NULL, or what is wrong in words that follow the value, so
  * that a message reads `"5" has no unit; allowed: 0 to 24h, ...`.
  */
-#include "setting.h"
+#include "conf/setting.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,9 +15,15 @@
 
 const struct setting config_settings[SETTINGS] = {
 #define CONFIG(section, key, type, def, min, max, reload, doc) \
-	{ #section, #key, def, TYPE_##type,                    \
-	  reload,   min,  max, offsetof(struct config, section##_##key) },
-#include "config.def"
+	{ #section,                                            \
+	  #key,                                                \
+	  def,                                                 \
+	  TYPE_##type,                                         \
+	  reload,                                              \
+	  min,                                                 \
+	  max,                                                 \
+	  offsetof(struct config, CONFIG_MEMBER_##type(section##_##key)) },
+#include "conf/config.def"
 #undef CONFIG
 };
 

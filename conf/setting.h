@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
+#include "conf/config.h"
 
 enum setting_type {
 	TYPE_SIZE,
@@ -41,7 +41,7 @@ struct setting {
 
 enum {
 #define CONFIG(section, key, ...) SETTING_##section##_##key,
-#include "config.def"
+#include "conf/config.def"
 #undef CONFIG
 	SETTINGS
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See arguments.h. */
-#include "arguments.h"
+#include "daemon/arguments.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -20,17 +20,17 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../conf/config.h"
-#include "arguments.h"
-#include "clock.h"
-#include "control.h"
-#include "listener.h"
-#include "log.h"
-#include "notify.h"
-#include "priority.h"
-#include "reload.h"
-#include "resources.h"
-#include "worker.h"
+#include "conf/config.h"
+#include "daemon/arguments.h"
+#include "daemon/base/clock.h"
+#include "daemon/control/control.h"
+#include "daemon/intake/listener.h"
+#include "daemon/base/log.h"
+#include "daemon/base/systemd.h"
+#include "daemon/base/scheduling.h"
+#include "daemon/reload.h"
+#include "daemon/start.h"
+#include "daemon/worker/workers.h"
 
 /* Time for workers to see that they are to give up. */
 #define ABANDON_MS 500
@@ -85,13 +85,14 @@ static void on_drained(void *arg)
 	struct daemon *d = arg;
 
 	/* Who still waits for room in its queue learns that there is none. */
-	bind_close(&d->res.socket);
+	unix_socket_close(&d->res.socket);
 	workers_stop(&d->workers);
 }
 
 static void begin_stop(struct daemon *d, const char *why)
 {
-	uint64_t ms = (d->settings.cfg->buffer_stop_timeout + 999999) / 1000000;
+	uint64_t ms = (d->settings.cfg->buffer_stop_timeout_ns + 999999) /
+		      1000000;
 
 	if (d->stopping)
 		return;
@@ -100,10 +101,10 @@ static void begin_stop(struct daemon *d, const char *why)
 	log_info("stopping: %s", why);
 	control_stopping(&d->control);
 	/* As long as it may take, also above TimeoutStopSec=. */
-	notify_insist(STOPPING_MS,
-		      "STOPPING=1\nSTATUS=Filing what is in memory.\n"
-		      "EXTEND_TIMEOUT_USEC=%" PRIu64,
-		      (ms + STOP_SLACK_MS) * 1000);
+	systemd_insist(STOPPING_MS,
+		       "STOPPING=1\nSTATUS=Filing what is in memory.\n"
+		       "EXTEND_TIMEOUT_USEC=%" PRIu64,
+		       (ms + STOP_SLACK_MS) * 1000);
 	uv_update_time(&d->loop);
 	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
 	listener_stop(&d->listener, on_drained, d);
@@ -169,7 +170,7 @@ static void feed(uv_timer_t *timer)
 {
 	uint64_t interval = uv_timer_get_repeat(timer);
 
-	if (notify_send("WATCHDOG=1") == -EAGAIN && interval > FEED_AGAIN_MS)
+	if (systemd_notify("WATCHDOG=1") == -EAGAIN && interval > FEED_AGAIN_MS)
 		uv_timer_start(timer, feed, FEED_AGAIN_MS, interval);
 	else
 		uv_timer_start(timer, on_watchdog, interval, interval);
@@ -242,7 +243,7 @@ static int open_control(struct daemon *d)
 	};
 	struct timespec now;
 
-	bind_name(d->res.fd, from.socket);
+	unix_socket_name(d->res.fd, from.socket);
 	clock_gettime(CLOCK_REALTIME, &now);
 	from.started = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
 	return control_open(&d->control, &d->loop, d->res.control.fd, &from);
@@ -256,13 +257,13 @@ static void give_up(struct daemon *d)
 		workers_join(&d->workers);
 	}
 	control_close(&d->control, true);
-	resources_unbind(&d->res);
+	start_unbind(&d->res);
 }
 
 /* Without it systemd would end us when TimeoutStartSec= is over. */
 static void say_ready(void)
 {
-	int err = notify_insist(READY_MS, "READY=1\nSTATUS=Listening.");
+	int err = systemd_insist(READY_MS, "READY=1\nSTATUS=Listening.");
 
 	if (err)
 		log_warning("cannot tell systemd that the daemon is ready: %s",
@@ -275,7 +276,7 @@ static void say_ready(void)
  */
 static void go_first(struct daemon *d)
 {
-	if (priority_boost(d->settings.cfg->socket_priority_boost) &&
+	if (scheduling_boost(d->settings.cfg->socket_priority_boost) &&
 	    d->res.qlen >= LISTENER_QLEN)
 		listener_may_rest(&d->listener);
 }
@@ -287,13 +288,13 @@ static int start(struct daemon *d)
 	int status, err;
 
 	/* The threads inherit it. */
-	priority_yield();
-	status = resources_open(res, d->settings.cfg);
+	scheduling_yield();
+	status = start_open(res, d->settings.cfg);
 	if (status)
 		return status;
 	err = open_loop(d);
 	if (!err) {
-		state_set_clean(&res->state, 0);
+		region_set_clean(&res->state, 0);
 		err = workers_start(&d->workers, d->settings.cfg,
 				    &res->state.ring, res->state.arenas,
 				    res->dot, notify_loop, d);
@@ -310,7 +311,7 @@ static int start(struct daemon *d)
 		return EX_OSERR;
 	}
 	go_first(d);
-	interval = notify_watchdog() / 2000000;
+	interval = systemd_watchdog() / 2000000;
 	if (interval)
 		uv_timer_start(&d->watchdog, on_watchdog, interval, interval);
 	log_info("ready: listening on %s, filing into %s, %u workers",
@@ -376,7 +377,7 @@ static int end(struct daemon *d)
 
 	report_end(d);
 	if (!left) {
-		state_set_clean(&d->res.state, 1);
+		region_set_clean(&d->res.state, 1);
 	} else {
 		status = EX_TEMPFAIL;
 		log_error("%" PRIu64 " messages could not be filed within "
@@ -389,8 +390,8 @@ static int end(struct daemon *d)
 				  "next start files them");
 	}
 	control_close(&d->control, !left);
-	resources_unbind(&d->res);
-	notify_close();
+	start_unbind(&d->res);
+	systemd_close();
 	if (!workers_exited(&d->workers)) {
 		/* A thread that hangs at the disk can not be joined. */
 		fflush(NULL);
@@ -401,7 +402,7 @@ static int end(struct daemon *d)
 	uv_walk(&d->loop, close_handle, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
-	state_close(&d->res.state);
+	region_close(&d->res.state);
 	return status;
 }
 
@@ -434,7 +435,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	log_set_level(settings->cfg->log_level);
-	notify_open();
+	systemd_open();
 	status = start(&d);
 	if (!status) {
 		while (!d.stopped) {

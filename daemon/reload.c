@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* See reload.h. */
-#include "reload.h"
+#include "daemon/reload.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "arguments.h"
-#include "log.h"
-#include "notify.h"
+#include "daemon/arguments.h"
+#include "daemon/base/log.h"
+#include "daemon/base/systemd.h"
 
 /* How long systemd may have no room for the end of a reload. */
 #define READY_MS 50
@@ -95,10 +95,10 @@ int reload_run(struct reload *r, reload_report_fn *report, void *arg)
 	struct reporter to = { report, arg };
 	int err;
 
-	notify_reloading();
+	systemd_reloading();
 	err = read_again(r, &to);
 	/* or the unit would be reloading for as long as it may */
-	notify_insist(READY_MS, "READY=1");
+	systemd_insist(READY_MS, "READY=1");
 	return err;
 }
 

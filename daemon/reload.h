@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../conf/config.h"
-#include "listener.h"
-#include "worker.h"
+#include "conf/config.h"
+#include "daemon/intake/listener.h"
+#include "daemon/worker/workers.h"
 
 struct reload {
 	/* where settings come from; all but `file` constant after start */

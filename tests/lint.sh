@@ -82,7 +82,8 @@ templates() {
 # Rules of our own that no checker knows; the size of a file is advice.
 house() {
 	ok=0
-	for file in daemon/*.[ch] client/*.[ch] conf/*.[ch] tests/*/*.[ch]; do
+	for file in daemon/*.[ch] daemon/*/*.[ch] client/*/*.[ch] conf/*.[ch] \
+		tests/*/*.[ch]; do
 		[ -e "$file" ] || continue
 		head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || {
 			echo "$file: no licence line"
@@ -100,12 +101,12 @@ sizes() {
 	done
 }
 
-sources=$(ls daemon/*.c conf/*.c client/*.c 2>/dev/null)
-all=$(ls daemon/*.[ch] conf/*.[ch] client/*.[ch] tests/*/*.[ch] 2>/dev/null)
+sources=$(ls daemon/*.c daemon/*/*.c conf/*.c client/*/*.c)
+all=$(ls daemon/*.[ch] daemon/*/*.[ch] conf/*.[ch] client/*/*.[ch] tests/*/*.[ch])
 scripts=$(grep -rlE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' tests .ci conf \
 	2>/dev/null)
 
-manual=$(ls daemon/*.8 client/*.[138] "$build"/man/* 2>/dev/null)
+manual=$(ls daemon/*.[78] client/*.1 client/library/*.3 "$build"/man/* 2>/dev/null)
 
 # shellcheck disable=SC2086 # lists of files
 {

@@ -55,8 +55,8 @@ start_bufwriterd() {
 	state_path=$state_dir/state
 	[ "${state:-on}" = off ] && state_path=
 	daemon=$BW_BUILD/bufwriterd
-	echo "export BW_POINTS='${points:-}'" >"$work/cmd"
-	[ "${points:-}" ] && daemon=$BW_BUILD/points/bufwriterd
+	echo "export BW_FAILPOINTS='${points:-}'" >"$work/cmd"
+	[ "${points:-}" ] && daemon=$BW_BUILD/failpoints/bufwriterd
 	echo "exec '$daemon' -o socket.path='$sock' -o files.path='$out'" \
 		"-o state.path='$state_path'" \
 		"-o control.path='$work/control.sock' $*" >>"$work/cmd"

@@ -34,8 +34,8 @@ while [ $round -lt "$rounds" ]; do
 	mkdir -p "$dir/files"
 	: >"$dir/block"
 	: >"$dir/log"
-	BW_POINTS="flush.write=stall:$dir/block" \
-		"$BW_BUILD/points/bufwriterd" "$@" 2>"$dir/log" &
+	BW_FAILPOINTS="flush.write=stall:$dir/block" \
+		"$BW_BUILD/failpoints/bufwriterd" "$@" 2>"$dir/log" &
 	daemon=$!
 	ready
 	# More than fits: the sender waits until it is stopped.

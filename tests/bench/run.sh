@@ -327,8 +327,8 @@ stall_round() {
 }
 mode_stall() {
 	present bufwriterd
-	[ -x "$BW_BUILD/points/bufwriterd" ] || {
-		say "no $BW_BUILD/points/bufwriterd"
+	[ -x "$BW_BUILD/failpoints/bufwriterd" ] || {
+		say "no $BW_BUILD/failpoints/bufwriterd"
 		return 1
 	}
 	rounds stall_round
@@ -375,8 +375,8 @@ mode_control() {
 # Four full arenas and a full ring, left by a killed daemon.
 mode_recover() {
 	present bufwriterd
-	[ -x "$BW_BUILD/points/bufwriterd" ] || {
-		say "no $BW_BUILD/points/bufwriterd"
+	[ -x "$BW_BUILD/failpoints/bufwriterd" ] || {
+		say "no $BW_BUILD/failpoints/bufwriterd"
 		return 1
 	}
 	"$here/recover.sh" "$work/recover" "$BENCH_ROUNDS" \

@@ -14,11 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../lib/ask.h"
-#include "../lib/bed.h"
-#include "../lib/metrics.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/ask.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/metrics.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 static double at(const char *status, const char *path)
 {

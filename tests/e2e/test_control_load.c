@@ -22,10 +22,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "../lib/ask.h"
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/ask.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 #define CROWD 1000
 

@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 #define SENDERS 3
 

@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 static const char *place(const char *name)
 {
@@ -78,7 +78,7 @@ START_TEST(directories_that_change_from_start_to_start_lose_nothing)
 	static const char *const second[] = {
 		"flush.begin=kill",	"flush.write=kill",
 		"flush.marked=kill",	"flush.renamed=kill",
-		"recover.settled=kill", "state.dirs=kill",
+		"recover.settled=kill", "region.dirs=kill",
 		"recover.arena=kill",	"recover.removed=kill",
 	};
 	static const char *const first[] = { "flush.begin=kill",

@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 #define SENDERS 3
 #define MAX_POINTS 100
@@ -170,7 +170,7 @@ START_TEST(a_daemon_under_load_passes_points_in_every_part)
 {
 	static const char *const parts[] = { "recv.",	"publish.", "claim.",
 					     "append.", "commit.",  "release.",
-					     "flush.",	"recover.", "state." };
+					     "flush.",	"recover.", "region." };
 	unsigned i;
 
 	list_points();
@@ -182,7 +182,7 @@ END_TEST
 
 static int is_start_point(const char *name)
 {
-	return !strncmp(name, "recover.", 8) || !strncmp(name, "state.", 6);
+	return !strncmp(name, "recover.", 8) || !strncmp(name, "region.", 7);
 }
 
 START_TEST(a_kill_at_any_step_of_a_life_loses_and_doubles_nothing)
@@ -263,7 +263,7 @@ START_TEST(a_kill_at_the_first_start_is_followed_by_a_good_one)
 
 	list_points();
 	for (i = 0; i < npoints; i++) {
-		if (strncmp(points[i], "state.", 6))
+		if (strncmp(points[i], "region.", 7))
 			continue;
 		fresh_bed();
 		bed.points = bed_text("%s=kill@1", points[i]);

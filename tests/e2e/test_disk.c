@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 static const struct flow flow = { .count = 2000, .min = 1, .max = 500 };
 

@@ -12,15 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/examples.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
+#include "tests/lib/tally.h"
 
 #define README "README.md"
 #define DAEMON_PAGE "daemon/bufwriterd.8"
 #define COMMAND_PAGE "client/bufwriter.1"
-#define LIBRARY_PAGE "client/libbufwriter.3"
-#define HEADER "client/bufwriter.h"
+#define LIBRARY_PAGE "client/library/libbufwriter.3"
+#define HEADER "client/library/bufwriter.h"
 
 static const struct row {
 	const char *page, *lang;
@@ -213,7 +213,7 @@ static const char *in_c(const char *text)
 	return bed_text("%s -Wall -Wextra -Werror %s -I%s example.c "
 			"%s/libbufwriter.a -pthread -o example && ./example",
 			cc && *cc ? cc : "cc", sanitize(),
-			source_path("client"), build());
+			source_path("client/library"), build());
 }
 
 static const char *in_go(const char *text)
@@ -340,11 +340,11 @@ static void run_sending(const struct row *row)
 static void run_compiling(const struct row *row)
 {
 	const struct example *e = example_of(row);
-	char *pc = source_read("client/bufwriter.pc.in");
+	char *pc = source_read("client/library/bufwriter.pc.in");
 	const char *const values[][2] = {
 		{ "@PREFIX@", build() },
 		{ "@LIBDIR@", build() },
-		{ "@INCLUDEDIR@", source_path("client") },
+		{ "@INCLUDEDIR@", source_path("client/library") },
 		{ "@VERSION@", "0" },
 	};
 	unsigned i;

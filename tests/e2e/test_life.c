@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 #define EX_CONFIG 78   /* settings: no use in trying again */
 #define EX_TEMPFAIL 75 /* in use: may be free later */
@@ -373,7 +373,7 @@ START_TEST(a_request_during_the_start_is_done_after_it)
 {
 	bed_write_conf("[buffer]\nworkers = 2\n");
 	bed_block();
-	bed.points = bed_point("state.created", "stall", "");
+	bed.points = bed_point("region.created", "stall", "");
 	bed.points_log = bed_text("%s/points", bed.root);
 	daemon_spawn();
 	UNTIL(access(bed.points_log, F_OK) == 0);

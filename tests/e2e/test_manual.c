@@ -14,9 +14,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../conf/setting.h"
-#include "../lib/bed.h"
-#include "../lib/examples.h"
+#include "conf/setting.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
 
 #define README "README.md"
 #define DAEMON_PAGE "daemon/bufwriterd.8"
@@ -176,7 +176,7 @@ START_TEST(the_manual_has_every_counter)
 #define WORKER NAMED
 #define HISTOGRAM NAMED
 #define GAUGE NAMED
-#include "../../daemon/stats.def"
+#include "daemon/base/stats.def"
 #undef NAMED
 	free(page);
 }
@@ -275,7 +275,7 @@ static void require_settings(const char *name, const char *text)
 START_TEST(settings_in_prose_exist)
 {
 	static const char *const pages[] = { README, DAEMON_PAGE, COMMAND_PAGE,
-					     "client/libbufwriter.3",
+					     "client/library/libbufwriter.3",
 					     "conf/bufwriter.ini.5.in" };
 	char *text = source_read(pages[_i]);
 
@@ -365,7 +365,7 @@ static void require_statuses(const char *sources, const char *page)
 	glob_t files;
 	size_t i;
 
-	ck_assert_int_eq(glob(source_path(sources), 0, NULL, &files), 0);
+	ck_assert_int_eq(glob(source_path(sources), GLOB_BRACE, NULL, &files), 0);
 	for (i = 0; i < files.gl_pathc; i++) {
 		char *text = source_read(files.gl_pathv[i]);
 		const char *at = text;
@@ -397,8 +397,8 @@ static void require_statuses(const char *sources, const char *page)
 
 START_TEST(the_manual_has_every_exit_status)
 {
-	require_statuses("daemon/*.c", DAEMON_PAGE);
-	require_statuses("client/cmd*.c", COMMAND_PAGE);
+	require_statuses("daemon/{*.c,*/*.c}", DAEMON_PAGE);
+	require_statuses("client/command/*.c", COMMAND_PAGE);
 }
 END_TEST
 

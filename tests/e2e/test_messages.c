@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../lib/bed.h"
-#include "../lib/examples.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
 
 #define PAGE "daemon/bufwriterd.8"
 
@@ -138,7 +138,7 @@ START_TEST(the_manual_explains_every_message)
 	size_t i;
 
 	ck_assert_ptr_nonnull(chapter);
-	ck_assert_int_eq(glob(source_path("daemon/*.c"), 0, NULL, &files), 0);
+	ck_assert_int_eq(glob(source_path("daemon/{*.c,*/*.c}"), GLOB_BRACE, NULL, &files), 0);
 	for (i = 0; i < files.gl_pathc; i++)
 		found += check_messages_of(chapter, files.gl_pathv[i],
 					   &missing);

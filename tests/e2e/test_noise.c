@@ -22,11 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 /* Only for where the receive headers are. */
-#include "../../daemon/state.h"
+#include "daemon/region/region.h"
 
 #define SLOTS 16
 #define SETTINGS                                                      \
@@ -77,7 +77,7 @@ static void find_messages(void)
 		begin -= begin < 4 ? begin : 4;
 		memset(is_message + begin, 1, i - begin + 1);
 	}
-	i = STATE_HEADER_BYTES + sizeof(struct ring_region) +
+	i = REGION_HEADER_BYTES + sizeof(struct ring_region) +
 	    offsetof(struct mmsghdr, msg_len);
 	for (slot = 0; slot < SLOTS; slot++)
 		memset(is_message + i + slot * sizeof(struct mmsghdr), 1,

@@ -9,10 +9,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../lib/ask.h"
-#include "../lib/bed.h"
-#include "../lib/peer.h"
-#include "../lib/terminal.h"
+#include "tests/lib/ask.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/peer.h"
+#include "tests/lib/terminal.h"
 
 static const char *const commands[] = {
 	"status", "flush -t 0", "reload", "metrics", "top",

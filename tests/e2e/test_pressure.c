@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 /*
  * Two workers of 4 KiB, 64 slots and the kernel's queue hold some hundred

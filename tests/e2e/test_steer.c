@@ -16,10 +16,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../lib/ask.h"
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/ask.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 static void expect_text(const char *status, const char *path,
 			const char *expected)

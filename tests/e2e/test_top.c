@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/peer.h"
-#include "../lib/terminal.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/peer.h"
+#include "tests/lib/terminal.h"
 
 #define FRAME "\033[H\033[7m bufwriterd"
 #define LAST_OF_FRAME "\033[J"

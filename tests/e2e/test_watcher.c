@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/bed.h"
-#include "../lib/sender.h"
-#include "../lib/tally.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
 
 #define WATCHED                                                             \
 	(IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED_TO | \

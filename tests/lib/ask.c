@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See ask.h. */
 #define _GNU_SOURCE
-#include "ask.h"
+#include "tests/lib/ask.h"
 
 #include <check.h>
 #include <errno.h>
@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bed.h"
+#include "tests/lib/bed.h"
 /* The command's own reader: it is no part of the library. */
-#include "../../client/json.c"
+#include "client/command/json.c"
 
 char command_output[256 * 1024];
 

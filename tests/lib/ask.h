@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../client/json.h"
+#include "client/command/json.h"
 
 /* A connection to bed.control. */
 int ask_open(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The test bed: directory, deadlines, texts, suite.  See bed.h. */
 #define _GNU_SOURCE
-#include "bed.h"
+#include "tests/lib/bed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sender.h"
+#include "tests/lib/sender.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define SAN_PERCENT 10
@@ -213,7 +213,7 @@ void bed_dump(void)
 
 	fprintf(stderr, "in %s", bed.root);
 	if (bed.points)
-		fprintf(stderr, " with BW_POINTS='%s'", bed.points);
+		fprintf(stderr, " with BW_FAILPOINTS='%s'", bed.points);
 	fprintf(stderr, ", the daemon said:\n");
 	if (!log)
 		return;

@@ -35,7 +35,7 @@ struct bed {
 	unsigned descriptors; /* limit of the daemon's, 0: the test's */
 	int nice;	      /* it starts with; the test's */
 	int nice_limit;	      /* RLIMIT_NICE, 20 - the lowest; -1: the test's */
-	const char *points;   /* BW_POINTS of the next daemon, or NULL */
+	const char *points;   /* BW_FAILPOINTS of the next daemon, or NULL */
 	const char *points_log;
 	const char *notify; /* NOTIFY_SOCKET of the next daemon, or NULL */
 	pid_t pid;	    /* the daemon, or 0 */

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bed.h"
+#include "tests/lib/bed.h"
 
 #define MAX_ARGS 64
 
@@ -24,7 +24,7 @@ static int last_signal;
 
 static int open_binary(void)
 {
-	static const char *const names[] = { "points/bufwriterd",
+	static const char *const names[] = { "failpoints/bufwriterd",
 					     "bufwriterd" };
 	const char *build = getenv("BW_BUILD");
 	char path[4096];
@@ -66,14 +66,14 @@ static void set_environment(void)
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("INVOCATION_ID");
 	unsetenv("JOURNAL_STREAM");
-	unsetenv("BW_POINTS");
-	unsetenv("BW_POINTS_LOG");
+	unsetenv("BW_FAILPOINTS");
+	unsetenv("BW_FAILPOINTS_LOG");
 	if (bed.notify)
 		setenv("NOTIFY_SOCKET", bed.notify, 1);
 	if (bed.points)
-		setenv("BW_POINTS", bed.points, 1);
+		setenv("BW_FAILPOINTS", bed.points, 1);
 	if (bed.points_log)
-		setenv("BW_POINTS_LOG", bed.points_log, 1);
+		setenv("BW_FAILPOINTS_LOG", bed.points_log, 1);
 	if (bed.held < 0)
 		return;
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds examples in what is written for people.  See examples.h. */
 #define _GNU_SOURCE
-#include "examples.h"
+#include "tests/lib/examples.h"
 
 #include <check.h>
 #include <ctype.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bed.h"
+#include "tests/lib/bed.h"
 
 const char *source_path(const char *name)
 {

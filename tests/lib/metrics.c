@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See metrics.h. */
 #define _GNU_SOURCE
-#include "metrics.h"
+#include "tests/lib/metrics.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See peer.h. */
 #define _GNU_SOURCE
-#include "peer.h"
+#include "tests/lib/peer.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bed.h"
+#include "tests/lib/bed.h"
 
 #define CONNECTIONS 16
 

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bed.h"
-#include "examples.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
 
 int script_has(const char *program)
 {

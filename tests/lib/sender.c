@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Flows, sender processes, shipper.  See sender.h. */
 #define _GNU_SOURCE
-#include "sender.h"
+#include "tests/lib/sender.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bed.h"
+#include "tests/lib/bed.h"
 
 #define MAX_SENDERS 16
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sent against filed.  See tally.h. */
 #define _GNU_SOURCE
-#include "tally.h"
+#include "tests/lib/tally.h"
 
 #include <dirent.h>
 #include <endian.h>
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bed.h"
+#include "tests/lib/bed.h"
 
 const char *const framing_words[3] = { "newline", "none", "length" };
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sender.h"
+#include "tests/lib/sender.h"
 
 enum framing { NEWLINE, NONE, LENGTH };
 extern const char *const framing_words[3];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See terminal.h. */
 #define _GNU_SOURCE
-#include "terminal.h"
+#include "tests/lib/terminal.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "bed.h"
+#include "tests/lib/bed.h"
 
 /* In the child: the shell, with the terminal as its own. */
 static void run_shell(const char *slave, const char *script)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A model of who has an arena, and who wakes whom: parking and lending, at
- * the head of daemon/worker_thread.c.  Checked by run.sh, for all orders:
+ * the head of daemon/worker/worker.c.  Checked by run.sh, for all orders:
  *
  *  - The loop thread and a worker never use an arena at the same time.
  *  - Never stuck.  Whatever was received gets into a file, also if nothing
@@ -67,13 +67,13 @@ active proctype loop_thread()
 	:: skip
 	fi;
 	do
-	/* daemon/listener.c take_batch(): published */
+	/* daemon/intake/listener.c take_batch(): published */
 	:: d_step { sent < MESSAGES && !stop ->
 		sent++;
 		waiting++
 	   }
 
-	/* daemon/worker.c workers_take(): one that is parked */
+	/* daemon/worker/workers.c workers_take(): one that is parked */
 	:: d_step { waiting && (IS_PARKED(0) || IS_PARKED(1)) ->
 		if
 		:: IS_PARKED(0) && (HAS_DATA(0) || !HAS_DATA(1)) -> w = 0
@@ -81,7 +81,7 @@ active proctype loop_thread()
 		fi
 	   }
 	   if
-	   /* daemon/worker.c lend(): compare and exchange */
+	   /* daemon/worker/workers.c lend(): compare and exchange */
 	   :: d_step { state[w] == PARKED ->
 		state[w] = LENT;
 		loop_uses(w)
@@ -104,7 +104,7 @@ active proctype loop_thread()
 		wants_back[w] = 0
 	      }
 #endif
-	      /* daemon/worker.c lend_ends(): the state, a fence */
+	      /* daemon/worker/workers.c lend_ends(): the state, a fence */
 	      if
 	      :: d_step { waiting && count[w] == SIZE ->
 		 state[w] = FILING
@@ -120,7 +120,7 @@ active proctype loop_thread()
 	      :: d_step { !(waiting && count[w] == SIZE) ->
 		 state[w] = PARKED
 		 }
-		 /* daemon/worker.c lend_ends(): and who wants it back */
+		 /* daemon/worker/workers.c lend_ends(): and who wants it back */
 		 d_step {
 		 if
 #if defined(NOT_GIVEN_BACK)
@@ -140,7 +140,7 @@ active proctype loop_thread()
 	   :: d_step { state[w] != PARKED -> w = 0 }
 	   fi
 
-	/* daemon/worker.c workers_kick(): nobody is on the way, by the timer */
+	/* daemon/worker/workers.c workers_wake(): nobody is on the way, by the timer */
 	:: d_step { waiting && !ON_ITS_WAY(0) && !ON_ITS_WAY(1) &&
 		    (IS_PARKED(0) || IS_PARKED(1)) ->
 		if
@@ -150,7 +150,7 @@ active proctype loop_thread()
 		fi
 	   }
 
-	/* daemon/worker.c workers_due(): what began to fill is due soon */
+	/* daemon/worker/workers.c workers_due(): what began to fill is due soon */
 	:: d_step { due ->
 		due = 0;
 		if
@@ -163,7 +163,7 @@ active proctype loop_thread()
 		fi
 	   }
 
-	/* daemon/worker.c workers_stop() */
+	/* daemon/worker/workers.c workers_stop() */
 	:: d_step { sent == MESSAGES && !stop &&
 		    (!patient || filed == MESSAGES) ->
 		stop = 1
@@ -187,12 +187,12 @@ active [WORKERS] proctype worker()
 	bit nothing; /* it found nothing there */
 
 looking:
-	/* daemon/worker_thread.c run(): the stop, then the ring */
+	/* daemon/worker/worker.c run(): the stop, then the ring */
 #ifndef STOP_SEEN_LATE
 	stops = stop;
 #endif
 	nothing = 0;
-	/* daemon/worker_thread.c run(): takes what is waiting */
+	/* daemon/worker/worker.c run(): takes what is waiting */
 	if
 	:: d_step { waiting && count[me] < SIZE ->
 		assert(!loop_has[me] || shared);
@@ -204,7 +204,7 @@ looking:
 	   goto filing
 	:: d_step { !waiting -> nothing = 1 }
 	fi;
-	/* daemon/worker_thread.c run(): is_due(), and goes on after it */
+	/* daemon/worker/worker.c run(): is_due(), and goes on after it */
 	if
 	:: d_step { late && count[me] -> state[me] = FILING }
 	   goto filing
@@ -212,7 +212,7 @@ looking:
 	fi;
 
 emptied:
-	/* daemon/worker_thread.c run(): nothing can come any more */
+	/* daemon/worker/worker.c run(): nothing can come any more */
 #ifdef STOP_SEEN_LATE
 	stops = stop;
 #endif
@@ -224,7 +224,7 @@ emptied:
 	:: else
 	fi;
 
-	/* daemon/worker_thread.c rest(): announced, then a fence */
+	/* daemon/worker/worker.c rest(): announced, then a fence */
 	d_step {
 #ifndef GOES_ON_USING
 		worker_has[me] = 0;
@@ -232,19 +232,19 @@ emptied:
 		knows = count[me] > 0;
 		state[me] = PARKED
 	}
-	/* daemon/worker_thread.c rest(): the second look */
+	/* daemon/worker/worker.c rest(): the second look */
 	if
 	:: (waiting || stop) -> goto reclaim
 	:: else
 	fi;
-	/* daemon/worker_thread.c park() */
+	/* daemon/worker/worker.c park() */
 	if
 	:: d_step { signal[me] -> signal[me] = 0 }
 	:: d_step { knows -> late = 1 }
 	fi;
 
 reclaim:
-	/* daemon/worker_thread.c reclaim(): compare and exchange */
+	/* daemon/worker/worker.c reclaim(): compare and exchange */
 	if
 	:: d_step { state[me] == PARKED ->
 		knows = 0;
@@ -269,7 +269,7 @@ reclaim:
 #endif
 	fi;
 	wants_back[me] = 1;
-	/* daemon/worker_thread.c reclaim(): the second look */
+	/* daemon/worker/worker.c reclaim(): the second look */
 	if
 #ifndef SLEEPS_ANYWAY
 	:: state[me] != LENT -> goto reclaim
@@ -283,7 +283,7 @@ reclaim:
 
 filing:
 	true;
-	/* daemon/worker_thread.c file() */
+	/* daemon/worker/worker.c file() */
 	d_step {
 		filed = filed + count[me];
 		count[me] = 0;

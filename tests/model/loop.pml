@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop thread: daemon/listener.c read_socket(), which calls ring_arm(),
+ * The loop thread: daemon/intake/listener.c read_socket(), which calls ring_arm(),
  * recvmmsg(2) and ring_publish().
  */
 
@@ -44,7 +44,7 @@ inline go_loop(step)
 	fi
 }
 
-/* daemon/ring.c collect_spares(): the whole list, in one exchange */
+/* daemon/region/ring.c collect_spares(): the whole list, in one exchange */
 inline collect_spares()
 {
 	j = returned;
@@ -106,7 +106,7 @@ active proctype loop_thread()
 #endif
 
 	do
-	/* daemon/ring.c ring_arm(): its beginning */
+	/* daemon/region/ring.c ring_arm(): its beginning */
 	:: d_step { loop_at == L_TOP ->
 		want = (SLOTS - SLOT(published) < BATCH ->
 			SLOTS - SLOT(published) : BATCH);
@@ -117,7 +117,7 @@ active proctype loop_thread()
 		fi
 	   }
 
-	/* daemon/ring.c arm_slot() */
+	/* daemon/region/ring.c arm_slot() */
 	:: d_step { loop_at == L_ARM && ready < want &&
 		    CAN_ARM(published + ready) ->
 		take_spare(SLOT(published + ready));
@@ -134,7 +134,7 @@ active proctype loop_thread()
 		ready++
 	   }
 
-	/* daemon/ring.c set_armed() */
+	/* daemon/region/ring.c set_armed() */
 	:: d_step { loop_at == L_ARM && !(ready < want &&
 					  CAN_ARM(published + ready)) ->
 		armed = published + ready;
@@ -143,12 +143,12 @@ active proctype loop_thread()
 		ready = 0
 	   }
 
-	/* daemon/ring.c ring_want(): the wish, then a fence */
+	/* daemon/region/ring.c ring_wait_for_slot(): the wish, then a fence */
 	:: d_step { loop_at == L_WANT ->
 		wanted = 1;
 		loop_at = L_AGAIN
 	   }
-	/* daemon/ring.c ring_want(): the second look */
+	/* daemon/region/ring.c ring_wait_for_slot(): the second look */
 	:: d_step { loop_at == L_AGAIN ->
 #if defined(NO_SECOND_LOOK)
 		loop_at = L_WAIT
@@ -162,24 +162,24 @@ active proctype loop_thread()
 		fi
 #endif
 	   }
-	/* daemon/listener.c listener_resume() */
+	/* daemon/intake/listener.c listener_resume() */
 	:: d_step { loop_at == L_WAIT && notified ->
 		notified = 0;
 		go_loop(L_TOP)
 	   }
 
-	/* daemon/listener.c receive(): recvmmsg, one datagram */
+	/* daemon/intake/listener.c receive(): recvmmsg, one datagram */
 	:: d_step { loop_at == L_RECEIVE && got < want && next <= DATAGRAMS ->
 		receive_into(SLOT(published + got));
 		got++
 	   }
-	/* daemon/listener.c take_batch(): recvmmsg returned some or all */
+	/* daemon/intake/listener.c take_batch(): recvmmsg returned some or all */
 	:: d_step { loop_at == L_RECEIVE && got ->
 		want = 0;
 		loop_at = AFTER_RECEIVE
 	   }
 
-	/* daemon/ring.c ring_publish(): the metas */
+	/* daemon/region/ring.c ring_publish(): the metas */
 	:: d_step { loop_at == L_METAS ->
 		meta[SLOT(published + ready)] = published + ready;
 		meta_len[SLOT(published + ready)] =
@@ -198,7 +198,7 @@ active proctype loop_thread()
 		:: else
 		fi
 	   }
-	/* daemon/ring.c ring_set_head() */
+	/* daemon/region/ring.c ring_set_head() */
 	:: d_step { loop_at == L_HEAD ->
 #ifdef PUBLISHED_BEFORE_HEAD
 		head = published;
@@ -207,7 +207,7 @@ active proctype loop_thread()
 #endif
 		go_loop(AFTER_HEAD)
 	   }
-	/* daemon/ring.c ring_publish(): for the workers */
+	/* daemon/region/ring.c ring_publish(): for the workers */
 	:: d_step { loop_at == L_PUBLISHED ->
 		published = published + got;
 		go_loop(AFTER_PUBLISHED)

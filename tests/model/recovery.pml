@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A start: daemon/recover.c recover_state(), alone with the region, because
+ * A start: daemon/filing/recover.c recover_region(), alone with the region, because
  * its lock is not free before every thread of the dead process is gone.
  */
 
-/* daemon/ring_old.c ring_is_held() */
+/* daemon/region/ring_check.c ring_is_held() */
 #define IS_HELD(t) ((t) < head && (t) + SLOTS >= head && IS_UNRELEASED(t))
 
 #ifdef RELEASED_AFTER_MESSAGES
@@ -27,7 +27,7 @@
 #define AFTER_RENAMES R_FILE
 #endif
 
-/* daemon/recover.c find_temp(): where temp files can be */
+/* daemon/filing/recover.c find_temp(): where temp files can be */
 #ifdef SETTINGS_CHANGE
 #define FIND_TEMP(a) (temp[a] != NONE && temp_place[a] == header_place)
 #else
@@ -36,7 +36,7 @@
 
 #define ARE_OFF (worker_at[0] == W_OFF && worker_at[1] == W_OFF)
 
-/* daemon/ring_old.c own_overflow() */
+/* daemon/region/ring_check.c own_overflow() */
 inline own_overflow(slot)
 {
 #ifdef OVERFLOW
@@ -47,7 +47,7 @@ inline own_overflow(slot)
 #endif
 }
 
-/* daemon/ring_old.c ring_check() */
+/* daemon/region/ring_check.c ring_check() */
 inline check_ring()
 {
 	assert((armed >= head && armed - head <= SLOTS) || refused);
@@ -76,7 +76,7 @@ inline check_ring()
 	j = 0
 }
 
-/* daemon/arena.c arena_load(), daemon/state.c check_parts() */
+/* daemon/region/arena.c arena_load(), daemon/region/region.c check_parts() */
 inline check_arena(a)
 {
 	assert((rec_step[a] == FILLING || rec_named[a]) || refused);
@@ -84,7 +84,7 @@ inline check_arena(a)
 		rec_end[a] - rec_begin[a] <= SLOTS) || refused)
 }
 
-/* daemon/ring.c ring_format(), daemon/arena.c arena_format() */
+/* daemon/region/ring.c ring_format(), daemon/region/arena.c arena_format() */
 inline format()
 {
 	head = FIRST;
@@ -102,7 +102,7 @@ inline format()
 	j = 0
 }
 
-/* daemon/ring.c set_header() */
+/* daemon/region/ring.c set_header() */
 inline set_headers()
 {
 	for (j : 0 .. SLOTS - 1) {
@@ -118,7 +118,7 @@ inline go_recovery(step)
 	ticket = (step == R_RELEASE -> rec_begin[0] : 0)
 }
 
-/* daemon/state_header.c state_fits() */
+/* daemon/region/region_header.c region_fits() */
 #ifdef SETTINGS_CHANGE
 #define SETTINGS_FIT (made_for == place)
 #else
@@ -128,7 +128,7 @@ inline go_recovery(step)
 active proctype recovery()
 {
 	do
-	/* daemon/state.c state_open_old() */
+	/* daemon/region/region.c region_open_old() */
 	:: d_step { recovery_at == R_CHECK ->
 		check_ring();
 		check_arena(0);
@@ -143,21 +143,21 @@ active proctype recovery()
 		recovery_at = R_PUBLISH
 	   }
 
-	/* daemon/ring_old.c ring_recover(): a meta */
+	/* daemon/region/ring_check.c ring_recover(): a meta */
 	:: d_step { recovery_at == R_PUBLISH && ticket < armed &&
 		    msg_len[SLOT(ticket)] != NOTHING ->
 		meta[SLOT(ticket)] = ticket;
 		meta_len[SLOT(ticket)] = msg_len[SLOT(ticket)];
 		ticket++
 	   }
-	/* daemon/ring.c ring_set_head() */
+	/* daemon/region/ring.c ring_set_head() */
 	:: d_step { recovery_at == R_PUBLISH &&
 		    !(ticket < armed && msg_len[SLOT(ticket)] != NOTHING) ->
 		head = ticket;
 		go_recovery(AFTER_HEAD_SET)
 	   }
 
-	/* daemon/recover.c release_committed(): one ticket */
+	/* daemon/filing/recover.c release_committed(): one ticket */
 	:: d_step { recovery_at == R_RELEASE ->
 		do
 		:: ticket < rec_end[arena] && !IS_HELD(ticket) -> ticket++
@@ -174,7 +174,7 @@ active proctype recovery()
 		fi
 	   }
 
-	/* daemon/recover.c finish_rename() */
+	/* daemon/filing/recover.c finish_rename() */
 	:: d_step { recovery_at == R_FINISH ->
 		do
 		:: arena < WORKERS && rec_step[arena] != RENAMING -> arena++
@@ -199,7 +199,7 @@ active proctype recovery()
 #endif
 		fi
 	   }
-	/* daemon/flush.c flush_rename() */
+	/* daemon/filing/flush.c flush_rename() */
 	:: d_step { recovery_at == R_RENAME ->
 		if
 		:: temp[arena] != NONE -> rename_file(arena)
@@ -207,12 +207,12 @@ active proctype recovery()
 		fi;
 		recovery_at = R_RENAMED
 	   }
-	/* daemon/arena.c arena_emptied() */
+	/* daemon/region/arena.c arena_emptied() */
 	:: d_step { recovery_at == R_RENAMED ->
 		emptied(arena);
 		recovery_at = R_FINISH
 	   }
-	/* daemon/recover.c finish_rename(): the rename fails, write again */
+	/* daemon/filing/recover.c finish_rename(): the rename fails, write again */
 	:: d_step { recovery_at == R_RENAME && failures < FAILURES ->
 		failures++;
 		begin_write(arena);
@@ -221,21 +221,21 @@ active proctype recovery()
 #endif
 		recovery_at = R_UNLINK
 	   }
-	/* daemon/recover.c finish_rename(): unlink(2) */
+	/* daemon/filing/recover.c finish_rename(): unlink(2) */
 	:: d_step { recovery_at == R_UNLINK ->
 		discard(arena);
 		recovery_at = R_FINISH
 	   }
 
 #ifdef SETTINGS_CHANGE
-	/* daemon/state_header.c state_use_dirs(): no rename is in doubt */
+	/* daemon/region/region_header.c region_use_dirs(): no rename is in doubt */
 	:: d_step { recovery_at == R_DIRS ->
 		header_place = place;
 		recovery_at = R_FILE
 	   }
 #endif
 
-	/* daemon/recover.c file_arena() */
+	/* daemon/filing/recover.c file_arena() */
 	:: d_step { recovery_at == R_FILE && ARE_OFF ->
 		do
 		:: arena < WORKERS && rec_length[arena] == 0 -> arena++
@@ -250,7 +250,7 @@ active proctype recovery()
 		fi
 	   }
 
-	/* daemon/recover.c file_messages(), daemon/transfer.c transfer_one() */
+	/* daemon/filing/recover.c file_messages(), daemon/filing/transfer.c transfer_one() */
 	:: d_step { recovery_at == R_MESSAGES && ARE_OFF ->
 		do
 		:: ticket < head && !MUST_FILE(ticket) -> ticket++
@@ -274,7 +274,7 @@ active proctype recovery()
 	   }
 
 #ifdef SETTINGS_CHANGE
-	/* daemon/recover.c recover_state(): a new region; killed before it is
+	/* daemon/filing/recover.c recover_region(): a new region; killed before it is
 	 * there, the next start makes one just the same */
 	:: d_step { recovery_at == R_RESTART && made_for != place ->
 		format();
@@ -284,7 +284,7 @@ active proctype recovery()
 	   }
 #endif
 
-	/* daemon/state.c state_adopt(), daemon/arena.c arena_restart() */
+	/* daemon/region/region.c region_adopt(), daemon/region/arena.c arena_restart() */
 	:: d_step { recovery_at == R_RESTART && SETTINGS_FIT ->
 		assert(rec_step[arena] == FILLING && rec_length[arena] == 0);
 		rec_begin[arena] = 0;
@@ -297,7 +297,7 @@ active proctype recovery()
 		:: else
 		fi
 	   }
-	/* daemon/ring.c start_at(): first what the region calls armed */
+	/* daemon/region/ring.c start_at(): first what the region calls armed */
 	:: d_step { recovery_at == R_ADOPT ->
 #ifdef HEADERS_BEFORE_ARMED
 		set_headers();
@@ -306,7 +306,7 @@ active proctype recovery()
 #endif
 		recovery_at = R_START
 	   }
-	/* daemon/ring.c set_header(); daemon/worker.c workers_start() */
+	/* daemon/region/ring.c set_header(); daemon/worker/workers.c workers_start() */
 	:: d_step { recovery_at == R_START ->
 		set_headers();
 		armed = head;

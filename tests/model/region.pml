@@ -107,7 +107,7 @@ byte filed;		/* the datagrams that are in final files, as bits */
 #ifdef SETTINGS_CHANGE
 byte place;	   /* of the present settings */
 byte made_for;	   /* those that the region was made for */
-byte header_place; /* state_dirs(): where its temp files are */
+byte header_place; /* region_dirs(): where its temp files are */
 byte temp_place[WORKERS];
 #endif
 

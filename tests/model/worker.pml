@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: daemon/worker_thread.c run(), which calls daemon/transfer.c
+ * A worker: daemon/worker/worker.c run(), which calls daemon/filing/transfer.c
  * transfer_take() and transfer_file().  Recovery goes through the same
  * functions, so it takes the same steps: it says where a worker goes on, and
  * waits until that is at W_OFF again.
@@ -106,7 +106,7 @@ inline go_on(step)
 	fi
 }
 
-/* daemon/transfer.c count_fitting() */
+/* daemon/filing/transfer.c count_fitting() */
 inline count_fitting()
 {
 	j = 0;
@@ -123,7 +123,7 @@ inline count_fitting()
 	j = 0
 }
 
-/* daemon/arena.c arena_append() */
+/* daemon/region/arena.c arena_append() */
 inline append()
 {
 	assert(fill[me] < SIZE || mixed);
@@ -136,14 +136,14 @@ inline append()
 	fill[me]++
 }
 
-/* daemon/arena.c arena_begin_write() */
+/* daemon/region/arena.c arena_begin_write() */
 inline begin_write(a)
 {
 	rec_step[a] = WRITING;
 	rec_named[a] = 1
 }
 
-/* daemon/flush.c write_all() */
+/* daemon/filing/flush.c write_all() */
 inline write_file(a)
 {
 	for (j : 0 .. SIZE - 1) {
@@ -159,7 +159,7 @@ inline write_file(a)
 	temp[a] = COMPLETE
 }
 
-/* daemon/flush.c flush_rename() */
+/* daemon/filing/flush.c flush_rename() */
 inline rename_file(a)
 {
 	assert(temp[a] == COMPLETE || torn);
@@ -169,7 +169,7 @@ inline rename_file(a)
 	discard(a)
 }
 
-/* daemon/flush.c flush_discard() */
+/* daemon/filing/flush.c flush_discard() */
 inline discard(a)
 {
 	temp[a] = NONE;
@@ -179,7 +179,7 @@ inline discard(a)
 	temp_set[a] = 0
 }
 
-/* daemon/arena.c arena_emptied() */
+/* daemon/region/arena.c arena_emptied() */
 inline emptied(a)
 {
 	rec_step[a] = FILLING;
@@ -196,7 +196,7 @@ active [WORKERS] proctype worker()
 	byte me = _pid - FIRST_WORKER;
 
 	do
-	/* daemon/transfer.c transfer_take(): what is waiting and fits */
+	/* daemon/filing/transfer.c transfer_take(): what is waiting and fits */
 	:: d_step { worker_at[me] == W_LOOK && claimed < published &&
 		    fill[me] < SIZE ->
 		from[me] = claimed;
@@ -204,7 +204,7 @@ active [WORKERS] proctype worker()
 		go_worker(AFTER_LOOK)
 	   }
 
-	/* daemon/ring.c ring_claim() */
+	/* daemon/region/ring.c ring_claim() */
 	:: d_step { worker_at[me] == W_CLAIM ->
 		if
 #ifdef CLAIM_NOT_ATOMIC
@@ -218,7 +218,7 @@ active [WORKERS] proctype worker()
 		fi
 	   }
 
-	/* daemon/transfer.c copy_run(): one message */
+	/* daemon/filing/transfer.c copy_run(): one message */
 	:: d_step { worker_at[me] == W_COPY ->
 		assert(meta[HERE] == TICKET || mixed);
 		if
@@ -228,7 +228,7 @@ active [WORKERS] proctype worker()
 		go_on(AFTER_COPY)
 	   }
 
-	/* daemon/arena.c arena_commit() */
+	/* daemon/region/arena.c arena_commit() */
 	:: d_step { worker_at[me] == W_COMMIT ->
 #if defined(CELL_IN_PLACE)
 		rec_length[me] = fill[me];
@@ -247,7 +247,7 @@ active [WORKERS] proctype worker()
 		go_worker(AFTER_COMMIT)
 	   }
 
-	/* daemon/ring.c ring_release(): one slot */
+	/* daemon/region/ring.c ring_release(): one slot */
 	:: d_step { worker_at[me] == W_RELEASE ->
 		released[HERE] = TICKET + 1;
 #if defined(OVERFLOW) && !defined(BUFFER_BEFORE_SLOT)
@@ -262,7 +262,7 @@ active [WORKERS] proctype worker()
 #endif
 	   }
 #ifdef OVERFLOW
-	/* daemon/ring.c give_back(): the link */
+	/* daemon/region/ring.c give_back(): the link */
 	:: d_step { worker_at[me] == W_GIVE ->
 #ifdef BUFFER_BEFORE_SLOT
 		giving[me] = 1 + overflow_of[HERE];
@@ -271,7 +271,7 @@ active [WORKERS] proctype worker()
 		link[giving[me] - 1] = top[me];
 		worker_at[me] = W_PUSH
 	   }
-	/* daemon/ring.c give_back(): compare and exchange */
+	/* daemon/region/ring.c give_back(): compare and exchange */
 	:: d_step { worker_at[me] == W_PUSH && returned != top[me] ->
 		top[me] = returned;
 		link[giving[me] - 1] = top[me]
@@ -287,14 +287,14 @@ active [WORKERS] proctype worker()
 	   }
 #endif
 
-	/* daemon/ring.c ring_release(): a fence, then the loop's wish */
+	/* daemon/region/ring.c ring_release(): a fence, then the loop's wish */
 	:: d_step { worker_at[me] == W_WISH ->
 		notified = notified | wanted;
 		wanted = 0;
 		go_worker(AFTER_WISH)
 	   }
 
-	/* daemon/transfer.c transfer_file(): a new name, that no temp file has */
+	/* daemon/filing/transfer.c transfer_file(): a new name, that no temp file has */
 	:: d_step { worker_at[me] == W_BEGIN ||
 		    (worker_at[me] == W_LOOK && rec_length[me]) ->
 		discard(me);
@@ -303,7 +303,7 @@ active [WORKERS] proctype worker()
 		go_worker(AFTER_BEGIN)
 	   }
 
-	/* daemon/flush.c flush_write(), open_temp() */
+	/* daemon/filing/flush.c flush_write(), open_temp() */
 	:: d_step { worker_at[me] == W_OPEN ->
 		temp[me] = PARTIAL;
 #ifdef SETTINGS_CHANGE
@@ -311,7 +311,7 @@ active [WORKERS] proctype worker()
 #endif
 		go_worker(W_WRITE)
 	   }
-	/* daemon/flush.c flush_write(), fill_temp(), to close(2) */
+	/* daemon/filing/flush.c flush_write(), fill_temp(), to close(2) */
 	:: d_step { worker_at[me] == W_WRITE ->
 		write_file(me);
 		go_worker(AFTER_WRITE)
@@ -323,18 +323,18 @@ active [WORKERS] proctype worker()
 		go_worker(W_BEGIN)
 	   }
 
-	/* daemon/arena.c arena_begin_rename() */
+	/* daemon/region/arena.c arena_begin_rename() */
 	:: d_step { worker_at[me] == W_MARK ->
 		rec_step[me] = RENAMING;
 		go_worker(AFTER_MARK)
 	   }
 
-	/* daemon/flush.c flush_publish() */
+	/* daemon/filing/flush.c flush_publish() */
 	:: d_step { worker_at[me] == W_RENAME ->
 		rename_file(me);
 		go_worker(AFTER_RENAME)
 	   }
-	/* daemon/flush.c flush_publish(): the rename fails */
+	/* daemon/filing/flush.c flush_publish(): the rename fails */
 	:: d_step { worker_at[me] == W_RENAME && failures < FAILURES ->
 		failures++;
 #ifdef UNLINK_BEFORE_RECORD
@@ -342,18 +342,18 @@ active [WORKERS] proctype worker()
 #endif
 		go_worker(W_UNDO)
 	   }
-	/* daemon/transfer.c transfer_file(): the record goes back first */
+	/* daemon/filing/transfer.c transfer_file(): the record goes back first */
 	:: d_step { worker_at[me] == W_UNDO ->
 		begin_write(me);
 		go_worker(W_DISCARD)
 	   }
-	/* daemon/flush.c flush_discard(): then the temp file goes */
+	/* daemon/filing/flush.c flush_discard(): then the temp file goes */
 	:: d_step { worker_at[me] == W_DISCARD ->
 		discard(me);
 		go_worker(W_BEGIN)
 	   }
 
-	/* daemon/arena.c arena_emptied() */
+	/* daemon/region/arena.c arena_emptied() */
 	:: d_step { worker_at[me] == W_EMPTIED ->
 		emptied(me);
 		go_worker(AFTER_EMPTIED)

@@ -4,7 +4,7 @@
  * whose bytes can be told from their number, a ring that receives them
  * without a socket, and processes that die at a point.
  *
- * The rules of BW_POINTS are read once in a process, when it passes its first
+ * The rules of BW_FAILPOINTS are read once in a process, when it passes its first
  * point.  So a test that wants points sets them before anything else, and one
  * that wants several lives gives each a process of its own.
  */
@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "conf/config.h"
-#include "daemon/ring.h"
+#include "daemon/region/ring.h"
 
 /* Seconds after which a wait is a hang. */
 #define CORE_HANG 60
@@ -393,9 +393,9 @@ static inline uint32_t core_copy(const struct ring *r, uint64_t ticket,
 static inline void core_points(const char *points)
 {
 	if (points)
-		setenv("BW_POINTS", points, 1);
+		setenv("BW_FAILPOINTS", points, 1);
 	else
-		unsetenv("BW_POINTS");
+		unsetenv("BW_FAILPOINTS");
 }
 
 /* Runs fn in a process of its own with these points; its wait status. */

@@ -13,11 +13,11 @@
 
 #include <sys/socket.h>
 
-#include "core_bed.h"
-#include "daemon/log.h"
-#include "daemon/point.h"
-#include "daemon/recover.h"
-#include "daemon/transfer.h"
+#include "tests/unit/core_bed.h"
+#include "daemon/base/log.h"
+#include "daemon/base/failpoint.h"
+#include "daemon/filing/recover.h"
+#include "daemon/filing/transfer.h"
 
 #define MAX 5000
 #define MOST 2000 /* messages of a test */
@@ -150,9 +150,9 @@ static inline unsigned receive(struct ring *r)
 
 	if (!n)
 		return 1;
-	(void)POINT("recv.before");
+	(void)FAILPOINT("recv.before");
 	got = recvmmsg(sock[1], msgs, n, MSG_DONTWAIT | MSG_TRUNC, NULL);
-	(void)POINT("recv.after");
+	(void)FAILPOINT("recv.after");
 	if (got <= 0)
 		return 0;
 	ring_publish(r, got, 1, &batch);
@@ -160,7 +160,7 @@ static inline unsigned receive(struct ring *r)
 }
 
 /* In place of worker i: one take, and a file if it is full or just so. */
-static inline void work(struct state *s, struct flush *flush, unsigned i,
+static inline void work(struct region *s, struct flush *flush, unsigned i,
 			bool all)
 {
 	bool wanted = false, asked = all || !core_chance(8);
@@ -178,23 +178,23 @@ static inline void work(struct state *s, struct flush *flush, unsigned i,
 static inline int life(void *arg)
 {
 	struct life *l = arg;
-	struct state_error error;
+	struct failure error;
 	struct flush flush[ARENAS];
 	struct recovered out;
 	struct config *cfg = core_settings(l->options);
-	struct state s;
+	struct region s;
 	unsigned i, n;
 	int err;
 
 	log_set_level(0);
-	err = recover_state(&s, cfg, l->waits, &out, &error);
+	err = recover_region(&s, cfg, l->waits, &out, &error);
 	if (err || out.aside[0]) {
 		fprintf(stderr, "%d %s\n", err, err ? error.text : out.aside);
 		return 1;
 	}
 	if (l->out)
 		*l->out = out;
-	state_set_clean(&s, 0);
+	region_set_clean(&s, 0);
 	n = s.header->workers;
 	for (i = 0; i < n; i++)
 		flush_open(&flush[i], cfg, i);
@@ -204,8 +204,8 @@ static inline int life(void *arg)
 	for (i = 0; i < n && l->last; i++)
 		work(&s, flush, i, true);
 	if (l->last)
-		state_set_clean(&s, 1);
-	state_close(&s);
+		region_set_clean(&s, 1);
+	region_close(&s);
 	config_free(cfg);
 	return 0;
 }

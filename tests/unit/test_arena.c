@@ -6,8 +6,8 @@
 #include <pthread.h>
 #include <stddef.h>
 
-#include "core_bed.h"
-#include "daemon/arena.h"
+#include "tests/unit/core_bed.h"
+#include "daemon/region/arena.h"
 
 #define SIZE 1000
 #define MAX 300

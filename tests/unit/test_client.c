@@ -9,8 +9,8 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#include "bufwriter.h"
-#include "test_client_util.h"
+#include "client/library/bufwriter.h"
+#include "tests/unit/test_client_util.h"
 #include "tests/lib/sender.h"
 
 /* far below anything that a broken wait would take */

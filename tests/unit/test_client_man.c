@@ -5,7 +5,7 @@
  */
 #include <sys/wait.h>
 
-#include "test_client_util.h"
+#include "tests/unit/test_client_util.h"
 
 /* Copies the lines from `first` to a lone `}`, without `margin` before each. */
 static void example_copy(const char *path, const char *margin, char *to,
@@ -48,8 +48,10 @@ START_TEST(example_compiles_and_sends)
 	int fd = util_listen();
 	FILE *file;
 
-	example_copy("client/bufwriter.h", " *\t", header, sizeof(header));
-	example_copy("client/libbufwriter.3", "", manual, sizeof(manual));
+	example_copy("client/library/bufwriter.h", " *\t", header,
+		     sizeof(header));
+	example_copy("client/library/libbufwriter.3", "", manual,
+		     sizeof(manual));
 	ck_assert_str_eq(header, manual);
 
 	snprintf(path, sizeof(path), "%s/example.c", util_dir);
@@ -60,8 +62,8 @@ START_TEST(example_compiles_and_sends)
 	/* with the library's source: instrumented or not, it always fits */
 	snprintf(command, sizeof(command),
 		 "%s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "
-		 "-Iclient -o '%s/example' '%s' "
-		 "client/libbufwriter.c",
+		 "-Iclient/library -o '%s/example' '%s' "
+		 "client/library/libbufwriter.c",
 		 cc != NULL ? cc : "cc", util_dir, path);
 	ck_assert_int_eq(system(command), 0);
 	setenv("BUFWRITER_SOCKET", util_socket, 1);
@@ -78,29 +80,32 @@ END_TEST
 /* Other languages read the header too: strict C, and C++ where there is one. */
 START_TEST(header_is_plain)
 {
-	ck_assert_int_eq(system("echo '#include <bufwriter.h>' | "
-				"${CC:-cc} -std=c99 -pedantic-errors -Wall "
-				"-Wextra -Werror -Iclient -fsyntax-only "
-				"-x c -"),
-			 0);
-	ck_assert_int_eq(system("! command -v c++ >/dev/null || "
-				"echo '#include <bufwriter.h>' | "
-				"c++ -std=c++11 -Wall -Wextra -Werror -Iclient "
-				"-fsyntax-only -x c++ -"),
-			 0);
+	ck_assert_int_eq(
+		system("echo '#include <bufwriter.h>' | "
+		       "${CC:-cc} -std=c99 -pedantic-errors -Wall "
+		       "-Wextra -Werror -Iclient/library -fsyntax-only "
+		       "-x c -"),
+		0);
+	ck_assert_int_eq(
+		system("! command -v c++ >/dev/null || "
+		       "echo '#include <bufwriter.h>' | "
+		       "c++ -std=c++11 -Wall -Wextra -Werror -Iclient/library "
+		       "-fsyntax-only -x c++ -"),
+		0);
 }
 END_TEST
 
 /* The list of the calls is in the manual, header and symbol map. */
 START_TEST(map_and_manual_have_every_call)
 {
-	ck_assert_int_eq(system("set -e; for f in $(sed -n "
-				"'s/^[a-z].*[ *]\\(bw_[a-z]*\\)(.*/\\1/p' "
-				"client/bufwriter.h); do n=x$n; "
-				"grep -q \"^\t$f;\" client/libbufwriter.map; "
-				"grep -q \"^.Fn $f \" client/libbufwriter.3; "
-				"done; test $n = xxxxx"),
-			 0);
+	ck_assert_int_eq(
+		system("set -e; for f in $(sed -n "
+		       "'s/^[a-z].*[ *]\\(bw_[a-z]*\\)(.*/\\1/p' "
+		       "client/library/bufwriter.h); do n=x$n; "
+		       "grep -q \"^\t$f;\" client/library/libbufwriter.map; "
+		       "grep -q \"^.Fn $f \" client/library/libbufwriter.3; "
+		       "done; test $n = xxxxx"),
+		0);
 }
 END_TEST
 

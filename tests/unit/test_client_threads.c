@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-#include "bufwriter.h"
-#include "test_client_util.h"
+#include "client/library/bufwriter.h"
+#include "tests/unit/test_client_util.h"
 
 #define THREADS 8
 #define RESTARTS 100

@@ -3,7 +3,7 @@
  * Values and options: each kind of value, each way to get it wrong, what is
  * printed, and what two settings have in common after a reload.
  */
-#include "config_bed.h"
+#include "tests/unit/config_bed.h"
 
 /* --- values -------------------------------------------------------------- */
 
@@ -237,7 +237,7 @@ START_TEST(options_win_over_the_file_and_the_last_one_counts)
 	ck_assert_int_eq(config_load(bed_file, options, 2, reports_add,
 				     &reports, &cfg),
 			 0);
-	ck_assert_uint_eq(cfg->buffer_size, 3);
+	ck_assert_uint_eq(cfg->buffer_size_bytes, 3);
 	ck_assert_uint_eq(cfg->buffer_workers, 1);
 	ck_assert_str_eq(cfg->file, bed_file);
 	config_free(cfg);

@@ -5,7 +5,7 @@
  * printed loads again as the same.  And whatever is in a file, loading ends
  * in settings or in reports.
  */
-#include "config_bed.h"
+#include "tests/unit/config_bed.h"
 
 #include <ctype.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  * Settings files: the syntax, each kind of mistake with the line it is
  * reported in, and files that can not be read.
  */
-#include "config_bed.h"
+#include "tests/unit/config_bed.h"
 
 #include <grp.h>
 #include <sys/stat.h>
@@ -135,7 +135,7 @@ START_TEST(white_space_comments_and_line_ends_do_not_count)
 				      "/" LONG_300 "   ; " LONG_300 "\n"
 				      "[log]\nlevel = debug");
 
-	ck_assert_uint_eq(cfg->buffer_size, 5);
+	ck_assert_uint_eq(cfg->buffer_size_bytes, 5);
 	ck_assert_uint_eq(cfg->buffer_workers, 3);
 	ck_assert_str_eq(cfg->files_prefix, "a;b");
 	ck_assert_str_eq(cfg->files_suffix, "x y");

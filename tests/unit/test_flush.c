@@ -8,8 +8,9 @@
 #include <grp.h>
 #include <sched.h>
 
-#include "core_bed.h"
-#include "daemon/flush.h"
+#include "tests/unit/core_bed.h"
+#include "daemon/filing/flush.h"
+#include "daemon/base/remedy.h"
 
 static struct flush flush;
 static struct config *cfg;
@@ -304,7 +305,7 @@ START_TEST(a_failed_step_is_named_and_leaves_nothing)
 	ck_assert_int_eq(flush_write(&flush, name, "text", 4), -steps[_i].err);
 	ck_assert_str_eq(flush.op, steps[_i].op);
 	ck_assert_msg(strstr(flush.where, name) != NULL, "%s", flush.where);
-	ck_assert_uint_gt(strlen(flush_remedy(-steps[_i].err)), 0);
+	ck_assert_uint_gt(strlen(remedy(-steps[_i].err)), 0);
 	ck_assert_uint_eq(core_descriptors(), descriptors);
 	expect_none();
 	unlink(core_path("block"));
@@ -620,10 +621,10 @@ START_TEST(every_error_has_a_remedy)
 	int err;
 
 	for (err = 1; err < 134; err++)
-		ck_assert_uint_gt(strlen(flush_remedy(-err)), 10);
-	ck_assert_str_ne(flush_remedy(-ENOSPC), flush_remedy(-EIO));
-	ck_assert_str_ne(flush_remedy(-EACCES), flush_remedy(-EIO));
-	ck_assert_str_ne(flush_remedy(-ENOENT), flush_remedy(-EIO));
+		ck_assert_uint_gt(strlen(remedy(-err)), 10);
+	ck_assert_str_ne(remedy(-ENOSPC), remedy(-EIO));
+	ck_assert_str_ne(remedy(-EACCES), remedy(-EIO));
+	ck_assert_str_ne(remedy(-ENOENT), remedy(-EIO));
 }
 END_TEST
 

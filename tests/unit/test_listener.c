@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "core_bed.h"
-#include "daemon/clock.h"
-#include "daemon/listener.h"
-#include "daemon/log.h"
+#include "tests/unit/core_bed.h"
+#include "daemon/base/clock.h"
+#include "daemon/intake/listener.h"
+#include "daemon/base/log.h"
 
 #define SLOTS 4
 

@@ -2,14 +2,14 @@
 /*
  * The length of the socket's queue: the unit's word for it, or our own.
  */
-#include "core_bed.h"
-#include "daemon/qlen.h"
+#include "tests/unit/core_bed.h"
+#include "daemon/base/unix_socket.h"
 
 /* What the kernel says to this process, or what it says instead. */
 static int own(void)
 {
 	unsetenv("CREDENTIALS_DIRECTORY");
-	return qlen_read();
+	return unix_socket_qlen();
 }
 
 static void write_credential(const char *text)
@@ -25,7 +25,7 @@ START_TEST(a_credential_counts_more_than_our_own_namespace)
 	snprintf(text, sizeof(text), "%d\n", other);
 	write_credential(text);
 	setenv("CREDENTIALS_DIRECTORY", core_path(""), 1);
-	ck_assert_int_eq(qlen_read(), other);
+	ck_assert_int_eq(unix_socket_qlen(), other);
 }
 END_TEST
 
@@ -37,7 +37,7 @@ START_TEST(a_credential_that_is_no_number_is_none)
 
 	write_credential(texts[_i]);
 	setenv("CREDENTIALS_DIRECTORY", core_path(""), 1);
-	ck_assert_int_eq(qlen_read(), n);
+	ck_assert_int_eq(unix_socket_qlen(), n);
 }
 END_TEST
 
@@ -46,7 +46,7 @@ START_TEST(without_a_credential_it_is_our_own)
 	int n = own();
 
 	setenv("CREDENTIALS_DIRECTORY", core_path("none"), 1);
-	ck_assert_int_eq(qlen_read(), n);
+	ck_assert_int_eq(unix_socket_qlen(), n);
 }
 END_TEST
 

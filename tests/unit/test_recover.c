@@ -4,7 +4,7 @@
  * on one region, and at the end every message that they took from the socket
  * stands in one file.
  */
-#include "recover_bed.h"
+#include "tests/unit/recover_bed.h"
 
 /* --- the points ---------------------------------------------------------- */
 
@@ -74,12 +74,12 @@ static void scout(const struct variant *v)
 {
 	const char *log = core_path("points.log");
 
-	setenv("BW_POINTS_LOG", log, 1);
+	setenv("BW_FAILPOINTS_LOG", log, 1);
 	live(v, 0, "release.mid=kill@20");
 	live(v, 1, "flush.marked=kill@3");
 	live(v, 2, "flush.open=kill@1");
 	live(v, 3, NULL);
-	unsetenv("BW_POINTS_LOG");
+	unsetenv("BW_FAILPOINTS_LOG");
 	read_names(log);
 	next_round();
 }
@@ -208,17 +208,17 @@ END_TEST
 static int leave(void *arg)
 {
 	struct config *cfg = core_settings(((struct life *)arg)->options);
-	struct state_error error;
+	struct failure error;
 	struct recovered out;
 	struct flush flush;
 	bool wanted = false;
 	uint64_t bytes;
-	struct state s;
+	struct region s;
 	unsigned i;
 
-	if (recover_state(&s, cfg, NULL, &out, &error))
+	if (recover_region(&s, cfg, NULL, &out, &error))
 		return 1;
-	state_set_clean(&s, 0);
+	region_set_clean(&s, 0);
 	for (i = 0; i < 9; i++) {
 		core_put(&s.ring, "message", 7);
 		if (i == 2 || i == 4)
@@ -229,7 +229,7 @@ static int leave(void *arg)
 	if (flush_probe(&flush))
 		return 1;
 	/* with a point, it dies in this */
-	return getenv("BW_POINTS") ?
+	return getenv("BW_FAILPOINTS") ?
 		       transfer_file(&s.arenas[1], &flush, &bytes) :
 		       0;
 }
@@ -355,13 +355,13 @@ static int start_anew(void *arg)
 {
 	struct config *cfg = core_settings(((struct life *)arg)->options);
 	struct recovered out;
-	struct state_error error;
-	struct state s;
+	struct failure error;
+	struct region s;
 	size_t len;
 	char *data;
 
 	log_set_level(0);
-	if (recover_state(&s, cfg, NULL, &out, &error) || !out.aside[0])
+	if (recover_region(&s, cfg, NULL, &out, &error) || !out.aside[0])
 		return 1;
 	data = core_read(out.aside, &len);
 	return len == 5 && !memcmp(data, "noise", 5) &&

@@ -3,7 +3,7 @@
  * Noise: regions with random damage.  The daemon starts whatever it finds,
  * and no damage to a record makes a message that was never sent.
  */
-#include "recover_bed.h"
+#include "tests/unit/recover_bed.h"
 
 #define ROUNDS (CORE_SLOW > 1 ? 50 : 250)
 
@@ -26,20 +26,20 @@ static bool *is_record;
 
 static void mark_records(const struct config *cfg)
 {
-	struct state_error error;
-	struct state s;
+	struct failure error;
+	struct region s;
 	uint8_t *base;
 	uint64_t i;
 
 	ck_assert_int_eq(
-		state_open_old(&s, cfg->state_path, FRAMING_NONE, &error), 0);
+		region_open_old(&s, cfg->state_path, FRAMING_NONE, &error), 0);
 	base = (uint8_t *)s.header;
 	memset(is_record, 1, s.ring.slots - base);
 	for (i = 0; i < s.header->workers; i++)
 		memset(is_record + (s.arenas[i].data - base) -
 			       sizeof(struct arena_region),
 		       1, sizeof(struct arena_region));
-	state_close(&s);
+	region_close(&s);
 }
 
 static size_t a_place(bool records)
@@ -84,9 +84,9 @@ START_TEST(no_damage_stops_a_start_or_makes_a_message)
 	struct life l = plan(v, 0, true);
 	bool records = _i < 4, aside, both[2] = { false };
 	struct config *cfg;
-	struct state_error error;
+	struct failure error;
 	struct recovered out;
-	struct state s;
+	struct region s;
 	uint8_t *copy;
 	unsigned round;
 
@@ -103,12 +103,12 @@ START_TEST(no_damage_stops_a_start_or_makes_a_message)
 		memcpy(copy, region, region_len);
 		damage(copy, records);
 		core_write(cfg->state_path, copy, region_len);
-		ck_assert_msg(!recover_state(&s, cfg, NULL, &out, &error), "%s",
-			      error.text);
+		ck_assert_msg(!recover_region(&s, cfg, NULL, &out, &error),
+			      "%s", error.text);
 		aside = out.aside[0];
 		both[aside] = true;
 		ck_assert(core_put(&s.ring, "works", 5));
-		state_close(&s);
+		region_close(&s);
 		if (aside)
 			unlink(out.aside);
 		/* message bytes are not protected, their records are */

@@ -6,7 +6,7 @@
  */
 #include <sys/socket.h>
 
-#include "core_bed.h"
+#include "tests/unit/core_bed.h"
 
 #define MAX (208 * 1024)
 
@@ -476,11 +476,11 @@ START_TEST(a_release_tells_once_and_only_who_wants_to_know)
 	for (i = 0; i < 4; i++)
 		ck_assert(put(&c.ring, i, 3));
 	ck_assert(ring_claim(&c.ring, 4, 4));
-	ck_assert(ring_want(&c.ring));
+	ck_assert(ring_wait_for_slot(&c.ring));
 	ck_assert(ring_release(&c.ring, 5, 1));
 	ck_assert(!ring_release(&c.ring, 6, 1));
 	/* not the next slot: it waits on */
-	ck_assert(ring_want(&c.ring));
+	ck_assert(ring_wait_for_slot(&c.ring));
 	ck_assert(ring_release(&c.ring, 4, 1));
 	ck_assert(!ring_release(&c.ring, 7, 1));
 	core_ring_close(&c);
@@ -495,7 +495,7 @@ START_TEST(a_wish_that_came_too_late_is_taken_back)
 	ck_assert(put(&c.ring, 0, 3));
 	ck_assert(put(&c.ring, 1, 3));
 	take(&c.ring, 0, 3);
-	ck_assert(!ring_want(&c.ring));
+	ck_assert(!ring_wait_for_slot(&c.ring));
 	ck_assert(ring_claim(&c.ring, 3, 1));
 	ck_assert(!ring_release(&c.ring, 3, 1));
 	core_ring_close(&c);
@@ -511,11 +511,11 @@ START_TEST(a_wish_for_an_overflow_buffer_is_one_too)
 	for (i = 0; i < RING_BATCH; i++)
 		ck_assert(put(&c.ring, i, 4000));
 	ck_assert(!put(&c.ring, i, 1));
-	ck_assert(ring_want(&c.ring));
+	ck_assert(ring_wait_for_slot(&c.ring));
 	ck_assert(ring_claim(&c.ring, 200, 2));
 	ck_assert(ring_release(&c.ring, 200, 1));
 	ring_release(&c.ring, 201, 1);
-	ck_assert(!ring_want(&c.ring));
+	ck_assert(!ring_wait_for_slot(&c.ring));
 	ck_assert(put(&c.ring, i, 1));
 	core_ring_close(&c);
 }
@@ -528,27 +528,27 @@ START_TEST(a_quarter_of_the_slots_or_half_of_the_buffers_press)
 	uint64_t i;
 
 	core_ring_open(&c, 1024, 5000, 0);
-	ck_assert(!ring_is_pressed(&c.ring));
+	ck_assert(!ring_is_low(&c.ring));
 	/* all buffers are with armed slots, and so at hand */
 	ck_assert_uint_eq(ring_arm(&c.ring, 64, &msgs), 64);
 	ck_assert(put(&c.ring, 0, 10));
-	ck_assert(!ring_is_pressed(&c.ring));
+	ck_assert(!ring_is_low(&c.ring));
 	for (i = 1; i < 255; i++)
 		ck_assert(put(&c.ring, i, 10));
-	ck_assert(!ring_is_pressed(&c.ring));
+	ck_assert(!ring_is_low(&c.ring));
 	ck_assert(put(&c.ring, 255, 10));
-	ck_assert(ring_is_pressed(&c.ring));
+	ck_assert(ring_is_low(&c.ring));
 	ck_assert(ring_claim(&c.ring, 1024, 256));
-	ck_assert(!ring_is_pressed(&c.ring));
+	ck_assert(!ring_is_low(&c.ring));
 	for (i = 0; i < RING_BATCH / 2; i++)
 		ck_assert(put(&c.ring, i, 3000));
-	ck_assert(!ring_is_pressed(&c.ring));
+	ck_assert(!ring_is_low(&c.ring));
 	ck_assert(put(&c.ring, i, 3000));
-	ck_assert(ring_is_pressed(&c.ring));
+	ck_assert(ring_is_low(&c.ring));
 	/* given back and not collected is at hand as well */
 	ck_assert(ring_claim(&c.ring, 1280, 1));
 	ring_release(&c.ring, 1280, 1);
-	ck_assert(!ring_is_pressed(&c.ring));
+	ck_assert(!ring_is_low(&c.ring));
 	core_ring_close(&c);
 }
 END_TEST

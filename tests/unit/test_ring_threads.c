@@ -13,7 +13,7 @@
 #include <semaphore.h>
 #include <sys/socket.h>
 
-#include "core_bed.h"
+#include "tests/unit/core_bed.h"
 
 #define MAX 6000
 #define CONSUMERS 8
@@ -122,7 +122,7 @@ static unsigned slots(struct stress *s, struct mmsghdr **msgs)
 		n = ring_arm(&s->c.ring, RING_BATCH, msgs);
 		if (n)
 			return n;
-		if (!ring_want(&s->c.ring))
+		if (!ring_wait_for_slot(&s->c.ring))
 			continue;
 		s->sleeps++;
 		while (sem_wait(&s->free))

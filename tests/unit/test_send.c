@@ -5,7 +5,7 @@
  */
 #include <sys/ioctl.h>
 
-#include "test_send_util.h"
+#include "tests/unit/test_send_util.h"
 #include "tests/lib/sender.h"
 
 #define MB (1 << 20)

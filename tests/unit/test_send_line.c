@@ -2,7 +2,7 @@
 /*
  * The command line of `bufwriter` and what the command says on its way.
  */
-#include "test_send_util.h"
+#include "tests/unit/test_send_util.h"
 
 static const struct {
 	int status;

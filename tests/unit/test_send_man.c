@@ -3,7 +3,7 @@
  * The examples of bufwriter(1) run as they stand, and the manual and --help
  * name the same options.
  */
-#include "test_send_util.h"
+#include "tests/unit/test_send_util.h"
 
 #define EXAMPLES 6
 

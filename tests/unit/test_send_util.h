@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "test_client_util.h"
+#include "tests/unit/test_client_util.h"
 
 /* What arrived: messages one after the other, and where each one ends. */
 struct taken {

@@ -7,8 +7,8 @@
  */
 #include <inttypes.h>
 
-#include "core_bed.h"
-#include "daemon/transfer.h"
+#include "tests/unit/core_bed.h"
+#include "daemon/filing/transfer.h"
 
 #define ARENAS 3
 
@@ -269,7 +269,7 @@ START_TEST(a_take_says_that_the_producer_waits)
 	setup(2, 10, 1000, FRAMING_NONE);
 	send_text("a");
 	send_text("b");
-	ck_assert(ring_want(&c.ring));
+	ck_assert(ring_wait_for_slot(&c.ring));
 	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], true, &wanted),
 			 TRANSFER_TOOK);
 	ck_assert(wanted);

@@ -5,7 +5,7 @@
  */
 #include <sys/resource.h>
 
-#include "worker_bed.h"
+#include "tests/unit/worker_bed.h"
 
 /* --- taking and filing --------------------------------------------------- */
 
@@ -16,7 +16,7 @@ START_TEST(a_full_arena_is_filed_and_the_rest_at_the_end)
 	put("aaaa");
 	put("bbbbb");
 	put("cccc");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(files() == 2);
 	UNTIL(all_parked());
 	ck_assert_uint_eq(record(0).len, 4);
@@ -54,16 +54,16 @@ START_TEST(a_filling_ring_wakes_another_worker)
 	START("buffer.workers=2", "buffer.forced=0", "buffer.queue_size=32");
 	UNTIL(all_parked());
 	put("stuck");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(ring_claimed(&state.ring) == ring_published(&state.ring));
 	for (i = 0; i < 4; i++)
 		put("few");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	/* one looks, and few wait: nobody else is woken */
 	ck_assert_uint_eq(ring_waiting(&state.ring), 4);
 	for (i = 0; i < 20; i++)
 		put("many");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(!ring_waiting(&state.ring));
 	unblock();
 	end();
@@ -83,14 +83,14 @@ START_TEST(a_worker_at_the_disk_delays_nobody)
 	      "buffer.size=100", "files.framing=none");
 	UNTIL(all_parked());
 	put(large);
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(state_of(0) == WORKER_FILING || state_of(1) == WORKER_FILING);
 	/* a lap and more, as far as the other's arena goes */
 	for (i = 0; i < 20; i++) {
 		put("more");
-		workers_kick(&workers);
+		workers_wake(&workers);
 	}
-	UNTIL(!ring_waiting(&state.ring) || (workers_kick(&workers), 0));
+	UNTIL(!ring_waiting(&state.ring) || (workers_wake(&workers), 0));
 	ck_assert_uint_eq(files(), 0);
 	unblock();
 	end();
@@ -114,7 +114,7 @@ START_TEST(a_stop_files_all_that_is_there)
 	ck_assert_uint_eq(sum, 64);
 	ck_assert_uint_eq(ring_waiting(&state.ring), 0);
 	workers_join(&workers);
-	state_close(&state);
+	region_close(&state);
 	config_free(cfg);
 }
 END_TEST
@@ -125,12 +125,12 @@ START_TEST(forced_files_what_is_old_enough)
 {
 	START("buffer.workers=2", "buffer.forced=20ms");
 	put("message");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(files() == 1);
 	expect_file(0, "message\n");
 	/* the next interval begins with the next message */
 	put("again");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(files() == 2);
 	UNTIL(stats_get(&workers.list[0].stats.flushes_forced) +
 		      stats_get(&workers.list[1].stats.flushes_forced) ==
@@ -155,7 +155,7 @@ START_TEST(old_empty_datagrams_make_no_file)
 {
 	START("buffer.workers=1", "buffer.forced=20ms");
 	put("");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(record(0).written == 1);
 	ck_assert_uint_eq(files(), 0);
 	end();
@@ -294,11 +294,11 @@ START_TEST(many_workers_file_each_message_once)
 		memcpy(buf, &number, 8);
 		core_message(buf + 8, len, number);
 		while (!core_put(&state.ring, buf, 8 + len)) {
-			workers_kick(&workers);
+			workers_wake(&workers);
 			sched_yield();
 		}
 		if (!core_chance(10))
-			workers_kick(&workers);
+			workers_wake(&workers);
 		if (!core_chance(5000))
 			workers_flush(&workers);
 	}
@@ -347,7 +347,7 @@ END_TEST
 /* Address space for a few stacks only. */
 START_TEST(threads_that_cannot_be_made_are_an_error)
 {
-	struct state_error error;
+	struct failure error;
 	struct rlimit limit;
 	unsigned long pages;
 	FILE *f;
@@ -356,7 +356,7 @@ START_TEST(threads_that_cannot_be_made_are_an_error)
 		return; /* its shadow is larger than any limit */
 	cfg = CORE_SETTINGS("state.path=", "buffer.workers=64",
 			    "buffer.size=4K");
-	ck_assert_int_eq(state_create(&state, cfg, &error), 0);
+	ck_assert_int_eq(region_create(&state, cfg, &error), 0);
 	f = fopen("/proc/self/statm", "re");
 	ck_assert_int_eq(fscanf(f, "%lu", &pages), 1);
 	fclose(f);
@@ -368,7 +368,7 @@ START_TEST(threads_that_cannot_be_made_are_an_error)
 			 -EAGAIN);
 	/* those that were made are gone */
 	ck_assert_ptr_null(workers.list);
-	state_close(&state);
+	region_close(&state);
 	config_free(cfg);
 }
 END_TEST

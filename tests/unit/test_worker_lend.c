@@ -2,7 +2,7 @@
 /*
  * Arenas of parked workers, lent to the loop thread, which is the test.
  */
-#include "worker_bed.h"
+#include "tests/unit/worker_bed.h"
 
 /* Received and taken over, as the listener does it. */
 static bool put_and_take(const char *text)
@@ -173,13 +173,13 @@ START_TEST(loans_and_wakers_at_all_moments_lose_nothing)
 			 (unsigned long long)number);
 		while (!core_put_at(&state.ring, text, strlen(text),
 				    clock_now())) {
-			workers_kick(&workers);
+			workers_wake(&workers);
 			sched_yield();
 		}
 		if (core_chance(3))
 			workers_take(&workers);
 		if (!core_chance(50))
-			workers_kick(&workers);
+			workers_wake(&workers);
 		if (!core_chance(100))
 			workers_due(&workers);
 		if (!core_chance(200))

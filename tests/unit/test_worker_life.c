@@ -2,7 +2,7 @@
 /*
  * Workers whose disk refuses, that get new settings, and that are watched.
  */
-#include "worker_bed.h"
+#include "tests/unit/worker_bed.h"
 
 /* --- a disk that refuses ------------------------------------------------- */
 
@@ -25,8 +25,8 @@ START_TEST(what_the_disk_refuses_is_kept_and_filed_once)
 	ck_assert_uint_eq(files(), 0);
 	/* the other goes on meanwhile */
 	put("other");
-	workers_kick(&workers);
-	UNTIL(!ring_waiting(&state.ring) || (workers_kick(&workers), 0));
+	workers_wake(&workers);
+	UNTIL(!ring_waiting(&state.ring) || (workers_wake(&workers), 0));
 	unblock();
 	UNTIL(atomic_load(&w->error) == 0 && files() == 1);
 	expect_file(0, "kept\n");
@@ -49,7 +49,7 @@ START_TEST(an_abandoned_worker_leaves_its_data_in_the_arena)
 	ck_assert_uint_eq(record(0).count + record(1).count, 1);
 	ck_assert_uint_eq(files(), 0);
 	workers_join(&workers);
-	state_close(&state);
+	region_close(&state);
 	config_free(cfg);
 }
 END_TEST
@@ -74,7 +74,7 @@ START_TEST(a_stop_during_a_forced_flush_leaves_nothing_in_the_ring)
 	block_with("flush.write=ENOSPC");
 	START("buffer.workers=1", "buffer.forced=1ms");
 	put("first");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(atomic_load(&workers.list[0].error));
 	put("second");
 	workers_stop(&workers);
@@ -181,7 +181,7 @@ START_TEST(a_worker_that_hangs_elsewhere_is_not)
 	START("buffer.workers=2", "buffer.forced=0");
 	UNTIL(all_parked());
 	put("message");
-	workers_kick(&workers);
+	workers_wake(&workers);
 	UNTIL(!ring_waiting(&state.ring));
 	ck_assert(workers_alive(&workers));
 	ck_assert(!workers_alive(&workers));

@@ -10,14 +10,14 @@
 
 #include <sched.h>
 
-#include "core_bed.h"
-#include "daemon/clock.h"
-#include "daemon/log.h"
-#include "daemon/state.h"
-#include "daemon/worker.h"
+#include "tests/unit/core_bed.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/region/region.h"
+#include "daemon/worker/workers.h"
 
 static struct config *cfg;
-static struct state state;
+static struct region state;
 static struct workers workers;
 static _Atomic unsigned notified;
 
@@ -40,12 +40,12 @@ static inline void notify(void *arg)
 
 static inline void start_with(const char *const *options)
 {
-	struct state_error error;
+	struct failure error;
 
 	log_set_level(0);
 	core_mkdir("files");
 	cfg = core_settings(options);
-	ck_assert_msg(!state_create(&state, cfg, &error), "%s", error.text);
+	ck_assert_msg(!region_create(&state, cfg, &error), "%s", error.text);
 	ck_assert_int_eq(workers_start(&workers, cfg, &state.ring, state.arenas,
 				       false, notify, &notified),
 			 0);
@@ -59,7 +59,7 @@ static inline void end(void)
 	workers_stop(&workers);
 	UNTIL(workers_exited(&workers));
 	workers_join(&workers);
-	state_close(&state);
+	region_close(&state);
 	config_free(cfg);
 }
 
@@ -107,8 +107,8 @@ static inline void put(const char *text)
 static inline void put_and_wait(const char *text)
 {
 	put(text);
-	workers_kick(&workers);
-	UNTIL(!ring_waiting(&state.ring) || (workers_kick(&workers), 0));
+	workers_wake(&workers);
+	UNTIL(!ring_waiting(&state.ring) || (workers_wake(&workers), 0));
 	UNTIL(all_parked());
 }
 

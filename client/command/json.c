@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* See json.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/command/json.h"
+
+/* The daemon's answers have a depth of 4. */
+#define DEPTH 32
+
+static const char *skip_space(const char *p)
+{
+	return p + strspn(p, " \t\r\n");
+}
+
+/* The following return the byte behind, or NULL: not what it should be. */
+
+static const char *skip_hex(const char *p)
+{
+	return strspn(p, "0123456789abcdefABCDEF") >= 4 ? p + 4 : NULL;
+}
+
+static const char *skip_string(const char *p)
+{
+	if (*p++ != '"')
+		return NULL;
+	while (*p != '"') {
+		if ((unsigned char)*p < ' ')
+			return NULL; /* the end of the text, too */
+		if (*p++ != '\\')
+			continue;
+		if (*p == 'u')
+			p = skip_hex(p + 1);
+		else if (*p && strchr("\"\\/bfnrt", *p))
+			p++;
+		else
+			return NULL;
+		if (p == NULL)
+			return NULL;
+	}
+	return p + 1;
+}
+
+static const char *skip_digits(const char *p)
+{
+	size_t n = strspn(p, "0123456789");
+
+	return n ? p + n : NULL;
+}
+
+static const char *skip_number(const char *p)
+{
+	if (*p == '-')
+		p++;
+	if (*p == '0')
+		p++;
+	else
+		p = skip_digits(p);
+	if (p != NULL && *p == '.')
+		p = skip_digits(p + 1);
+	if (p != NULL && (*p == 'e' || *p == 'E')) {
+		p++;
+		if (*p == '+' || *p == '-')
+			p++;
+		p = skip_digits(p);
+	}
+	return p;
+}
+
+static const char *skip_value(const char *p, unsigned depth);
+
+/* One member of an object or element of an array. */
+static const char *skip_entry(const char *p, bool object, unsigned depth)
+{
+	if (object) {
+		p = skip_string(p);
+		if (p == NULL)
+			return NULL;
+		p = skip_space(p);
+		if (*p++ != ':')
+			return NULL;
+		p = skip_space(p);
+	}
+	p = skip_value(p, depth);
+	return p != NULL ? skip_space(p) : NULL;
+}
+
+static const char *skip_group(const char *p, unsigned depth)
+{
+	bool object = *p == '{';
+	char end = object ? '}' : ']';
+
+	if (depth == 0)
+		return NULL;
+	p = skip_space(p + 1);
+	if (*p == end)
+		return p + 1;
+	for (;;) {
+		p = skip_entry(p, object, depth - 1);
+		if (p == NULL)
+			return NULL;
+		if (*p == end)
+			return p + 1;
+		if (*p != ',')
+			return NULL;
+		p = skip_space(p + 1);
+	}
+}
+
+static const char *skip_value(const char *p, unsigned depth)
+{
+	static const char *const words[] = { "null", "true", "false" };
+	size_t i;
+
+	if (*p == '{' || *p == '[')
+		return skip_group(p, depth);
+	if (*p == '"')
+		return skip_string(p);
+	for (i = 0; i < 3; i++)
+		if (strncmp(p, words[i], strlen(words[i])) == 0)
+			return p + strlen(words[i]);
+	return skip_number(p);
+}
+
+bool json_valid(const char *text)
+{
+	const char *p = skip_value(skip_space(text), DEPTH);
+
+	return p != NULL && *skip_space(p) == '\0';
+}
+
+static const char *real(const char *value)
+{
+	return value != NULL && *value != 'n' ? value : NULL;
+}
+
+/* A member by the len bytes of its name; names have no escapes here. */
+static const char *member(const char *p, const char *name, size_t len)
+{
+	const char *key;
+
+	if (p == NULL || *p != '{')
+		return NULL;
+	p = skip_space(p + 1);
+	while (*p == '"') {
+		key = p + 1;
+		p = skip_string(p);
+		p = skip_space(skip_space(p) + 1);
+		if (strncmp(key, name, len) == 0 && key[len] == '"')
+			return real(p);
+		p = skip_space(skip_value(p, DEPTH));
+		if (*p == ',')
+			p = skip_space(p + 1);
+	}
+	return NULL;
+}
+
+const char *json_at(const char *value, const char *path)
+{
+	size_t len;
+
+	if (value != NULL)
+		value = skip_space(value);
+	for (; value != NULL; path += len + 1) {
+		len = strcspn(path, ".");
+		value = member(value, path, len);
+		if (path[len] == '\0')
+			break;
+	}
+	return value;
+}
+
+const char *json_item(const char *array, unsigned index)
+{
+	const char *p = array;
+
+	if (p == NULL || *p != '[')
+		return NULL;
+	p = skip_space(p + 1);
+	while (*p != ']') {
+		if (index-- == 0)
+			return real(p);
+		p = skip_space(skip_value(p, DEPTH));
+		if (*p == ',')
+			p = skip_space(p + 1);
+	}
+	return NULL;
+}
+
+bool json_is_string(const char *value)
+{
+	return value != NULL && *value == '"';
+}
+
+static bool is_number(const char *value)
+{
+	return value != NULL && strchr("-0123456789", *value) != NULL;
+}
+
+double json_number(const char *value)
+{
+	return is_number(value) ? strtod(value, NULL) : 0;
+}
+
+uint64_t json_count(const char *value)
+{
+	return is_number(value) && *value != '-' ? strtoull(value, NULL, 10) :
+						   0;
+}
+
+/* A code point as UTF-8; half a surrogate pair becomes U+FFFD. */
+static size_t encode(unsigned code, char out[4])
+{
+	if (code >= 0xd800 && code < 0xe000)
+		code = 0xfffd;
+	if (code < 0x80) {
+		out[0] = (char)code;
+		return 1;
+	}
+	if (code < 0x800) {
+		out[0] = (char)(0xc0 | code >> 6);
+		out[1] = (char)(0x80 | (code & 0x3f));
+		return 2;
+	}
+	out[0] = (char)(0xe0 | code >> 12);
+	out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+	out[2] = (char)(0x80 | (code & 0x3f));
+	return 3;
+}
+
+/* One character of a string; advances *p. */
+static size_t decode(const char **p, char out[4])
+{
+	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+	char hex[5] = "";
+	const char *s = *p;
+
+	if (*s != '\\') {
+		out[0] = *s;
+		*p = s + 1;
+		return 1;
+	}
+	if (s[1] == 'u') {
+		memcpy(hex, s + 2, 4);
+		*p = s + 6;
+		return encode((unsigned)strtoul(hex, NULL, 16), out);
+	}
+	out[0] = strchr(from, s[1]) != NULL ? to[strchr(from, s[1]) - from] :
+					      s[1];
+	*p = s + 2;
+	return 1;
+}
+
+size_t json_string(const char *value, char *out, size_t room)
+{
+	size_t len = 0, n;
+	bool full = false;
+	char bytes[4];
+
+	if (json_is_string(value))
+		for (value++; *value != '"'; len += n) {
+			n = decode(&value, bytes);
+			full = full || len + n >= room;
+			if (!full)
+				memcpy(out + len, bytes, n);
+		}
+	if (room > 0)
+		out[len < room ? len : room - 1] = '\0';
+	return len;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command `bufwriter`: finds the subcommand and runs it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "client/command/cmd.h"
+
+static const struct cmd commands[] = {
+#define CMD_ENTRY(name, summary) { #name, cmd_##name, summary },
+	CMD_LIST(CMD_ENTRY)
+#undef CMD_ENTRY
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int help(void)
+{
+	size_t i;
+
+	puts("Usage: bufwriter COMMAND [OPTION]...\n"
+	     "Talks to bufwriterd, the daemon that turns datagrams into "
+	     "complete files.\n"
+	     "\n"
+	     "Commands:");
+	for (i = 0; i < COMMANDS; i++)
+		printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+	puts("\n"
+	     "'bufwriter COMMAND --help' tells more about one, "
+	     "bufwriter(1) everything.\n"
+	     "\n"
+	     "  -h, --help     show this help\n"
+	     "  -V, --version  show the version");
+	return cmd_output(NULL);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+	size_t i;
+
+	if (name == NULL)
+		return cmd_misuse(NULL, "a command is missing");
+	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
+		return help();
+	if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0)
+		return cmd_version(NULL);
+	for (i = 0; i < COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	return cmd_misuse(NULL, "%s '%s' is unknown",
+			  name[0] == '-' ? "option" : "command", name);
+}

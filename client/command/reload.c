@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* `bufwriter reload`: the daemon reads its settings again. */
+#include <stdio.h>
+
+#include "client/command/cmd.h"
+#include "client/command/ask.h"
+#include "client/command/json.h"
+
+#define SOME_NEED_A_RESTART 1
+
+static const char usage[] =
+	"Usage: bufwriter reload [OPTION]...\n"
+	"The daemon reads its settings again and says what changed.\n"
+	"\n" ASK_HELP "\n"
+	"Only root and the daemon's own user may do this.\n"
+	"The exit status is 0 if all settings of the file are in use, 1 if "
+	"some need a\n"
+	"restart, 78 if the file is wrong and nothing changed, 69 no daemon, "
+	"77 not\n"
+	"permitted; see bufwriter(1).\n";
+
+/* Prints each text of an array; returns how many. */
+static unsigned print_list(const char *array, FILE *to, const char *before)
+{
+	const char *item;
+	char text[4096];
+	unsigned n = 0;
+
+	while ((item = json_item(array, n)) != NULL) {
+		json_string(item, text, sizeof(text));
+		fprintf(to, "%s%s\n", before, text);
+		n++;
+	}
+	return n;
+}
+
+static int report(const struct asker *c)
+{
+	unsigned applied, restart;
+
+	applied = print_list(json_at(c->answer, "applied"), stdout,
+			     "changed: ");
+	restart = print_list(json_at(c->answer, "restart"), stdout,
+			     "needs a restart: ");
+	if (applied + restart == 0)
+		puts("no setting changed");
+	return restart ? SOME_NEED_A_RESTART : 0;
+}
+
+int cmd_reload(int argc, char **argv)
+{
+	static const struct option longs[] = { ASK_LONGS };
+	const struct ask_line line = { usage, ":" ASK_SHORTS, longs, NULL,
+				       NULL };
+	const char *socket = NULL;
+	int status = ask_options(&line, argc, argv, &socket);
+	struct asker c;
+
+	if (status >= 0)
+		return status;
+	ask_init(&c, socket);
+	if (ask_command(&c, "reload", ASK_TIMEOUT)) {
+		status = report(&c);
+	} else {
+		print_list(json_at(c.answer, "problems"), stderr, "");
+		status = ask_failed(&c, "reload");
+	}
+	ask_close(&c);
+	return cmd_output("reload") ? EX_IOERR : status;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `bufwriter send`: options, and the order of things.  See cmd_send.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/command/cmd.h"
+#include "client/command/send.h"
+
+struct source {
+	const char *name;
+	int fd;
+};
+
+struct options {
+	enum split_mode mode;
+	int quiet;
+	int timeout;
+	const char *socket;
+	struct source *sources;
+	int nsources;
+	/* what follows the options: messages */
+	char **messages;
+	int nmessages;
+};
+
+static const struct option long_options[] = {
+	{ "null", no_argument, NULL, '0' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "whole", no_argument, NULL, 'w' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int help(void)
+{
+	puts("Usage: bufwriter send [OPTION]... [--] [MESSAGE]...\n"
+	     "Sends each MESSAGE, or each line of standard input, to "
+	     "bufwriterd.\n"
+	     "\n"
+	     "  -f, --file FILE         read FILE, not standard input ('-'); "
+	     "may be given\n"
+	     "                          more than once\n"
+	     "  -0, --null              messages end with NUL, not with "
+	     "newline\n"
+	     "  -w, --whole             all of the input is one message\n"
+	     "  -t, --timeout DURATION  how long a message may wait: 0, "
+	     "50ms, 10s, never\n"
+	     "                          (default 100ms)\n"
+	     "  -s, --socket PATH       the daemon's socket\n"
+	     "                          (default $BUFWRITER_SOCKET or "
+	     "/run/bufwriter.sock)\n"
+	     "  -q, --quiet             no progress, no summary\n"
+	     "  -h, --help              show this help\n"
+	     "  -V, --version           show the version\n"
+	     "\n"
+	     "The exit status is 0 if the daemon took every message, 64 for "
+	     "a bad command\n"
+	     "line, 65 too large, 66 no such input, 69 no daemon, 75 timed "
+	     "out, 77 not\n"
+	     "permitted, 130 after ^C; see bufwriter(1).");
+	return cmd_output("send");
+}
+
+/* -1: go on; else the exit status */
+static int option_take(struct options *opt, char **argv, int c)
+{
+	switch (c) {
+	case '0':
+	case 'w':
+		if (opt->mode != SPLIT_LINES &&
+		    (opt->mode == SPLIT_WHOLE) != (c == 'w'))
+			return cmd_misuse("send", "--null and --whole exclude "
+						  "each other");
+		opt->mode = c == 'w' ? SPLIT_WHOLE : SPLIT_NULL;
+		return -1;
+	case 'f':
+		opt->sources[opt->nsources++].name = optarg;
+		return -1;
+	case 'h':
+		return help();
+	case 'q':
+		opt->quiet = 1;
+		return -1;
+	case 's':
+		if (optarg[0] == '\0')
+			return cmd_misuse("send", "the socket path is empty");
+		opt->socket = optarg;
+		return -1;
+	case 't':
+		if (cmd_duration(optarg, &opt->timeout) == 0)
+			return -1;
+		return cmd_misuse("send",
+				  "'%s' is not a timeout; allowed: a whole "
+				  "number up to 24h with one of us ms s m h, "
+				  "0, or never",
+				  optarg);
+	case 'V':
+		return cmd_version("send");
+	default:
+		return cmd_bad_option("send", argv, c);
+	}
+}
+
+static int options_read(struct options *opt, int argc, char **argv)
+{
+	int status;
+	int c;
+
+	opterr = 0;
+	optind = 1;
+	while ((c = getopt_long(argc, argv, ":0f:hqs:t:Vw", long_options,
+				NULL)) != -1) {
+		status = option_take(opt, argv, c);
+		if (status >= 0)
+			return status;
+	}
+	opt->messages = argv + optind;
+	opt->nmessages = argc - optind;
+	if (opt->nmessages > 0 && opt->nsources > 0)
+		return cmd_misuse("send", "either messages or --file, "
+					  "not both");
+	if (opt->nmessages > 0 && opt->mode != SPLIT_LINES)
+		return cmd_misuse("send", "--null and --whole are for input, "
+					  "not for messages given as "
+					  "arguments");
+	if (opt->nmessages == 0 && opt->nsources == 0)
+		opt->sources[opt->nsources++].name = "-";
+	return -1;
+}
+
+static int source_open(struct send *s, struct source *source)
+{
+	struct stat st;
+
+	if (strcmp(source->name, "-") == 0) {
+		source->name = "standard input";
+		source->fd = STDIN_FILENO;
+	} else {
+		source->fd = open(source->name, O_RDONLY | O_CLOEXEC);
+	}
+	if (source->fd < 0 || fstat(source->fd, &st) != 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	s->report.size += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	return 0;
+}
+
+/*
+ * All of them before the first message, so that a name that is misspelt does
+ * not leave half of the input sent.
+ */
+static int sources_open(struct send *s, const struct options *opt)
+{
+	int ret = 0;
+	int err;
+	int i;
+
+	for (i = 0; i < opt->nsources; i++) {
+		err = source_open(s, &opt->sources[i]);
+		if (err != 0) {
+			report_failed(s, opt->sources[i].name, err, EX_NOINPUT);
+			ret = err;
+		}
+	}
+	return ret;
+}
+
+static void send_sources(struct send *s, const struct options *opt)
+{
+	const int whole = opt->mode == SPLIT_WHOLE;
+	struct source *source;
+	int err;
+	int i;
+
+	if (whole)
+		split_begin(s);
+	for (i = 0; i < opt->nsources; i++) {
+		source = &opt->sources[i];
+		s->report.where = source->name;
+		if (!whole)
+			split_begin(s);
+		err = split_read(s, source->fd);
+		if (err < 0)
+			report_failed(s, source->name, err, EX_IOERR);
+		/* a message that was cut off is not sent */
+		if (err > 0 || (err < 0 && whole))
+			return;
+		if (err == 0 && !whole && split_end(s))
+			return;
+	}
+	if (whole) {
+		s->report.where = "input";
+		split_end(s);
+	}
+}
+
+static void send_messages(struct send *s, const struct options *opt)
+{
+	int i;
+
+	s->report.where = "argument";
+	for (i = 0; i < opt->nmessages; i++)
+		if (deliver(s, opt->messages[i], strlen(opt->messages[i]),
+			    (uint64_t)i + 1))
+			return;
+}
+
+/* As the library does it. */
+static const char *socket_path(const char *given)
+{
+	const char *path = secure_getenv("BUFWRITER_SOCKET");
+
+	if (given != NULL)
+		return given;
+	return path != NULL && path[0] != '\0' ? path : BW_SOCKET;
+}
+
+static int send_all(struct send *s, const struct options *opt)
+{
+	int err;
+
+	if (sources_open(s, opt) != 0)
+		return EX_NOINPUT;
+	s->report.socket = socket_path(opt->socket);
+	err = deliver_open(s, s->report.socket, opt->timeout);
+	if (err != 0) {
+		fprintf(stderr, "bufwriter send: %s: %s\n", s->report.socket,
+			bw_strerror(err));
+		return err == BW_PATH_TOO_LONG ? EX_USAGE : EX_OSERR;
+	}
+	report_start(s);
+	if (opt->nmessages > 0)
+		send_messages(s, opt);
+	else
+		send_sources(s, opt);
+	deliver_close(s);
+	return report_end(s);
+}
+
+int cmd_send(int argc, char **argv)
+{
+	static struct send s;
+	struct options opt = { .timeout = BW_DEFAULT_TIMEOUT };
+	int status;
+
+	/* each source takes an argument at least; standard input may be all */
+	opt.sources = calloc((size_t)argc + 1, sizeof(*opt.sources));
+	if (opt.sources == NULL) {
+		fprintf(stderr, "bufwriter send: out of memory\n");
+		return EX_OSERR;
+	}
+	status = options_read(&opt, argc, argv);
+	if (status < 0) {
+		s.report.quiet = opt.quiet;
+		s.split.mode = opt.mode;
+		status = send_all(&s, &opt);
+	}
+	free(opt.sources);
+	return status;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * systemd's protocols for services: stable, documented, a few lines each.
+ *
+ * Loop thread only.  No call waits: a manager that does not read its socket
+ * must not stop the daemon.
+ */
+#include "daemon/base/systemd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Between two tries of systemd_insist(). */
+#define TRY_MS 10
+/* The first descriptor that is passed, SD_LISTEN_FDS_START. */
+#define FIRST_FD 3
+#define MAX_FDS 1024
+
+static int notify_fd = -1;
+static struct sockaddr_un notify_addr;
+static socklen_t notify_len;
+
+/* A decimal number and nothing else.  0, or -EINVAL. */
+static int parse(const char *text, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return errno || *end || *out > max ? -EINVAL : 0;
+}
+
+/* --- readiness and status ------------------------------------------------ */
+
+void systemd_open(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t len = path ? strlen(path) : 0;
+
+	systemd_close();
+	memset(&notify_addr, 0, sizeof(notify_addr));
+	/* systemd also knows vsock:, for virtual machines: nothing for us */
+	if (len > 1 && len < sizeof(notify_addr.sun_path) &&
+	    (*path == '/' || *path == '@')) {
+		notify_addr.sun_family = AF_UNIX;
+		memcpy(notify_addr.sun_path, path, len);
+		notify_len = (socklen_t)(offsetof(struct sockaddr_un,
+						  sun_path) +
+					 len);
+		if (*path == '@')
+			notify_addr.sun_path[0] = '\0';
+		else
+			notify_len++;
+		notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	}
+	unsetenv("NOTIFY_SOCKET");
+}
+
+void systemd_close(void)
+{
+	if (notify_fd >= 0)
+		close(notify_fd);
+	notify_fd = -1;
+}
+
+__attribute__((format(printf, 1, 0))) static int send_text(const char *fmt,
+							   va_list ap)
+{
+	char text[PATH_MAX + 256];
+	int len;
+
+	if (notify_fd < 0)
+		return 0;
+	len = vsnprintf(text, sizeof(text), fmt, ap);
+	if (len < 0 || (size_t)len >= sizeof(text))
+		return -EMSGSIZE;
+	if (sendto(notify_fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		   (const struct sockaddr *)&notify_addr, notify_len) < 0)
+		return -errno;
+	return 0;
+}
+
+int systemd_notify(const char *fmt, ...)
+{
+	va_list ap;
+	int err;
+
+	va_start(ap, fmt);
+	err = send_text(fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+int systemd_insist(unsigned ms, const char *fmt, ...)
+{
+	const struct timespec pause = { .tv_nsec = TRY_MS * 1000000 };
+	va_list ap;
+	int err;
+
+	for (;;) {
+		va_start(ap, fmt);
+		err = send_text(fmt, ap);
+		va_end(ap);
+		if (err != -EAGAIN || ms < TRY_MS)
+			return err;
+		ms -= TRY_MS;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int systemd_reloading(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return systemd_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+			      (uint64_t)now.tv_sec * 1000000 +
+				      (uint64_t)now.tv_nsec / 1000);
+}
+
+/* --- watchdog ------------------------------------------------------------ */
+
+uint64_t systemd_watchdog(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+	uint64_t n;
+
+	if (pid && (parse(pid, INT_MAX, &n) < 0 || n != (uint64_t)getpid()))
+		return 0;
+	if (!usec || parse(usec, UINT64_MAX / 1000, &n) < 0)
+		return 0;
+	return n * 1000;
+}
+
+/* --- sockets ------------------------------------------------------------- */
+
+/* What is wrong with it, or NULL. */
+static const char *check_socket(int fd)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &value, &len) < 0)
+		return "the descriptor is not a socket";
+	if (value != AF_UNIX)
+		return "the socket is not a Unix socket; "
+		       "use ListenDatagram=/run/bufwriter.sock";
+	len = sizeof(value);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len) < 0 ||
+	    value != SOCK_DGRAM)
+		return "the socket is not a datagram socket; "
+		       "use ListenDatagram=";
+	len = sizeof(addr);
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
+	    len <= sizeof(sa_family_t))
+		return "the socket is bound to no address";
+	return NULL;
+}
+
+/* Close-on-exec for all of them, so that no child inherits any. */
+static int take_socket(uint64_t fds, const char **why)
+{
+	int flags;
+
+	for (int fd = FIRST_FD; fd < FIRST_FD + (int)fds; fd++) {
+		flags = fcntl(fd, F_GETFD);
+		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0) {
+			*why = "LISTEN_FDS promises a descriptor that is "
+			       "not open";
+			return -EINVAL;
+		}
+	}
+	if (fds > 1) {
+		*why = "more than one socket was passed; one socket unit "
+		       "has one ListenDatagram=";
+		return -EINVAL;
+	}
+	*why = check_socket(FIRST_FD);
+	if (*why)
+		return -EINVAL;
+	flags = fcntl(FIRST_FD, F_GETFL);
+	if (flags < 0 || fcntl(FIRST_FD, F_SETFL, flags | O_NONBLOCK) < 0) {
+		*why = "the socket can not be made non-blocking";
+		return -EINVAL;
+	}
+	return FIRST_FD;
+}
+
+int systemd_socket(const char **why)
+{
+	const char *pid = getenv("LISTEN_PID");
+	const char *fds = getenv("LISTEN_FDS");
+	uint64_t npid = 0;
+	uint64_t nfds = 0;
+	int ret;
+
+	*why = NULL;
+	if (!pid || !fds) {
+		ret = -ENOENT;
+	} else if (parse(pid, INT_MAX, &npid) < 0) {
+		*why = "LISTEN_PID is not a number";
+		ret = -EINVAL;
+	} else if (npid != (uint64_t)getpid()) {
+		ret = -ENOENT;
+	} else if (parse(fds, MAX_FDS, &nfds) < 0) {
+		*why = "LISTEN_FDS is not a number of descriptors";
+		ret = -EINVAL;
+	} else {
+		ret = nfds ? take_socket(nfds, why) : -ENOENT;
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return ret;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What systemd asks of a service, without libsystemd: readiness and status
+ * (sd_notify(3)), the watchdog, and sockets it passes (sd_listen_fds(3)).
+ * Loop thread only.  Without systemd every call does nothing.
+ */
+#ifndef BUFWRITER_SYSTEMD_H
+#define BUFWRITER_SYSTEMD_H
+
+#include <stdint.h>
+
+/* Takes NOTIFY_SOCKET from the environment and unsets it. */
+void systemd_open(void);
+void systemd_close(void);
+
+/*
+ * Sends one state text such as "READY=1", "STOPPING=1", "WATCHDOG=1",
+ * "STATUS=...\n" (printf style; never waits).  systemd_reloading() adds the
+ * MONOTONIC_USEC that Type=notify-reload asks for.
+ * 0, or -errno (the caller may ignore it).
+ */
+int systemd_notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int systemd_reloading(void);
+/*
+ * The same for what systemd must not miss: while its queue has no room, it is
+ * tried again, for so many milliseconds at most.
+ */
+int systemd_insist(unsigned ms, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * The watchdog's interval in ns if one is asked of this process, else 0;
+ * from WATCHDOG_USEC and WATCHDOG_PID.
+ */
+uint64_t systemd_watchdog(void);
+
+/*
+ * The one datagram socket passed in by systemd, made close-on-exec and
+ * non-blocking.  >= 0: the descriptor; -ENOENT: none was passed; -EINVAL:
+ * something else was (more than one, not AF_UNIX, not SOCK_DGRAM, no
+ * address), with a text of what is wrong in *why.
+ * Unsets LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
+ */
+int systemd_socket(const char **why);
+
+#endif

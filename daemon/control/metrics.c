@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* See show.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/control/show.h"
+
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+/* Bytes of a label's value; an instance's name is rarely longer. */
+#define LABEL 128
+
+struct metrics {
+	struct text *t;
+	enum show_format format;
+	char stream[LABEL]; /* the instance, escaped */
+};
+
+static void escape_label(char *out, size_t room, const char *value)
+{
+	size_t n = 0;
+
+	for (; *value && n + 3 < room; value++) {
+		if (*value == '\\' || *value == '"')
+			out[n++] = '\\';
+		/* Other control characters and broken UTF-8 upset readers. */
+		out[n++] = *value < ' ' || *value > '~' ? '_' : *value;
+	}
+	out[n] = 0;
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return n > m && !strcmp(name + n - m, suffix);
+}
+
+/* HELP, TYPE and UNIT of a family. */
+static void family(struct metrics *m, const char *name, const char *type,
+		   const char *doc)
+{
+	bool counter = !strcmp(type, "counter"), info = !strcmp(type, "info");
+	const char *suffix = "";
+
+	/*
+	 * OpenMetrics names a family of counters without the _total of its
+	 * samples; Prometheus's own format knows samples only.
+	 */
+	if (m->format == SHOW_PROMETHEUS) {
+		suffix = counter ? "_total" : info ? "_info" : "";
+		type = info ? "gauge" : type;
+	}
+	text_add(m->t, "# HELP bufwriter_%s%s %s\n", name, suffix, doc);
+	text_add(m->t, "# TYPE bufwriter_%s%s %s\n", name, suffix, type);
+	if (m->format == SHOW_PROMETHEUS)
+		return;
+	if (has_suffix(name, "_seconds"))
+		text_add(m->t, "# UNIT bufwriter_%s seconds\n", name);
+	else if (has_suffix(name, "_bytes"))
+		text_add(m->t, "# UNIT bufwriter_%s bytes\n", name);
+}
+
+static void counter(struct metrics *m, const char *name, const char *doc,
+		    uint64_t value)
+{
+	family(m, name, "counter", doc);
+	text_add(m->t, "bufwriter_%s_total{stream=\"%s\"} %" PRIu64 "\n", name,
+		 m->stream, value);
+}
+
+static void worker_sample(struct metrics *m, const char *name, unsigned worker,
+			  uint64_t value)
+{
+	text_add(m->t,
+		 "bufwriter_%s_total{stream=\"%s\",worker=\"%u\"} %" PRIu64
+		 "\n",
+		 name, m->stream, worker, value);
+}
+
+static void drops(struct metrics *m, const struct snapshot *s)
+{
+	family(m, "dropped", "counter",
+	       "Datagrams that were received and are in no file, by reason.");
+#define DROPPED(name, doc)                                               \
+	text_add(m->t,                                                   \
+		 "bufwriter_dropped_total{stream=\"%s\",reason=\"" #name \
+		 "\"} %" PRIu64 "\n",                                    \
+		 m->stream, s->name);
+#include "daemon/base/stats.def"
+}
+
+static void gauge(struct metrics *m, const char *name, const char *doc,
+		  double value)
+{
+	family(m, name, "gauge", doc);
+	text_add(m->t, "bufwriter_%s{stream=\"%s\"} %.*f\n", name, m->stream,
+		 has_suffix(name, "_seconds") ? 3 : 0, value);
+}
+
+/* A bound; OpenMetrics wants a point even in a whole number. */
+static void bound(struct metrics *m, uint64_t value, uint64_t unit)
+{
+	const char *point = value % unit ? "" : ".0";
+
+	text_add(m->t, "%.10g%s", (double)value / unit,
+		 m->format == SHOW_OPENMETRICS ? point : "");
+}
+
+static void histogram(struct metrics *m, const char *name, const char *doc,
+		      const struct snapshot_histogram *h,
+		      const uint64_t bounds[STATS_BUCKETS])
+{
+	bool seconds = has_suffix(name, "_seconds");
+	uint64_t count = 0;
+	unsigned i;
+
+	family(m, name, "histogram", doc);
+	for (i = 0; i <= STATS_BUCKETS; i++) {
+		count += h->bucket[i];
+		text_add(m->t, "bufwriter_%s_bucket{stream=\"%s\",le=\"", name,
+			 m->stream);
+		if (i < STATS_BUCKETS)
+			bound(m, bounds[i], seconds ? CLOCK_SECOND : 1);
+		else
+			text_add(m->t, "+Inf");
+		text_add(m->t, "\"} %" PRIu64 "\n", count);
+	}
+	text_add(m->t, "bufwriter_%s_sum{stream=\"%s\"} ", name, m->stream);
+	if (seconds)
+		text_seconds(m->t, h->sum);
+	else
+		text_add(m->t, "%" PRIu64, h->sum);
+	text_add(m->t, "\nbufwriter_%s_count{stream=\"%s\"} %" PRIu64 "\n",
+		 name, m->stream, count);
+}
+
+static void build_info(struct metrics *m)
+{
+	family(m, "build", "info", "The daemon's version; always 1.");
+	text_add(m->t,
+		 "bufwriter_build_info{stream=\"%s\",version=\"%s\","
+		 "compiler=\"%s\"} 1\n",
+		 m->stream, BW_VERSION, COMPILER);
+}
+
+void show_metrics(struct text *t, const struct snapshot *s,
+		  const struct sources *from, enum show_format format)
+{
+	struct metrics m = { t, format, "" };
+	unsigned i;
+
+	escape_label(m.stream, LABEL, from->settings->cfg->instance);
+	build_info(&m);
+#define LISTENER(name, doc) counter(&m, #name, doc, s->name);
+#define CONTROL(name, doc) counter(&m, #name, doc, s->name);
+#define RECORD(name, doc)                  \
+	family(&m, #name, "counter", doc); \
+	for (i = 0; i < s->count; i++)     \
+		worker_sample(&m, #name, i, s->worker[i].record.name);
+#define WORKER(name, doc)                  \
+	family(&m, #name, "counter", doc); \
+	for (i = 0; i < s->count; i++)     \
+		worker_sample(&m, #name, i, s->worker[i].name);
+#define HISTOGRAM(name, doc) \
+	histogram(&m, #name, doc, &s->name, stats_bounds.name);
+#define GAUGE(name, doc) gauge(&m, #name, doc, s->name);
+#include "daemon/base/stats.def"
+	drops(&m, s);
+	text_add(t, "# EOF\n");
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* See metrics_file.h. */
+#include "daemon/control/metrics_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/filing/flush.h"
+#include "daemon/base/log.h"
+#include "daemon/base/remedy.h"
+
+/* How long a stop waits for the last write, in seconds. */
+#define PATIENCE 1
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = write(fd, data, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int write_file(struct metrics_file *f, const char **op)
+{
+	int err, fd;
+
+	*op = "open";
+	fd = open(f->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	/* Whatever the umask: it is there to be read by others. */
+	(void)fchmod(fd, 0644);
+	*op = "write";
+	err = write_all(fd, f->text.data, f->text.len);
+	if (close(fd) && !err)
+		err = -errno;
+	*op = "rename";
+	if (!err && rename(f->temp, f->path))
+		err = -errno;
+	if (err)
+		unlink(f->temp);
+	return err;
+}
+
+static void report(struct metrics_file *f, int err, const char *op)
+{
+	if (err == f->error)
+		return;
+	if (err)
+		log_warning("control.metrics_file: %s %s: %s; %s; it is "
+			    "tried again at the next interval",
+			    op, f->temp, strerror(-err), remedy(err));
+	else if (f->error)
+		log_notice("control.metrics_file: written again");
+	f->error = err;
+}
+
+static void *writer(void *arg)
+{
+	struct metrics_file *f = arg;
+	const char *op;
+	int err;
+
+	pthread_setname_np(pthread_self(), "metrics file");
+	for (;;) {
+		while (sem_wait(&f->wake))
+			;
+		/* acquire: pairs with the release in metrics_file_close() */
+		if (atomic_load_explicit(&f->stop, memory_order_acquire)) {
+			/* What it says would be taken for the present. */
+			unlink(f->path);
+			return NULL;
+		}
+		err = write_file(f, &op);
+		report(f, err, op);
+		/* release: the text may be filled again */
+		atomic_store_explicit(&f->busy, false, memory_order_release);
+	}
+}
+
+static int start_writer(struct metrics_file *f)
+{
+	sigset_t all, before;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = -pthread_create(&f->thread, NULL, writer, f);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+int metrics_file_open(struct metrics_file *f, const char *path, size_t room)
+{
+	char *memory = malloc(room);
+	int err;
+
+	memset(f, 0, sizeof(*f));
+	if (!memory)
+		return -ENOMEM;
+	/* Touched now; later it is only filled. */
+	memset(memory, 0, room);
+	text_open(&f->text, memory, room);
+	snprintf(f->path, sizeof(f->path), "%s", path);
+	snprintf(f->temp, sizeof(f->temp), "%s.new", path);
+	sem_init(&f->wake, 0, 0);
+	err = start_writer(f);
+	f->open = !err;
+	if (err)
+		free(memory);
+	return err;
+}
+
+struct text *metrics_file_begin(struct metrics_file *f)
+{
+	/* acquire: pairs with the release in writer() */
+	if (atomic_load_explicit(&f->busy, memory_order_acquire))
+		return NULL;
+	text_clear(&f->text);
+	return &f->text;
+}
+
+void metrics_file_write(struct metrics_file *f)
+{
+	/* The semaphore orders it: the text comes first. */
+	atomic_store_explicit(&f->busy, true, memory_order_relaxed);
+	sem_post(&f->wake);
+}
+
+void metrics_file_close(struct metrics_file *f)
+{
+	struct timespec until;
+
+	if (!f->open)
+		return;
+	f->open = false;
+	atomic_store_explicit(&f->stop, true, memory_order_release);
+	sem_post(&f->wake);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE;
+	if (pthread_timedjoin_np(f->thread, NULL, &until))
+		return; /* it still uses the memory */
+	free(f->text.data);
+	sem_destroy(&f->wake);
+}

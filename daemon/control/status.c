@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* See show.h. */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/base/remedy.h"
+#include "daemon/control/show.h"
+
+size_t show_room(unsigned workers)
+{
+	/* tests/unit/test_show.c has the worst case of both */
+	return 32 * 1024 + workers * 2560;
+}
+
+static void add_number(struct text *t, const char *name, uint64_t n)
+{
+	text_add(t, "\"%s\":%" PRIu64 ",", name, n);
+}
+
+/* The comma after the last member makes way for what closes it. */
+static void close_with(struct text *t, const char *end)
+{
+	if (t->len && t->data[t->len - 1] == ',')
+		t->data[--t->len] = 0;
+	text_add(t, "%s", end);
+}
+
+static void add_process(struct text *t, const struct snapshot *s,
+			const struct sources *from)
+{
+	const struct config *cfg = from->settings->cfg;
+
+	text_add(t,
+		 "{\"schema\":%d,\"version\":\"%s\",\"pid\":%d,"
+		 "\"instance\":",
+		 SHOW_SCHEMA, BW_VERSION, (int)getpid());
+	text_json(t, cfg->instance);
+	text_add(t, ",\"settings\":");
+	text_json(t, cfg->file);
+	text_add(t, ",\"socket\":");
+	text_json(t, from->socket);
+	text_add(t, ",\"files_path\":");
+	text_json(t, cfg->files_path);
+	text_add(t, ",\"started\":");
+	text_seconds(t, from->started);
+	text_add(t, ",\"uptime\":");
+	text_seconds(t, s->uptime);
+	text_add(t, ",\"health\":\"%s\",\"why\":",
+		 snapshot_health_word(s->health));
+	text_json(t, s->why);
+	text_add(t, ",\"listener\":\"%s\",", listener_state_word(s->listener));
+}
+
+static void add_messages(struct text *t, const struct snapshot *s)
+{
+	text_add(t, "\"messages\":{");
+	add_number(t, "received", s->received);
+	add_number(t, "written", s->written);
+	add_number(t, "in_arenas", (uint64_t)s->in_arenas);
+	add_number(t, "in_ring", (uint64_t)s->in_ring);
+	add_number(t, "dropped", s->dropped);
+	close_with(t, "},\"dropped\":{");
+#define DROPPED(name, doc) add_number(t, #name, s->name);
+#include "daemon/base/stats.def"
+	close_with(t, "},");
+}
+
+static void add_rate(struct text *t, const char *name,
+		     const struct snapshot_rate *rate)
+{
+	const struct rate_sample *n = &rate->counted;
+	double per = rate->seconds > 0 ? 1 / rate->seconds : 0;
+	uint64_t dropped = 0;
+
+#define DROPPED(name, doc) dropped += n->name;
+#include "daemon/base/stats.def"
+	text_add(t,
+		 "\"%s\":{\"seconds\":%.3f,\"received\":%.3f,"
+		 "\"received_bytes\":%.0f,\"dropped\":%.3f,\"written\":%.3f,"
+		 "\"files\":%.3f,\"file_bytes\":%.0f},",
+		 name, rate->seconds, n->received * per,
+		 n->received_bytes * per, dropped * per, n->written * per,
+		 n->files * per, n->file_bytes * per);
+}
+
+static void add_numbers(struct text *t, const struct snapshot *s)
+{
+	text_add(t, "\"counters\":{");
+#define LISTENER(name, doc) add_number(t, #name, s->name);
+#define RECORD(name, doc) add_number(t, #name, s->name);
+#define WORKER(name, doc) add_number(t, #name, s->name);
+#define CONTROL(name, doc) add_number(t, #name, s->name);
+#include "daemon/base/stats.def"
+	close_with(t, "},\"gauges\":{");
+	/* Counts of things have no fraction, seconds have three digits. */
+#define GAUGE(name, doc)                                                      \
+	text_add(t, "\"%s\":%.*f,", #name, strstr(#name, "_seconds") ? 3 : 0, \
+		 s->name);
+#include "daemon/base/stats.def"
+	close_with(t, "},");
+}
+
+static void add_error(struct text *t, const struct snapshot_worker *w)
+{
+	if (!w->error) {
+		text_add(t, "\"error\":null,");
+		return;
+	}
+	text_add(t, "\"error\":{\"errno\":%d,\"text\":", w->error);
+	text_json(t, strerror(w->error));
+	text_add(t, ",\"remedy\":");
+	text_json(t, remedy(-w->error));
+	text_add(t, ",\"seconds\":");
+	text_seconds(t, w->failing_ns);
+	text_add(t, "},");
+}
+
+static void add_workers(struct text *t, const struct snapshot *s)
+{
+	unsigned i;
+
+	text_add(t, "\"workers\":[");
+	for (i = 0; i < s->count; i++) {
+		const struct snapshot_worker *w = &s->worker[i];
+		const struct arena_record *rec = &w->record;
+
+		text_add(t, "{\"worker\":%u,\"state\":\"%s\",", i,
+			 snapshot_worker_word(w));
+		add_error(t, w);
+		text_add(t, "\"filing_seconds\":%.3f,", w->filing_ns / 1e9);
+		add_number(t, "arena_bytes", rec->len);
+		add_number(t, "arena_size", w->size);
+		add_number(t, "messages", rec->count);
+		text_add(t, "\"oldest_seconds\":%.3f,",
+			 rec->count && s->now > rec->oldest ?
+				 (s->now - rec->oldest) / 1e9 :
+				 0);
+#define RECORD(name, doc) add_number(t, #name, rec->name);
+#define WORKER(name, doc) add_number(t, #name, w->name);
+#include "daemon/base/stats.def"
+		close_with(t, "},");
+	}
+	close_with(t, "],");
+}
+
+static void add_histogram(struct text *t, const char *name,
+			  const struct snapshot_histogram *h,
+			  const uint64_t bounds[STATS_BUCKETS])
+{
+	bool seconds = strstr(name, "_seconds");
+	unsigned i;
+
+	text_add(t, "\"%s\":{\"le\":[", name);
+	for (i = 0; i < STATS_BUCKETS; i++)
+		text_add(t, "%.10g,", seconds ? bounds[i] / 1e9 : bounds[i]);
+	close_with(t, "],\"counts\":[");
+	for (i = 0; i <= STATS_BUCKETS; i++)
+		text_add(t, "%" PRIu64 ",", h->bucket[i]);
+	close_with(t, "],\"sum\":");
+	if (seconds)
+		text_seconds(t, h->sum);
+	else
+		text_add(t, "%" PRIu64, h->sum);
+	text_add(t, "},");
+}
+
+static void add_recovery(struct text *t, const struct recovered *r)
+{
+	text_add(t, "\"recovery\":{");
+	add_number(t, "messages", r->messages);
+	add_number(t, "files", r->files);
+	add_number(t, "bytes", r->bytes);
+	text_add(t, "\"seconds\":");
+	text_seconds(t, r->ns);
+	text_add(t, ",\"set_aside\":");
+	text_json(t, r->aside[0] ? r->aside : NULL);
+	text_add(t, "}}");
+}
+
+void show_status(struct text *t, const struct snapshot *s,
+		 const struct sources *from)
+{
+	add_process(t, s, from);
+	add_messages(t, s);
+	text_add(t, "\"rates\":{");
+	add_rate(t, "now", &s->second);
+	add_rate(t, "minute", &s->minute);
+	close_with(t, "},");
+	add_numbers(t, s);
+	add_workers(t, s);
+	text_add(t, "\"histograms\":{");
+#define HISTOGRAM(name, doc) \
+	add_histogram(t, #name, &s->name, stats_bounds.name);
+#include "daemon/base/stats.def"
+	close_with(t, "},");
+	add_recovery(t, from->recovered);
+}

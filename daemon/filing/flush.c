@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* See flush.h. */
+#include "daemon/filing/flush.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/base/failpoint.h"
+#include "daemon/base/remedy.h"
+
+void flush_open(struct flush *f, const struct config *cfg, unsigned worker)
+{
+	memset(f, 0, sizeof(*f));
+	f->cfg = cfg;
+	f->worker = worker;
+	f->pid = getpid();
+}
+
+static int failed(struct flush *f, int err, const char *op, const char *where)
+{
+	f->op = op;
+	snprintf(f->where, sizeof(f->where), "%s", where);
+	return err;
+}
+
+int flush_path(char out[PATH_MAX], const char *dir, const char *dot,
+	       const char *name)
+{
+	int n = snprintf(out, PATH_MAX, "%s/%s%s", dir, dot, name);
+
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int temp_path(const struct flush *f, const char *name, bool dot,
+		     char out[PATH_MAX])
+{
+	if (dot)
+		return flush_path(out, f->cfg->files_path, ".", name);
+	return flush_path(out, f->cfg->temp, "", name);
+}
+
+static int check_directory(struct flush *f, const char *path, struct stat *st)
+{
+	if (stat(path, st))
+		return failed(f, -errno, "stat", path);
+	if (!S_ISDIR(st->st_mode))
+		return failed(f, -ENOTDIR, "stat", path);
+	if (access(path, W_OK | X_OK))
+		return failed(f, -errno, "access", path);
+	return 0;
+}
+
+int flush_check(struct flush *f)
+{
+	struct stat st;
+
+	return check_directory(f, f->cfg->files_path, &st);
+}
+
+int flush_probe(struct flush *f)
+{
+	const char *temp = f->cfg->temp;
+	struct stat d = { 0 }, t = { 0 };
+	int err;
+
+	err = check_directory(f, f->cfg->files_path, &d);
+	if (err)
+		return err;
+	if (mkdir(temp, 0700) && errno != EEXIST)
+		return failed(f, -errno, "mkdir", temp);
+	err = check_directory(f, temp, &t);
+	/* A link to files.path would show unfinished files by their names. */
+	if (!err)
+		f->dot = d.st_dev != t.st_dev || d.st_ino == t.st_ino;
+	return err;
+}
+
+void flush_explain(const struct flush *f, int err, char *text, size_t n)
+{
+	const char *temp = f->cfg->temp;
+
+	snprintf(text, n, "files.%s: %s %s: %s; %s",
+		 strcmp(f->where, temp) ? "path" : "temp", f->op, f->where,
+		 strerror(-err),
+		 err == -ENOENT ? "create the directory, or name another" :
+				  remedy(err));
+}
+
+void flush_name(struct flush *f, char name[FLUSH_NAME])
+{
+	struct timespec ts;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ns = ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
+	/* The clock may step back, and two files may share a nanosecond. */
+	if (ns <= f->last_ns)
+		ns = f->last_ns + 1;
+	f->last_ns = ns;
+	snprintf(name, FLUSH_NAME, "%s%u_%d_%" PRIu64 "%s", f->cfg->prefix,
+		 f->worker, (int)f->pid, ns, f->cfg->suffix);
+}
+
+/* The temp directory may have been cleaned away together with its content. */
+static int open_temp(struct flush *f, const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+	int err = FAILPOINT("flush.open");
+	int fd;
+
+	if (err)
+		return err;
+	fd = open(path, flags, 0600);
+	if (fd < 0 && errno == EACCES && !unlink(path))
+		/* ours, complete but not renamed, without write permission */
+		fd = open(path, flags, 0600);
+	if (fd < 0 && errno == ENOENT && !f->dot && !mkdir(f->cfg->temp, 0700))
+		fd = open(path, flags, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+	size_t chunk;
+	ssize_t n;
+	int fault;
+
+	while (len) {
+		fault = FAILPOINT("flush.write");
+		if (fault < 0)
+			return fault;
+		chunk = fault == FAILPOINT_SHORT ? (len + 1) / 2 : len;
+		n = write(fd, data, chunk);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Everything between open and close.  Names the operation that failed. */
+static int fill_temp(const struct flush *f, int fd, const void *data,
+		     size_t len, const char **op)
+{
+	int err;
+
+	*op = "write";
+	err = write_all(fd, data, len);
+	if (err)
+		return err;
+	*op = "fchmod";
+	err = FAILPOINT("flush.mode");
+	if (!err && fchmod(fd, f->cfg->files_permission))
+		err = -errno;
+	if (err || f->cfg->files_sync == SYNC_NONE)
+		return err;
+	*op = "fdatasync";
+	err = FAILPOINT("flush.sync");
+	if (!err && fdatasync(fd))
+		err = -errno;
+	return err;
+}
+
+int flush_write(struct flush *f, const char *name, const void *data, size_t len)
+{
+	char path[PATH_MAX];
+	const char *op;
+	int fd, err;
+
+	err = temp_path(f, name, f->dot, path);
+	if (err)
+		return failed(f, err, "name", f->cfg->temp);
+	fd = open_temp(f, path);
+	if (fd < 0)
+		return failed(f, fd, "open", path);
+	err = fill_temp(f, fd, data, len, &op);
+	/* NFS and quotas report what write(2) could not know at close(2). */
+	if (close(fd) && !err) {
+		op = "close";
+		err = errno == EINTR ? 0 : -errno;
+	}
+	if (!err) {
+		op = "close";
+		err = FAILPOINT("flush.close");
+	}
+	if (err) {
+		/* Room for others, and for the next try. */
+		unlink(path);
+		return failed(f, err, op, path);
+	}
+	return 0;
+}
+
+int flush_rename(const char *from, const char *to)
+{
+	struct stat st;
+
+	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/*
+	 * A file system without the flag.  Worker, process and nanosecond
+	 * make the name ours alone, so looking first is as good.
+	 */
+	if (!lstat(to, &st))
+		return -EEXIST;
+	return rename(from, to) ? -errno : 0;
+}
+
+int flush_sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int flush_publish(struct flush *f, const char *name)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+	int err;
+
+	err = temp_path(f, name, f->dot, from);
+	if (!err)
+		err = flush_path(to, f->cfg->files_path, "", name);
+	if (err)
+		return failed(f, err, "name", f->cfg->files_path);
+	err = FAILPOINT("flush.rename");
+	if (!err)
+		err = flush_rename(from, to);
+	if (err == -EXDEV && !f->dot) {
+		/*
+		 * Two mounts of one file system: found out only now.  The
+		 * temp file stays: without it, recovery would take the
+		 * rename for done.
+		 */
+		f->dot = true;
+		(void)FAILPOINT("flush.crossed");
+	}
+	if (err)
+		return failed(f, err, "rename", to);
+	(void)FAILPOINT("flush.renamed");
+	if (f->cfg->files_sync == SYNC_DATA)
+		/*
+		 * The file is there: a failure here only means that a power
+		 * cut may undo the name.  Nothing to repeat.
+		 */
+		(void)flush_sync_directory(f->cfg->files_path);
+	return 0;
+}
+
+bool flush_discard(const struct flush *f, const char *name, bool dot)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (temp_path(f, name, dot, path))
+		return true;
+	return !unlink(path) || lstat(path, &st);
+}

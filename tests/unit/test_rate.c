@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rates of a daemon that sleeps: no sample is taken meanwhile, and none is
+ * missing afterwards.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/control/rate.h"
+
+#define T0 (UINT64_C(1000000) * CLOCK_SECOND)
+
+static struct rate r;
+static struct rate_sample now, over;
+
+static uint64_t at(double seconds)
+{
+	return T0 + (uint64_t)(seconds * 1e9);
+}
+
+/* What the loop does before it sleeps. */
+static void before_sleep(double seconds)
+{
+	if (rate_is_due(&r, at(seconds)))
+		rate_advance(&r, at(seconds), &now);
+	r.latest = now;
+}
+
+static double ask(double seconds, unsigned window)
+{
+	if (rate_is_due(&r, at(seconds)))
+		rate_advance(&r, at(seconds), &now);
+	return rate_since(&r, at(seconds), window, &now, &over);
+}
+
+static void open_rate(void)
+{
+	now = (struct rate_sample){ 0 };
+	rate_open(&r, T0);
+}
+
+START_TEST(before_a_minute_it_counts_from_the_start)
+{
+	now.received = 50;
+	now.too_large = 2;
+	before_sleep(0.1);
+	ck_assert_double_eq_tol(ask(10, 60), 10, 1e-6);
+	ck_assert_uint_eq(over.received, 50);
+	ck_assert_uint_eq(over.too_large, 2);
+}
+END_TEST
+
+START_TEST(nothing_at_the_start_is_no_division_by_zero)
+{
+	ck_assert_double_eq(ask(0, 60), 0);
+	ck_assert_double_eq(ask(0, 1), 0);
+}
+END_TEST
+
+START_TEST(a_steady_stream_has_its_rate)
+{
+	double t, span;
+
+	for (t = 0; t < 200; t += 0.01) {
+		now.received++;
+		before_sleep(t);
+	}
+	span = ask(t, 1);
+	ck_assert_double_eq_tol(span, 1.5, 0.51);
+	ck_assert_double_eq_tol(over.received, 100 * span, 3);
+	span = ask(t, 60);
+	ck_assert_double_eq_tol(span, 60.5, 0.51);
+	ck_assert_double_eq_tol(over.received, 100 * span, 3);
+}
+END_TEST
+
+START_TEST(what_came_before_a_long_sleep_is_long_ago)
+{
+	now.received = 1000;
+	before_sleep(0.5);
+	/* The loop sleeps; a worker files what it has, unseen. */
+	now.written = 1000;
+	ck_assert_double_gt(ask(500, 60), 59);
+	ck_assert_uint_eq(over.received, 0);
+	ck_assert_uint_eq(over.written, 0);
+}
+END_TEST
+
+START_TEST(a_burst_after_a_long_sleep_is_recent)
+{
+	now.received = 1000;
+	before_sleep(0.5);
+	/* Woken by datagrams, which are counted before the next sleep. */
+	now.received += 70;
+	before_sleep(500);
+	ask(500.2, 60);
+	ck_assert_uint_eq(over.received, 70);
+	ask(500.2, 1);
+	ck_assert_uint_eq(over.received, 70);
+	ask(503, 1);
+	ck_assert_uint_eq(over.received, 0);
+	ask(559, 60);
+	ck_assert_uint_eq(over.received, 70);
+	ask(562, 60);
+	ck_assert_uint_eq(over.received, 0);
+}
+END_TEST
+
+START_TEST(every_age_of_the_ring_of_samples_is_right)
+{
+	double t;
+
+	/* One a second, so that what was counted is how long it is. */
+	for (t = 0.5; t < 400; t += 1) {
+		now.received++;
+		now.ring_full++;
+		before_sleep(t);
+		ask(t, 60);
+		ck_assert_double_eq_tol(over.received, t < 60 ? t + 0.5 : 61,
+					1);
+		ck_assert_uint_eq(over.received, over.ring_full);
+	}
+}
+END_TEST
+
+START_TEST(the_loops_clock_may_be_behind)
+{
+	now.received = 5;
+	before_sleep(-0.001);
+	ck_assert_double_eq(ask(-0.001, 60), 0);
+	before_sleep(2);
+	before_sleep(1.999);
+	ask(2.5, 60);
+	ck_assert_uint_eq(over.received, 5);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("control rate");
+	TCase *tcase = tcase_create("rate");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, open_rate, NULL);
+	tcase_add_test(tcase, before_a_minute_it_counts_from_the_start);
+	tcase_add_test(tcase, nothing_at_the_start_is_no_division_by_zero);
+	tcase_add_test(tcase, a_steady_stream_has_its_rate);
+	tcase_add_test(tcase, what_came_before_a_long_sleep_is_long_ago);
+	tcase_add_test(tcase, a_burst_after_a_long_sleep_is_recent);
+	tcase_add_test(tcase, every_age_of_the_ring_of_samples_is_right);
+	tcase_add_test(tcase, the_loops_clock_may_be_behind);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
