@@ -297,7 +297,7 @@ static int start(struct daemon *d)
 		region_set_clean(&res->state, 0);
 		err = workers_start(&d->workers, d->settings.cfg,
 				    &res->state.ring, res->state.arenas,
-				    res->dot, notify_loop, d);
+				    res->beside, notify_loop, d);
 	}
 	if (!err) {
 		listener_start(&d->listener, &d->loop, res->fd,

@@ -46,8 +46,8 @@ static int open_files(struct resources *r, const struct config *cfg)
 	err = flush_probe(&probe);
 	if (err)
 		return explain(&probe, err);
-	r->dot = probe.dot;
-	if (r->dot)
+	r->beside = probe.beside;
+	if (r->beside)
 		log_warning("files.temp: %s is on another file system than "
 			    "%s, where a rename cannot reach, or the same "
 			    "directory; files are written as dot files inside "

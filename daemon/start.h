@@ -15,8 +15,8 @@
 #include "daemon/region/region.h"
 
 struct resources {
-	bool dot; /* as in struct flush */
-	int lock; /* descriptor that holds the region's lock, or -1 */
+	bool beside; /* as in struct flush */
+	int lock;    /* descriptor that holds the region's lock, or -1 */
 	struct region state;
 	struct recovered recovered;
 	struct unix_socket socket; /* fd -1: systemd passed `fd` */

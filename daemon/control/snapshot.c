@@ -133,12 +133,13 @@ static void read_worker(struct snapshot *s, struct snapshot_worker *to,
 	to->state = atomic_load_explicit(&w->state, memory_order_acquire);
 	/* acquire: pairs with the release in set_failing() */
 	to->error = atomic_load_explicit(&w->error, memory_order_acquire);
-	then = atomic_load_explicit(&w->filing, memory_order_relaxed);
-	to->filing_ns = then ? age(s->now, then) : 0;
+	then = atomic_load_explicit(&w->flushing_since_ns,
+				    memory_order_relaxed);
+	to->flushing_ns = then ? age(s->now, then) : 0;
 	to->failing_ns = 0;
 	if (to->error) {
 		to->failing_ns = age(
-			s->now, atomic_load_explicit(&w->failing,
+			s->now, atomic_load_explicit(&w->failing_since_ns,
 						     memory_order_relaxed));
 		s->workers_failing++;
 	}
@@ -170,14 +171,14 @@ static uint64_t oldest(const struct snapshot *s, const struct ring *r)
 	for (i = 0; i < s->count; i++) {
 		const struct arena_record *rec = &s->worker[i].record;
 
-		ns = rec->count ? age(s->now, rec->oldest) : 0;
+		ns = rec->count ? age(s->now, rec->oldest_ns) : 0;
 		if (ns > oldest_ns)
 			oldest_ns = ns;
 	}
 	if (claimed == ring_published(r))
 		return oldest_ns;
 	/* Written by this thread, and not again before it publishes. */
-	ns = age(s->now, r->stamp[claimed % r->geo.slots]);
+	ns = age(s->now, r->received_ns[claimed % r->geo.slots]);
 	return ns > oldest_ns ? ns : oldest_ns;
 }
 
@@ -266,8 +267,8 @@ static uint64_t longest_filing(const struct snapshot *s)
 	unsigned i;
 
 	for (i = 0; i < s->count; i++)
-		if (s->worker[i].filing_ns > longest)
-			longest = s->worker[i].filing_ns;
+		if (s->worker[i].flushing_ns > longest)
+			longest = s->worker[i].flushing_ns;
 	return longest;
 }
 
@@ -355,7 +356,7 @@ const char *snapshot_worker_word(const struct snapshot_worker *w)
 		return "stopped";
 	if (w->error)
 		return "retrying";
-	if (w->state == WORKER_FILING)
+	if (w->state == WORKER_FLUSHING)
 		return "writing";
 	return w->record.count ? "filling" : "idle";
 }

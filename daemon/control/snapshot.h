@@ -44,9 +44,9 @@ struct snapshot_worker {
 	struct arena_record record;
 	uint64_t size; /* of its arena */
 	enum worker_state state;
-	int error;	     /* errno of the failing flush, or 0 */
-	uint64_t failing_ns; /* for how long */
-	uint64_t filing_ns;  /* how long it is at the disk by now, or 0 */
+	int error;	      /* errno of the failing flush, or 0 */
+	uint64_t failing_ns;  /* for how long */
+	uint64_t flushing_ns; /* how long it is at the disk by now, or 0 */
 #define WORKER(name, doc) uint64_t name;
 #include "daemon/base/stats.def"
 };

@@ -128,13 +128,13 @@ static void add_workers(struct text *t, const struct snapshot *s)
 		text_add(t, "{\"worker\":%u,\"state\":\"%s\",", i,
 			 snapshot_worker_word(w));
 		add_error(t, w);
-		text_add(t, "\"filing_seconds\":%.3f,", w->filing_ns / 1e9);
+		text_add(t, "\"filing_seconds\":%.3f,", w->flushing_ns / 1e9);
 		add_number(t, "arena_bytes", rec->len);
 		add_number(t, "arena_size", w->size);
 		add_number(t, "messages", rec->count);
 		text_add(t, "\"oldest_seconds\":%.3f,",
-			 rec->count && s->now > rec->oldest ?
-				 (s->now - rec->oldest) / 1e9 :
+			 rec->count && s->now > rec->oldest_ns ?
+				 (s->now - rec->oldest_ns) / 1e9 :
 				 0);
 #define RECORD(name, doc) add_number(t, #name, rec->name);
 #define WORKER(name, doc) add_number(t, #name, w->name);

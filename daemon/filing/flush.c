@@ -29,18 +29,18 @@ static int failed(struct flush *f, int err, const char *op, const char *where)
 	return err;
 }
 
-int flush_path(char out[PATH_MAX], const char *dir, const char *dot,
+int flush_path(char out[PATH_MAX], const char *dir, const char *leading,
 	       const char *name)
 {
-	int n = snprintf(out, PATH_MAX, "%s/%s%s", dir, dot, name);
+	int n = snprintf(out, PATH_MAX, "%s/%s%s", dir, leading, name);
 
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int temp_path(const struct flush *f, const char *name, bool dot,
+static int temp_path(const struct flush *f, const char *name, bool beside,
 		     char out[PATH_MAX])
 {
-	if (dot)
+	if (beside)
 		return flush_path(out, f->cfg->files_path, ".", name);
 	return flush_path(out, f->cfg->temp, "", name);
 }
@@ -77,7 +77,7 @@ int flush_probe(struct flush *f)
 	err = check_directory(f, temp, &t);
 	/* A link to files.path would show unfinished files by their names. */
 	if (!err)
-		f->dot = d.st_dev != t.st_dev || d.st_ino == t.st_ino;
+		f->beside = d.st_dev != t.st_dev || d.st_ino == t.st_ino;
 	return err;
 }
 
@@ -120,7 +120,8 @@ static int open_temp(struct flush *f, const char *path)
 	if (fd < 0 && errno == EACCES && !unlink(path))
 		/* ours, complete but not renamed, without write permission */
 		fd = open(path, flags, 0600);
-	if (fd < 0 && errno == ENOENT && !f->dot && !mkdir(f->cfg->temp, 0700))
+	if (fd < 0 && errno == ENOENT && !f->beside &&
+	    !mkdir(f->cfg->temp, 0700))
 		fd = open(path, flags, 0600);
 	return fd < 0 ? -errno : fd;
 }
@@ -178,7 +179,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	const char *op;
 	int fd, err;
 
-	err = temp_path(f, name, f->dot, path);
+	err = temp_path(f, name, f->beside, path);
 	if (err)
 		return failed(f, err, "name", f->cfg->temp);
 	fd = open_temp(f, path);
@@ -237,7 +238,7 @@ int flush_publish(struct flush *f, const char *name)
 	char from[PATH_MAX], to[PATH_MAX];
 	int err;
 
-	err = temp_path(f, name, f->dot, from);
+	err = temp_path(f, name, f->beside, from);
 	if (!err)
 		err = flush_path(to, f->cfg->files_path, "", name);
 	if (err)
@@ -245,13 +246,13 @@ int flush_publish(struct flush *f, const char *name)
 	err = FAILPOINT("flush.rename");
 	if (!err)
 		err = flush_rename(from, to);
-	if (err == -EXDEV && !f->dot) {
+	if (err == -EXDEV && !f->beside) {
 		/*
 		 * Two mounts of one file system: found out only now.  The
 		 * temp file stays: without it, recovery would take the
 		 * rename for done.
 		 */
-		f->dot = true;
+		f->beside = true;
 		(void)FAILPOINT("flush.crossed");
 	}
 	if (err)
@@ -266,12 +267,12 @@ int flush_publish(struct flush *f, const char *name)
 	return 0;
 }
 
-bool flush_discard(const struct flush *f, const char *name, bool dot)
+bool flush_discard(const struct flush *f, const char *name, bool beside)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (temp_path(f, name, dot, path))
+	if (temp_path(f, name, beside, path))
 		return true;
 	return !unlink(path) || lstat(path, &st);
 }

@@ -31,7 +31,7 @@ struct flush {
 	 * The temp file is a dot file in files.path, because files.temp is on
 	 * another file system or is the same directory.
 	 */
-	bool dot;
+	bool beside;
 	uint64_t last_ns; /* of the last name given */
 	/* after a failure: the operation, and its path */
 	const char *op;
@@ -47,7 +47,7 @@ void flush_open(struct flush *f, const struct config *cfg, unsigned worker);
 int flush_check(struct flush *f);
 /*
  * Looks at files.path and files.temp before the first file: creates temp if
- * it is missing, and sets f->dot if the two are on different file systems, or
+ * it is missing, and sets f->beside if the two are on different file systems, or
  * are the same directory.
  * 0 or -errno with op and where.
  */
@@ -66,15 +66,15 @@ int flush_write(struct flush *f, const char *name, const void *data,
 		size_t len);
 /*
  * Renames the temp file to its final name.  0 or -errno; -EEXIST: the name
- * is taken (take another, write again); -EXDEV: f->dot was set (write
+ * is taken (take another, write again); -EXDEV: f->beside was set (write
  * again); -ENOENT: no temp file (or no directory).
  */
 int flush_publish(struct flush *f, const char *name);
 /*
- * Removes the temp file of this name, if there is one; `dot` is what f->dot
+ * Removes the temp file of this name, if there is one; `beside` is what f->beside
  * was when it was written.  False: it is there still.
  */
-bool flush_discard(const struct flush *f, const char *name, bool dot);
+bool flush_discard(const struct flush *f, const char *name, bool beside);
 
 /*
  * The pause before the second try at a failed file, in ns; after each
@@ -93,7 +93,7 @@ static inline uint64_t flush_pause_after(uint64_t pause)
  * The paths of a file, in `dir` and `temp` of a configuration that need not
  * be the present one.  0 or -ENAMETOOLONG.
  */
-int flush_path(char out[PATH_MAX], const char *dir, const char *dot,
+int flush_path(char out[PATH_MAX], const char *dir, const char *leading,
 	       const char *name);
 /* renameat2(2) with RENAME_NOREPLACE, or as near as the file system has it.
  * 0 or -errno. */

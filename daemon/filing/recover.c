@@ -76,12 +76,12 @@ static int find_temp(const struct recovery *rec, const struct arena *a,
 		     char path[PATH_MAX])
 {
 	const struct region_dirs *d = region_dirs(rec->s->header);
-	bool dot = a->now.step & ARENA_DOT;
-	const char *dir = dot ? d->path : d->temp;
+	bool beside = a->now.step & ARENA_BESIDE;
+	const char *dir = beside ? d->path : d->temp;
 	int found;
 
 	/* a path that does not fit was never opened */
-	if (flush_path(path, dir, dot ? "." : "", a->name))
+	if (flush_path(path, dir, beside ? "." : "", a->name))
 		return 0;
 	found = look_for(path);
 	if (found)
@@ -96,7 +96,7 @@ static void file_arena(struct recovery *rec, struct arena *a)
 	struct timespec ts;
 	int err, last = 0;
 
-	while ((err = transfer_file(a, &rec->flush, &bytes))) {
+	while ((err = transfer_flush(a, &rec->flush, &bytes))) {
 		if (err != last)
 			log_error("recovery: %s %s: %s; %s; the data is kept "
 				  "and tried again",
@@ -149,7 +149,7 @@ static void finish_rename(struct recovery *rec, struct arena *a)
 		}
 	}
 	/* The directories changed, or the name is taken: write it again. */
-	arena_begin_write(a, a->name, a->now.step & ARENA_DOT);
+	arena_begin_write(a, a->name, a->now.step & ARENA_BESIDE);
 	if (found > 0)
 		unlink(from);
 }
@@ -163,7 +163,7 @@ static void settle_temps(struct recovery *rec)
 
 	for (i = 0; i < rec->s->header->workers; i++) {
 		a = &rec->s->arenas[i];
-		switch (a->now.step & ~ARENA_DOT) {
+		switch (a->now.step & ~ARENA_BESIDE) {
 		case ARENA_RENAMING:
 			finish_rename(rec, a);
 			break;
@@ -189,8 +189,8 @@ static void file_messages(struct recovery *rec)
 		if (!ring_is_held(r, ticket))
 			continue;
 		ring_peek(r, ticket, &m);
-		cost = m.skip ? 0 : arena_cost(a, m.len, m.newline);
-		if (a->fill > a->size || transfer_must_file(a, cost))
+		cost = m.oversized ? 0 : arena_cost(a, m.len, m.newline);
+		if (a->fill > a->size || transfer_must_flush(a, cost))
 			file_arena(rec, a);
 		transfer_one(r, a, ticket);
 		(void)FAILPOINT("recover.message");

@@ -11,7 +11,7 @@
 /* Tries at a free name before the directory is taken to be at fault. */
 #define NAMES 1000
 
-bool transfer_must_file(const struct arena *a, uint64_t cost)
+bool transfer_must_flush(const struct arena *a, uint64_t cost)
 {
 	/*
 	 * A message that by itself is larger than the arena's size goes
@@ -35,7 +35,7 @@ static uint64_t count_fitting(const struct ring *r, const struct arena *a,
 
 	for (n = 0; n < most; n++) {
 		ring_peek(r, from + n, &m);
-		cost = m.skip ? 0 : arena_cost(a, m.len, m.newline);
+		cost = m.oversized ? 0 : arena_cost(a, m.len, m.newline);
 		if (cost > a->size)
 			return n + 1; /* it may pass the size, none after it */
 		if (cost > left)
@@ -57,10 +57,10 @@ static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
 		if (far)
 			ring_prefetch(r, ticket + 2);
 		ring_message(r, ticket, &m);
-		if (m.skip)
+		if (m.oversized)
 			continue;
 		if (!count)
-			*oldest = m.stamp;
+			*oldest = m.received_ns;
 		arena_append(a, m.part, m.part_len, m.newline);
 		(void)FAILPOINT("append.after");
 		count++;
@@ -69,7 +69,7 @@ static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
 }
 
 enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
-				   bool *wanted)
+				   bool *producer_waits)
 {
 	uint64_t from, waiting, n, count, oldest = 0;
 
@@ -95,7 +95,7 @@ enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
 	count = copy_run(r, a, from, n, far, &oldest);
 	arena_commit(a, from, from + n, count, oldest);
 	if (ring_release(r, from, n))
-		*wanted = true;
+		*producer_waits = true;
 	(void)FAILPOINT("release.after");
 	arena_prefetch(a);
 	return is_over(a) ? TRANSFER_FULL : TRANSFER_TOOK;
@@ -110,11 +110,11 @@ void transfer_one(struct ring *r, struct arena *a, uint64_t ticket)
 	ring_release(r, ticket, 1);
 }
 
-int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
+int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 {
 	char name[FLUSH_NAME];
 	uint64_t len = a->now.len;
-	bool dot, may_forget;
+	bool beside, may_forget;
 	int err, tries;
 
 	*bytes = len;
@@ -128,14 +128,14 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 	 * not take away: then it is the same name again.
 	 */
 	may_forget = a->now.step == ARENA_FILLING ||
-		     flush_discard(f, a->name, a->now.step & ARENA_DOT);
+		     flush_discard(f, a->name, a->now.step & ARENA_BESIDE);
 	for (tries = 0; tries < NAMES; tries++) {
 		if (may_forget)
 			flush_name(f, name);
 		else
 			memcpy(name, a->name, sizeof(name));
-		dot = f->dot;
-		arena_begin_write(a, name, dot);
+		beside = f->beside;
+		arena_begin_write(a, name, beside);
 		(void)FAILPOINT("flush.begin");
 		err = flush_write(f, name, a->data, len);
 		if (err)
@@ -152,8 +152,8 @@ int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes)
 		 * The temp file must not outlive the step: a later life that
 		 * found it in RENAMING would rename it.
 		 */
-		arena_begin_write(a, name, dot);
-		may_forget = flush_discard(f, name, dot);
+		arena_begin_write(a, name, beside);
+		may_forget = flush_discard(f, name, beside);
 		if (err != -EEXIST && err != -EXDEV)
 			return err;
 	}

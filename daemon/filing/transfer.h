@@ -23,11 +23,11 @@ enum transfer_result {
 
 /*
  * Claims what is waiting and fits, copies, commits and releases it.  `far`: the
- * messages are in another processor's cache.  Sets *wanted if the loop thread
+ * messages are in another processor's cache.  Sets *producer_waits if the loop thread
  * waits for a slot (never clears it).
  */
 enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
-				   bool *wanted);
+				   bool *producer_waits);
 
 /*
  * Appends, commits and releases one held ticket, for recovery.  The caller
@@ -36,13 +36,13 @@ enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
 void transfer_one(struct ring *r, struct arena *a, uint64_t ticket);
 
 /* True if a message of this cost must wait for the arena to be filed. */
-bool transfer_must_file(const struct arena *a, uint64_t cost);
+bool transfer_must_flush(const struct arena *a, uint64_t cost);
 
 /*
  * Makes a file of the arena and empties it.  An arena without a byte makes no
  * file.  0 and *bytes (the file's length, 0 for none), or -errno with f->op
  * and f->where: the arena is as before, try again.
  */
-int transfer_file(struct arena *a, struct flush *f, uint64_t *bytes);
+int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes);
 
 #endif

@@ -123,8 +123,8 @@ int arena_load(struct arena *a, const char **why)
 	    atomic_load(&cell->check) != check_of(cur, &a->now, a->name))
 		return -EBADMSG;
 	*why = "an arena's record makes no sense";
-	if ((a->now.step & ~ARENA_DOT) > ARENA_RENAMING ||
-	    a->now.step == ARENA_DOT || a->now.len > a->capacity ||
+	if ((a->now.step & ~ARENA_BESIDE) > ARENA_RENAMING ||
+	    a->now.step == ARENA_BESIDE || a->now.len > a->capacity ||
 	    a->now.begin > a->now.end ||
 	    a->now.taken - a->now.written != a->now.count)
 		return -EBADMSG;
@@ -167,10 +167,10 @@ void arena_prefetch(struct arena *a)
 
 	if (end > a->size)
 		end = a->size;
-	if (a->warm < a->fill)
-		a->warm = a->fill;
-	for (; a->warm < end; a->warm += LINE)
-		__builtin_prefetch(a->data + a->warm, 1);
+	if (a->prefetched < a->fill)
+		a->prefetched = a->fill;
+	for (; a->prefetched < end; a->prefetched += LINE)
+		__builtin_prefetch(a->data + a->prefetched, 1);
 }
 
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
@@ -178,7 +178,7 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 {
 	assert(a->now.step == ARENA_FILLING);
 	if (arena_is_empty(a))
-		a->now.oldest = oldest;
+		a->now.oldest_ns = oldest;
 	a->now.len = a->fill;
 	a->now.count += count;
 	a->now.taken += count;
@@ -190,7 +190,7 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 	(void)FAILPOINT("commit.after");
 }
 
-void arena_begin_write(struct arena *a, const char *name, bool dot)
+void arena_begin_write(struct arena *a, const char *name, bool beside)
 {
 	assert(a->fill == a->now.len);
 	/* the same name again is a->name itself */
@@ -198,14 +198,14 @@ void arena_begin_write(struct arena *a, const char *name, bool dot)
 		memset(a->name, 0, sizeof(a->name));
 		memcpy(a->name, name, strnlen(name, ARENA_NAME - 1));
 	}
-	a->now.step = ARENA_WRITING | (dot ? ARENA_DOT : 0);
+	a->now.step = ARENA_WRITING | (beside ? ARENA_BESIDE : 0);
 	put(a);
 }
 
 void arena_begin_rename(struct arena *a)
 {
-	assert((a->now.step & ~ARENA_DOT) == ARENA_WRITING);
-	a->now.step = ARENA_RENAMING | (a->now.step & ARENA_DOT);
+	assert((a->now.step & ~ARENA_BESIDE) == ARENA_WRITING);
+	a->now.step = ARENA_RENAMING | (a->now.step & ARENA_BESIDE);
 	put(a);
 }
 
@@ -216,7 +216,7 @@ void arena_emptied(struct arena *a)
 	a->now.len = 0;
 	a->now.count = 0;
 	a->fill = 0;
-	a->warm = 0;
+	a->prefetched = 0;
 	put(a);
 }
 

@@ -31,11 +31,11 @@
 
 enum arena_step { ARENA_FILLING, ARENA_WRITING, ARENA_RENAMING };
 /* With the latter two: the temp file is a dot file beside the final one. */
-#define ARENA_DOT 4
+#define ARENA_BESIDE 4
 
 /* The numbers of a cell. */
 struct arena_record {
-	uint64_t step;	  /* enum arena_step, | ARENA_DOT */
+	uint64_t step;	  /* enum arena_step, | ARENA_BESIDE */
 	uint64_t len;	  /* bytes in the arena */
 	uint64_t count;	  /* messages in the arena */
 	uint64_t taken;	  /* messages ever committed */
@@ -43,7 +43,7 @@ struct arena_record {
 	uint64_t skipped; /* tickets claimed that hold no message to file */
 	uint64_t begin;	  /* tickets of the last commit: [begin, end) */
 	uint64_t end;
-	uint64_t oldest; /* receipt of the oldest message, CLOCK_MONOTONIC */
+	uint64_t oldest_ns; /* receipt of the oldest message, CLOCK_MONOTONIC */
 };
 
 #define ARENA_WORDS (sizeof(struct arena_record) / sizeof(uint64_t))
@@ -71,8 +71,8 @@ struct arena {
 	uint64_t capacity; /* room, at least size + a largest message */
 	enum config_framing framing;
 	/* worker */
-	uint64_t fill; /* bytes, also of messages not yet committed */
-	uint64_t warm; /* bytes whose lines the processor was asked for */
+	uint64_t fill;	     /* bytes, also of messages not yet committed */
+	uint64_t prefetched; /* bytes whose lines the processor was asked for */
 	struct arena_record now;
 	char name[ARENA_NAME];
 };
@@ -138,7 +138,7 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
  * FILLING or WRITING or RENAMING -> WRITING a file of this final name, with a
  * temp file of the kind that is recorded for recovery.
  */
-void arena_begin_write(struct arena *a, const char *name, bool dot);
+void arena_begin_write(struct arena *a, const char *name, bool beside);
 /* WRITING -> RENAMING: the temp file is complete. */
 void arena_begin_rename(struct arena *a);
 /* A new life of an empty arena: its counters start again. */

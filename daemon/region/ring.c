@@ -16,7 +16,7 @@
 
 /* Parts of the region, in this order. */
 struct parts {
-	size_t region, msgs, released, meta, stamp, overflow_of, slots,
+	size_t region, msgs, released, meta, received_ns, overflow_of, slots,
 		overflow, total;
 };
 
@@ -53,7 +53,7 @@ static struct parts parts_of(const struct ring_geometry *geo)
 	PART(msgs, n * sizeof(struct mmsghdr));
 	PART(released, n * sizeof(uint64_t));
 	PART(meta, n * sizeof(uint64_t));
-	PART(stamp, n * sizeof(uint64_t));
+	PART(received_ns, n * sizeof(uint64_t));
 	PART(overflow_of, n * sizeof(uint32_t));
 	at = round_up(at, PAGE);
 	PART(slots, n * slot_stride(geo));
@@ -110,7 +110,7 @@ int ring_open(struct ring *r, const struct ring_geometry *geo, void *mem)
 	r->msgs = (void *)(base + p.msgs);
 	r->released = (void *)(base + p.released);
 	r->meta = (void *)(base + p.meta);
-	r->stamp = (void *)(base + p.stamp);
+	r->received_ns = (void *)(base + p.received_ns);
 	r->overflow_of = (void *)(base + p.overflow_of);
 	r->slots = base + p.slots;
 	r->overflow = base + p.overflow;
@@ -188,7 +188,7 @@ static void start_at(struct ring *r, uint64_t ticket)
 	atomic_init(&r->published, ticket);
 	atomic_init(&r->claimed, ticket);
 	atomic_init(&r->returned, 0);
-	atomic_init(&r->wanted, false);
+	atomic_init(&r->producer_waits, false);
 }
 
 void ring_format(struct ring *r, uint64_t first)
@@ -198,7 +198,8 @@ void ring_format(struct ring *r, uint64_t first)
 	assert(first >= n);
 	for (ticket = first - n; ticket < first; ticket++) {
 		atomic_init(&r->released[ticket % n], ticket + 1);
-		atomic_init(&r->meta[ticket % n], (ticket << 32) | META_SKIP);
+		atomic_init(&r->meta[ticket % n],
+			    (ticket << 32) | META_OVERSIZED);
 	}
 	ring_set_head(r, first);
 	start_at(r, first);
@@ -241,7 +242,7 @@ uint64_t ring_make_meta(const struct ring *r, uint64_t slot, uint64_t ticket)
 	unsigned last;
 
 	if (len > r->geo.max_message)
-		return (ticket << 32) | META_SKIP;
+		return (ticket << 32) | META_OVERSIZED;
 	if (len) {
 		locate(r, slot, &m);
 		last = m.part_len[1] > 0;
@@ -356,7 +357,7 @@ void ring_publish(struct ring *r, unsigned n, uint64_t now,
 				      ring_make_meta(r, slot,
 						     r->next_ticket + i),
 				      memory_order_relaxed);
-		r->stamp[slot] = now;
+		r->received_ns[slot] = now;
 		batch->bytes += len;
 		if (len > r->geo.max_message) {
 			batch->too_large++;
@@ -388,10 +389,10 @@ bool ring_wait_for_slot(struct ring *r)
 
 	/*
 	 * Publish, then check again.  Pairs with ring_release(), which
-	 * releases and then looks at `wanted`: with both fences, either the
+	 * releases and then looks at `producer_waits`: with both fences, either the
 	 * worker sees the wish or this check sees the slot.
 	 */
-	atomic_store_explicit(&r->wanted, true, memory_order_relaxed);
+	atomic_store_explicit(&r->producer_waits, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&r->released[r->next_slot],
 				 memory_order_acquire) !=
@@ -402,7 +403,7 @@ bool ring_wait_for_slot(struct ring *r)
 		if (!r->spares)
 			return true;
 	}
-	atomic_store_explicit(&r->wanted, false, memory_order_relaxed);
+	atomic_store_explicit(&r->producer_waits, false, memory_order_relaxed);
 	return false;
 }
 
@@ -427,7 +428,7 @@ void ring_peek(const struct ring *r, uint64_t ticket, struct ring_message *m)
 
 	m->len = low & META_LEN;
 	m->newline = low & META_NEWLINE;
-	m->skip = low & META_SKIP;
+	m->oversized = low & META_OVERSIZED;
 }
 
 bool ring_claim(struct ring *r, uint64_t from, uint64_t n)
@@ -449,7 +450,7 @@ void ring_message(const struct ring *r, uint64_t ticket, struct ring_message *m)
 	uint64_t slot = slot_of(r, ticket);
 
 	ring_peek(r, ticket, m);
-	m->stamp = r->stamp[slot];
+	m->received_ns = r->received_ns[slot];
 	locate(r, slot, m);
 }
 
@@ -481,7 +482,7 @@ bool ring_release(struct ring *r, uint64_t from, uint64_t n)
 	}
 	/* See ring_wait_for_slot(). */
 	atomic_thread_fence(memory_order_seq_cst);
-	return atomic_load_explicit(&r->wanted, memory_order_relaxed) &&
-	       atomic_exchange_explicit(&r->wanted, false,
+	return atomic_load_explicit(&r->producer_waits, memory_order_relaxed) &&
+	       atomic_exchange_explicit(&r->producer_waits, false,
 					memory_order_relaxed);
 }

@@ -69,7 +69,7 @@ struct ring {
 	struct mmsghdr *msgs;	    /* loop thread; the kernel writes here */
 	_Atomic uint64_t *released; /* ticket + 1 of the last lap let go */
 	_Atomic uint64_t *meta;	    /* see ring_meta() */
-	uint64_t *stamp;	    /* CLOCK_MONOTONIC ns of the receipt */
+	uint64_t *received_ns;	    /* CLOCK_MONOTONIC ns of the receipt */
 	uint32_t *overflow_of;	    /* the slot's overflow buffer */
 	uint8_t *slots;
 	uint8_t *overflow;
@@ -92,7 +92,7 @@ struct ring {
 	/* shared, atomic: overflow buffers on their way back, 1 + index */
 	alignas(CACHE_LINE) _Atomic uint32_t returned;
 	/* shared, atomic: the loop thread waits for a slot */
-	alignas(CACHE_LINE) _Atomic bool wanted;
+	alignas(CACHE_LINE) _Atomic bool producer_waits;
 };
 
 /* What ring_publish() saw in a batch. */
@@ -107,9 +107,9 @@ struct ring_message {
 	const uint8_t *part[2];
 	uint32_t part_len[2];
 	uint32_t len;
-	bool newline; /* the last byte is '\n' */
-	bool skip;    /* too large: counted already, nothing to file */
-	uint64_t stamp;
+	bool newline;	/* the last byte is '\n' */
+	bool oversized; /* too large: counted already, nothing to file */
+	uint64_t received_ns;
 };
 
 /* The geometry for these settings.  max_message in bytes. */

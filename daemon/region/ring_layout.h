@@ -13,8 +13,8 @@
 
 /* A meta word: low half length and flags, high half the ticket's low half. */
 #define META_NEWLINE (UINT32_C(1) << 31)
-#define META_SKIP (UINT32_C(1) << 30)
-#define META_LEN (META_SKIP - 1)
+#define META_OVERSIZED (UINT32_C(1) << 30)
+#define META_LEN (META_OVERSIZED - 1)
 
 /*
  * A ticket of 56 bits (2000 years at a million a second) and 8 bits that

@@ -61,7 +61,7 @@ static void look_around(struct worker *w)
 	struct workers *ws = w->all;
 	uint64_t generation = worker_number(&ws->cfg_generation);
 
-	atomic_store_explicit(&w->beat, worker_number(&ws->ping),
+	atomic_store_explicit(&w->heartbeat_seen, worker_number(&ws->heartbeat),
 			      memory_order_relaxed);
 	/* relaxed: only this worker writes it */
 	if (atomic_load_explicit(&w->cfg_seen, memory_order_relaxed) ==
@@ -98,7 +98,7 @@ static void set_failing(struct worker *w, int err)
 	if (before == -err)
 		return;
 	if (!before)
-		atomic_store_explicit(&w->failing, clock_now(),
+		atomic_store_explicit(&w->failing_since_ns, clock_now(),
 				      memory_order_relaxed);
 	atomic_store_explicit(&w->error, -err, memory_order_release);
 	/* For the status; see control_notified(). */
@@ -115,7 +115,8 @@ static void set_working(struct worker *w)
 
 	if (!atomic_load_explicit(&w->error, memory_order_relaxed))
 		return;
-	since = atomic_load_explicit(&w->failing, memory_order_relaxed);
+	since = atomic_load_explicit(&w->failing_since_ns,
+				     memory_order_relaxed);
 	atomic_store_explicit(&w->error, 0, memory_order_release);
 	w->all->notify(w->all->arg);
 	log_notice("worker %u: filing again after %.1f s; what it held is in a "
@@ -135,9 +136,10 @@ static bool file(struct worker *w, enum reason why)
 	if (arena_is_empty(w->arena))
 		return true;
 	began = clock_now();
-	atomic_store_explicit(&w->filing, began, memory_order_relaxed);
-	set_state(w, WORKER_FILING);
-	while ((err = transfer_file(w->arena, &w->flush, &bytes))) {
+	atomic_store_explicit(&w->flushing_since_ns, began,
+			      memory_order_relaxed);
+	set_state(w, WORKER_FLUSHING);
+	while ((err = transfer_flush(w->arena, &w->flush, &bytes))) {
 		set_failing(w, err);
 		if (worker_flag(&w->all->abandon))
 			return false;
@@ -147,7 +149,7 @@ static bool file(struct worker *w, enum reason why)
 	}
 	set_working(w);
 	count_flush(w, why, bytes, clock_now() - began);
-	atomic_store_explicit(&w->filing, 0, memory_order_relaxed);
+	atomic_store_explicit(&w->flushing_since_ns, 0, memory_order_relaxed);
 	/* workers_alive() counts from here on, not from before the disk. */
 	look_around(w);
 	set_state(w, WORKER_LOOKING);
@@ -161,7 +163,7 @@ static uint64_t deadline(const struct worker *w)
 
 	if (!forced || arena_is_empty(w->arena))
 		return 0;
-	return w->arena->now.oldest + forced;
+	return w->arena->now.oldest_ns + forced;
 }
 
 static bool is_due(const struct worker *w)
@@ -176,17 +178,17 @@ static bool is_asked(struct worker *w)
 {
 	struct workers *ws = w->all;
 
-	w->asked = worker_number(&ws->ask);
+	w->flush_seen = worker_number(&ws->flush_request);
 	/* relaxed: only this worker writes it */
-	return w->asked != atomic_load_explicit(&w->flushed,
-						memory_order_relaxed) &&
-	       ring_claimed(ws->ring) >= worker_number(&ws->ask_ticket);
+	return w->flush_seen != atomic_load_explicit(&w->flushed,
+						     memory_order_relaxed) &&
+	       ring_claimed(ws->ring) >= worker_number(&ws->flush_up_to);
 }
 
 static void answer(struct worker *w)
 {
 	/* release: the file is there before the request is done */
-	atomic_store_explicit(&w->flushed, w->asked, memory_order_release);
+	atomic_store_explicit(&w->flushed, w->flush_seen, memory_order_release);
 	w->all->notify(w->all->arg);
 }
 
@@ -198,7 +200,7 @@ static bool reclaim(struct worker *w)
 	/* acquire: pairs with the release in lend_ends() */
 	while (!atomic_compare_exchange_strong(&w->state, &state,
 					       WORKER_LOOKING)) {
-		if (state == WORKER_FILING)
+		if (state == WORKER_FLUSHING)
 			return true;
 		atomic_store(&w->wants_back, true);
 		if (atomic_load(&w->state) == WORKER_LENT)

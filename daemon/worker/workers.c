@@ -40,7 +40,7 @@ static void init(struct worker *w, struct workers *ws, const struct config *cfg,
 }
 
 int workers_start(struct workers *ws, const struct config *cfg,
-		  struct ring *ring, struct arena *arenas, bool dot,
+		  struct ring *ring, struct arena *arenas, bool beside,
 		  workers_notify_fn *notify, void *arg)
 {
 	sigset_t all, before;
@@ -63,7 +63,7 @@ int workers_start(struct workers *ws, const struct config *cfg,
 
 		init(w, ws, cfg, i);
 		w->arena = &arenas[i];
-		w->flush.dot = dot;
+		w->flush.beside = beside;
 		atomic_init(&w->state, WORKER_LOOKING);
 		err = -pthread_create(&w->thread, NULL, worker_thread, w);
 		if (!err)
@@ -168,10 +168,10 @@ static bool lend(struct worker *w)
 static void lend_ends(struct worker *w, bool full)
 {
 	if (full)
-		atomic_store_explicit(&w->filing, clock_now(),
+		atomic_store_explicit(&w->flushing_since_ns, clock_now(),
 				      memory_order_relaxed);
 	/* release, and a fence: see the head of worker.c */
-	atomic_store(&w->state, full ? WORKER_FILING : WORKER_PARKED);
+	atomic_store(&w->state, full ? WORKER_FLUSHING : WORKER_PARKED);
 	if (full || atomic_load(&w->wants_back)) {
 		atomic_store_explicit(&w->wants_back, false,
 				      memory_order_relaxed);
@@ -210,7 +210,7 @@ uint64_t workers_due(struct workers *ws)
 		arena_snapshot(ws->list[i].arena, &rec);
 		if (!rec.count)
 			continue;
-		at = rec.oldest + forced;
+		at = rec.oldest_ns + forced;
 		if (at <= now + WORKERS_EARLY)
 			wake(&ws->list[i]);
 		else if (!next || at < next)
@@ -221,13 +221,15 @@ uint64_t workers_due(struct workers *ws)
 
 uint64_t workers_flush(struct workers *ws)
 {
-	uint64_t request =
-		atomic_load_explicit(&ws->ask, memory_order_relaxed) + 1;
+	uint64_t request = atomic_load_explicit(&ws->flush_request,
+						memory_order_relaxed) +
+			   1;
 
-	atomic_store_explicit(&ws->ask_ticket, ring_published(ws->ring),
+	atomic_store_explicit(&ws->flush_up_to, ring_published(ws->ring),
 			      memory_order_relaxed);
 	/* release: the ticket comes first */
-	atomic_store_explicit(&ws->ask, request, memory_order_release);
+	atomic_store_explicit(&ws->flush_request, request,
+			      memory_order_release);
 	wake_all(ws);
 	return request;
 }
@@ -263,7 +265,8 @@ bool workers_settled(const struct workers *ws)
 
 bool workers_alive(struct workers *ws)
 {
-	uint64_t ping = atomic_load_explicit(&ws->ping, memory_order_relaxed);
+	uint64_t ping = atomic_load_explicit(&ws->heartbeat,
+					     memory_order_relaxed);
 	bool alive = true;
 	unsigned i;
 	int state;
@@ -276,13 +279,13 @@ bool workers_alive(struct workers *ws)
 		 * A thread inside write(2) on a hung disk can not be helped
 		 * by a restart, and its file would only be written again.
 		 */
-		if (state == WORKER_FILING || state == WORKER_EXITED)
+		if (state == WORKER_FLUSHING || state == WORKER_EXITED)
 			continue;
-		if (atomic_load_explicit(&w->beat, memory_order_relaxed) !=
-		    ping)
+		if (atomic_load_explicit(&w->heartbeat_seen,
+					 memory_order_relaxed) != ping)
 			alive = false;
 	}
-	atomic_store_explicit(&ws->ping, ping + 1, memory_order_release);
+	atomic_store_explicit(&ws->heartbeat, ping + 1, memory_order_release);
 	wake_all(ws);
 	return alive;
 }

@@ -34,7 +34,7 @@ enum worker_state {
 	WORKER_PARKED,
 	WORKER_LENT, /* PARKED, and the loop thread uses the arena */
 	WORKER_LOOKING,
-	WORKER_FILING, /* or woken to file what the loop thread put in */
+	WORKER_FLUSHING, /* or woken to file what the loop thread put in */
 	WORKER_EXITED
 };
 
@@ -48,15 +48,15 @@ struct worker {
 	pthread_t thread;
 	/* worker */
 	struct flush flush;
-	uint64_t asked; /* the flush request being answered */
+	uint64_t flush_seen; /* the flush request being answered */
 	/* shared, atomic: written by the worker */
 	alignas(CACHE_LINE) _Atomic int state; /* enum worker_state */
-	_Atomic int error;	   /* errno of the failing flush, or 0 */
-	_Atomic uint64_t failing;  /* since when, CLOCK_MONOTONIC */
-	_Atomic uint64_t filing;   /* at the disk since then, or 0 */
-	_Atomic uint64_t flushed;  /* last flush request that was done */
-	_Atomic uint64_t beat;	   /* last ping that was seen */
-	_Atomic uint64_t cfg_seen; /* generation of settings in use */
+	_Atomic int error; /* errno of the failing flush, or 0 */
+	_Atomic uint64_t failing_since_ns;  /* since when, CLOCK_MONOTONIC */
+	_Atomic uint64_t flushing_since_ns; /* at the disk since then, or 0 */
+	_Atomic uint64_t flushed;	 /* last flush request that was done */
+	_Atomic uint64_t heartbeat_seen; /* last ping that was seen */
+	_Atomic uint64_t cfg_seen;	 /* generation of settings in use */
 	struct stats_worker stats;
 	/* shared, atomic: the futex it parks on */
 	alignas(CACHE_LINE) _Atomic uint32_t signal;
@@ -78,19 +78,19 @@ struct workers {
 	/* shared, atomic: written by the loop thread */
 	alignas(CACHE_LINE) _Atomic(const struct config *) cfg;
 	_Atomic uint64_t cfg_generation;
-	_Atomic uint64_t ask;	     /* number of the last flush request */
-	_Atomic uint64_t ask_ticket; /* which covers tickets below this */
-	_Atomic uint64_t ping;
+	_Atomic uint64_t flush_request; /* number of the last flush request */
+	_Atomic uint64_t flush_up_to;	/* which covers tickets below this */
+	_Atomic uint64_t heartbeat;
 	_Atomic bool stop;    /* file everything, then exit */
 	_Atomic bool abandon; /* exit, leave data in the region */
 };
 
 /*
  * Starts cfg->buffer_workers threads, one for each arena.  All signals are
- * blocked in them.  0 or -errno.  `dot` as in struct flush.
+ * blocked in them.  0 or -errno.  `beside` as in struct flush.
  */
 int workers_start(struct workers *ws, const struct config *cfg,
-		  struct ring *ring, struct arena *arenas, bool dot,
+		  struct ring *ring, struct arena *arenas, bool beside,
 		  workers_notify_fn *notify, void *arg);
 
 /*

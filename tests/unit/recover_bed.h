@@ -170,7 +170,7 @@ static inline void work(struct region *s, struct flush *flush, unsigned i,
 	do {
 		taken = transfer_take(&s->ring, &s->arenas[i], true, &wanted);
 		if (taken == TRANSFER_FULL || asked)
-			while (transfer_file(&s->arenas[i], &flush[i], &bytes))
+			while (transfer_flush(&s->arenas[i], &flush[i], &bytes))
 				;
 	} while (all && taken != TRANSFER_EMPTY);
 }

@@ -196,7 +196,7 @@ START_TEST(a_commit_adds_up_and_keeps_the_oldest)
 	ck_assert_uint_eq(next.now.skipped, 2);
 	ck_assert_uint_eq(next.now.begin, 20);
 	ck_assert_uint_eq(next.now.end, 21);
-	ck_assert_uint_eq(next.now.oldest, 77);
+	ck_assert_uint_eq(next.now.oldest_ns, 77);
 	drop();
 }
 END_TEST
@@ -209,13 +209,13 @@ START_TEST(the_oldest_is_of_the_first_message_after_a_file)
 	ck_assert(arena_is_empty(&arena));
 	append("a", 1);
 	arena_commit(&arena, 2, 3, 1, 50);
-	ck_assert_uint_eq(arena.now.oldest, 50);
+	ck_assert_uint_eq(arena.now.oldest_ns, 50);
 	arena_begin_write(&arena, "n", false);
 	arena_begin_rename(&arena);
 	arena_emptied(&arena);
 	append("b", 1);
 	arena_commit(&arena, 3, 4, 1, 60);
-	ck_assert_uint_eq(arena.now.oldest, 60);
+	ck_assert_uint_eq(arena.now.oldest_ns, 60);
 	drop();
 }
 END_TEST

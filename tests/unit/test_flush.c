@@ -151,7 +151,7 @@ START_TEST(the_longest_name_is_a_name)
 	expect_one(name, "text");
 	/* and as a dot file, which is one byte longer */
 	unlink(final_path(name));
-	flush.dot = true;
+	flush.beside = true;
 	ck_assert_int_eq(make("text", name), 0);
 	expect_one(name, "text");
 	config_free(cfg);
@@ -447,7 +447,7 @@ START_TEST(the_probe_says_what_is_wrong_with_the_directories)
 	unlink(cfg->temp);
 	ck_assert_int_eq(flush_probe(&flush), 0);
 	ck_assert(core_exists(cfg->temp));
-	ck_assert(!flush.dot);
+	ck_assert(!flush.beside);
 	config_free(cfg);
 }
 END_TEST
@@ -504,7 +504,7 @@ static void expect_dot_file(const char *temp, char name[FLUSH_NAME])
 	snprintf(option, sizeof(option), "files.temp=%s", temp);
 	BEGIN(option);
 	ck_assert_int_eq(flush_probe(&flush), 0);
-	ck_assert(flush.dot);
+	ck_assert(flush.beside);
 	flush_name(&flush, name);
 	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
 	/* whatever looks at the directory sees a dot file or the whole file */
@@ -553,9 +553,9 @@ START_TEST(a_rename_across_mounts_changes_to_dot_files)
 	snprintf(option, sizeof(option), "files.temp=%s", core_path("temp"));
 	BEGIN(option);
 	ck_assert_int_eq(flush_probe(&flush), 0);
-	ck_assert(!flush.dot);
+	ck_assert(!flush.beside);
 	ck_assert_int_eq(make("text", name), -EXDEV);
-	ck_assert(flush.dot);
+	ck_assert(flush.beside);
 	/* until the arena's record says so, the temp file stays */
 	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
 	ck_assert(core_exists(path));

@@ -230,7 +230,7 @@ static int leave(void *arg)
 		return 1;
 	/* with a point, it dies in this */
 	return getenv("BW_FAILPOINTS") ?
-		       transfer_file(&s.arenas[1], &flush, &bytes) :
+		       transfer_flush(&s.arenas[1], &flush, &bytes) :
 		       0;
 }
 

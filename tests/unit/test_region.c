@@ -133,7 +133,7 @@ START_TEST(an_adopted_region_goes_on_and_counts_anew)
 	ck_assert(core_put(&s.ring, "message", 7));
 	transfer_take(&s.ring, &s.arenas[1], true, &wanted);
 	flush_open(&flush, cfg, 1);
-	ck_assert_int_eq(transfer_file(&s.arenas[1], &flush, &bytes), 0);
+	ck_assert_int_eq(transfer_flush(&s.arenas[1], &flush, &bytes), 0);
 	region_close(&s);
 	ck_assert_int_eq(open_old(&s), 0);
 	ck_assert_uint_eq(s.arenas[1].now.written, 1);

@@ -143,7 +143,7 @@ START_TEST(a_newline_is_seen_in_the_last_byte_and_nowhere_else)
 	ring_peek(&c.ring, 8, &m);
 	ck_assert_uint_eq(m.len, cases[_i].len);
 	ck_assert_int_eq(m.newline, cases[_i].newline);
-	ck_assert(!m.skip);
+	ck_assert(!m.oversized);
 	core_ring_close(&c);
 }
 END_TEST
@@ -157,7 +157,7 @@ START_TEST(an_empty_datagram_is_a_message)
 	ck_assert(core_put(&c.ring, "", 0));
 	ring_peek(&c.ring, 2, &m);
 	ck_assert_uint_eq(m.len, 0);
-	ck_assert(!m.skip && !m.newline);
+	ck_assert(!m.oversized && !m.newline);
 	core_ring_close(&c);
 }
 END_TEST
@@ -179,9 +179,10 @@ START_TEST(a_too_large_datagram_is_counted_and_shows_no_byte)
 	ck_assert_uint_eq(batch.largest, 9000);
 	ck_assert_uint_eq(batch.bytes, 15001);
 	ring_message(&c.ring, 8, &m);
-	ck_assert(m.skip && m.len == 0 && m.part_len[0] + m.part_len[1] == 0);
+	ck_assert(m.oversized && m.len == 0 &&
+		  m.part_len[0] + m.part_len[1] == 0);
 	ring_message(&c.ring, 9, &m);
-	ck_assert(!m.skip && m.len == 3000);
+	ck_assert(!m.oversized && m.len == 3000);
 	core_ring_close(&c);
 }
 END_TEST

@@ -43,8 +43,8 @@ static void expect(struct core_ring *dead, uint64_t from, uint64_t to,
 		ck_assert_uint_lt(number, to);
 		len = lens[number];
 		ring_peek(r, ticket, &m);
-		ck_assert_int_eq(m.skip, len > r->geo.max_message);
-		len = m.skip ? 0 : len;
+		ck_assert_int_eq(m.oversized, len > r->geo.max_message);
+		len = m.oversized ? 0 : len;
 		ck_assert_uint_eq(core_copy(r, ticket, buf), len);
 		ck_assert(core_is_message(buf, len, number));
 		number++;

@@ -64,8 +64,8 @@ static void check_one(struct stress *s, uint64_t ticket,
 
 	ring_message(&s->c.ring, ticket, &m);
 	/* what the claim proved right */
-	if (m.len != peeked->len || m.newline != peeked->newline || m.skip ||
-	    m.len > MAX) {
+	if (m.len != peeked->len || m.newline != peeked->newline ||
+	    m.oversized || m.len > MAX) {
 		atomic_fetch_add(&s->wrong, 1);
 		return;
 	}

@@ -119,7 +119,7 @@ static unsigned held_messages(void)
 		if (!ring_is_held(&c.ring, ticket))
 			continue;
 		ring_peek(&c.ring, ticket, &m);
-		n += !m.skip;
+		n += !m.oversized;
 	}
 	return n;
 }
@@ -185,9 +185,9 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 			/* fall through */
 		case 3:
 			if (core_chance(4) == 0)
-				ck_assert_int_eq(transfer_file(&arenas[w],
-							       &flushes[w],
-							       &bytes),
+				ck_assert_int_eq(transfer_flush(&arenas[w],
+								&flushes[w],
+								&bytes),
 						 0);
 		}
 		if (step % 8 == 0)
@@ -227,7 +227,7 @@ START_TEST(health_is_judged_by_the_worst)
 	listener.state = LISTENER_DROPPING;
 	expect_health(HEALTH_FAILING, "is dropped");
 	workers.list[1].error = ENOSPC;
-	workers.list[1].failing = clock_now() - 12 * CLOCK_SECOND;
+	workers.list[1].failing_since_ns = clock_now() - 12 * CLOCK_SECOND;
 	expect_health(HEALTH_FAILING, "1 of 2 workers");
 	ck_assert_ptr_nonnull(strstr(snapshot.why, "12.0 s"));
 	ck_assert_ptr_nonnull(strstr(snapshot.why, strerror(ENOSPC)));
@@ -255,15 +255,15 @@ END_TEST
 START_TEST(a_disk_that_hangs_is_seen_without_an_error)
 {
 	open_parts(2, 16, 300);
-	workers.list[1].filing = clock_now() - 9 * CLOCK_SECOND;
+	workers.list[1].flushing_since_ns = clock_now() - 9 * CLOCK_SECOND;
 	expect_health(HEALTH_OK, "nothing is wrong");
-	workers.list[1].filing = clock_now() - 11 * CLOCK_SECOND;
+	workers.list[1].flushing_since_ns = clock_now() - 11 * CLOCK_SECOND;
 	expect_health(HEALTH_DEGRADED, "for 11 s now: the disk is slow");
-	workers.list[1].filing = clock_now() - 61 * CLOCK_SECOND;
+	workers.list[1].flushing_since_ns = clock_now() - 61 * CLOCK_SECOND;
 	expect_health(HEALTH_FAILING, "for 61 s now: the disk hangs");
 	/* One that says why it takes so long says more. */
 	workers.list[1].error = EDQUOT;
-	workers.list[1].failing = workers.list[1].filing;
+	workers.list[1].failing_since_ns = workers.list[1].flushing_since_ns;
 	expect_health(HEALTH_FAILING, strerror(EDQUOT));
 	close_parts();
 }
@@ -285,7 +285,7 @@ START_TEST(workers_have_a_word_for_what_they_do)
 	ck_assert_str_eq(snapshot_worker_word(&w), "idle");
 	w.record.count = 1;
 	ck_assert_str_eq(snapshot_worker_word(&w), "filling");
-	w.state = WORKER_FILING;
+	w.state = WORKER_FLUSHING;
 	ck_assert_str_eq(snapshot_worker_word(&w), "writing");
 	w.error = EIO;
 	ck_assert_str_eq(snapshot_worker_word(&w), "retrying");
@@ -346,7 +346,7 @@ static void make_everything_large(void)
 	memset(snapshot.why, '"', sizeof(snapshot.why) - 1);
 	for (i = 0; i < snapshot.count; i++) {
 		memset(&snapshot.worker[i], 0xff, sizeof(snapshot.worker[i]));
-		snapshot.worker[i].state = WORKER_FILING;
+		snapshot.worker[i].state = WORKER_FLUSHING;
 		snapshot.worker[i].error = ENOTEMPTY;
 	}
 }

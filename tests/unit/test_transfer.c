@@ -50,7 +50,7 @@ static int file(unsigned i)
 {
 	uint64_t bytes;
 
-	return transfer_file(&arenas[i], &flushes[i], &bytes);
+	return transfer_flush(&arenas[i], &flushes[i], &bytes);
 }
 
 /* Takes all that is waiting into one arena, files when it is told to. */
@@ -238,10 +238,10 @@ START_TEST(the_oldest_message_is_the_first_of_the_file)
 	send_text("bb");
 	take_all(0);
 	/* core_put() stamps with the tickets before */
-	ck_assert_uint_eq(arenas[0].now.oldest, 1000 + first - 1);
+	ck_assert_uint_eq(arenas[0].now.oldest_ns, 1000 + first - 1);
 	send_text("cc");
 	take_all(0);
-	ck_assert_uint_eq(arenas[0].now.oldest, 1000 + first + 2);
+	ck_assert_uint_eq(arenas[0].now.oldest_ns, 1000 + first + 2);
 	finish();
 }
 END_TEST

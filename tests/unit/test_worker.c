@@ -84,7 +84,7 @@ START_TEST(a_worker_at_the_disk_delays_nobody)
 	UNTIL(all_parked());
 	put(large);
 	workers_wake(&workers);
-	UNTIL(state_of(0) == WORKER_FILING || state_of(1) == WORKER_FILING);
+	UNTIL(state_of(0) == WORKER_FLUSHING || state_of(1) == WORKER_FLUSHING);
 	/* a lap and more, as far as the other's arena goes */
 	for (i = 0; i < 20; i++) {
 		put("more");
@@ -214,7 +214,7 @@ START_TEST(a_flush_is_not_done_before_its_file_is_there)
 	START("buffer.workers=2", "buffer.forced=0");
 	put_and_wait("message");
 	request = workers_flush(&workers);
-	UNTIL(state_of(0) == WORKER_FILING || state_of(1) == WORKER_FILING);
+	UNTIL(state_of(0) == WORKER_FLUSHING || state_of(1) == WORKER_FLUSHING);
 	ck_assert(!workers_flushed(&workers, request));
 	unblock();
 	UNTIL(workers_flushed(&workers, request));

@@ -92,10 +92,10 @@ START_TEST(without_a_parked_worker_messages_wait_in_the_ring)
 	put("eee");
 	ck_assert(workers_take(&workers));
 	ck_assert_uint_eq(ring_waiting(&state.ring), 1);
-	ck_assert_int_eq(state_of(0), WORKER_FILING);
-	ck_assert_int_eq(state_of(1), WORKER_FILING);
+	ck_assert_int_eq(state_of(0), WORKER_FLUSHING);
+	ck_assert_int_eq(state_of(1), WORKER_FLUSHING);
 	/* for the status, before they have even woken */
-	ck_assert_uint_gt(atomic_load(&workers.list[0].filing), 0);
+	ck_assert_uint_gt(atomic_load(&workers.list[0].flushing_since_ns), 0);
 	ck_assert(!workers_take(&workers));
 	ck_assert_uint_eq(files(), 0);
 	unblock();

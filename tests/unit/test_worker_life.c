@@ -20,8 +20,8 @@ START_TEST(what_the_disk_refuses_is_kept_and_filed_once)
 	/* the other has answered, so that what it takes next stays with it */
 	UNTIL(atomic_load(&workers.list[1 - w->index].flushed) == request);
 	ck_assert_int_eq(atomic_load(&w->error), ENOSPC);
-	ck_assert_int_eq(atomic_load(&w->state), WORKER_FILING);
-	ck_assert_uint_gt(atomic_load(&w->failing), 0);
+	ck_assert_int_eq(atomic_load(&w->state), WORKER_FLUSHING);
+	ck_assert_uint_gt(atomic_load(&w->failing_since_ns), 0);
 	ck_assert_uint_eq(files(), 0);
 	/* the other goes on meanwhile */
 	put("other");
@@ -156,8 +156,8 @@ static bool all_saw_ping(void)
 	unsigned i;
 
 	for (i = 0; i < workers.count; i++)
-		if (atomic_load(&workers.list[i].beat) !=
-		    atomic_load(&workers.ping))
+		if (atomic_load(&workers.list[i].heartbeat_seen) !=
+		    atomic_load(&workers.heartbeat))
 			return false;
 	return true;
 }
@@ -200,12 +200,12 @@ START_TEST(a_worker_that_hangs_at_the_disk_is)
 	START("buffer.workers=1", "buffer.forced=0", "files.sync=data");
 	put_and_wait("message");
 	workers_flush(&workers);
-	UNTIL(state_of(0) == WORKER_FILING);
+	UNTIL(state_of(0) == WORKER_FLUSHING);
 	for (i = 0; i < 5; i++)
 		ck_assert(workers_alive(&workers));
 	unblock();
 	/* and also at the moment at which it comes back */
-	UNTIL(state_of(0) != WORKER_FILING);
+	UNTIL(state_of(0) != WORKER_FLUSHING);
 	ck_assert(workers_alive(&workers));
 	end();
 }
