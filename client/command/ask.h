@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A conversation with the daemon's control socket: a command, one line of
- * JSON back; see bufwriterd(8).  Single-threaded.
+ * JSON back; see bufwriter-control(7).  Single-threaded.
  */
 #ifndef BUFWRITER_ASK_H
 #define BUFWRITER_ASK_H

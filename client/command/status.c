@@ -14,7 +14,7 @@ static const char usage[] =
 	"Usage: bufwriter status [OPTION]...\n"
 	"Shows what the daemon does.\n"
 	"\n"
-	"  -j, --json         as one JSON object, see bufwriterd(8)\n"
+	"  -j, --json         as one JSON object, see bufwriter-control(7)\n"
 	"  -c, --check        for monitoring: one line, and the exit status "
 	"0 (fine),\n"
 	"                     1 (degraded) or 2 (failing, or no daemon)\n" ASK_HELP;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What operators see of the daemon: the control socket, the metrics file and
- * the status line for systemd.  bufwriterd(8) documents the protocol.
+ * the status line for systemd.  bufwriter-control(7) documents the protocol.
  *
  * Loop thread only.  Nothing here allocates, locks or waits once it is open;
  * an idle daemon is not woken; and connections get a small share of the loop

@@ -2,7 +2,7 @@
 /*
  * A snapshot as text: JSON for `status`, and the text that Prometheus and
  * OpenMetrics read for `metrics`.  Both are made from stats.def.
- * bufwriterd(8) documents them.  Loop thread only.
+ * bufwriter-control(7) documents them.  Loop thread only.
  */
 #ifndef BUFWRITER_SHOW_H
 #define BUFWRITER_SHOW_H

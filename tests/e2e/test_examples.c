@@ -18,6 +18,7 @@
 
 #define README "README.md"
 #define DAEMON_PAGE "daemon/bufwriterd.8"
+#define CONTROL_PAGE "daemon/bufwriter-control.7"
 #define COMMAND_PAGE "client/bufwriter.1"
 #define LIBRARY_PAGE "client/library/libbufwriter.3"
 #define HEADER "client/library/bufwriter.h"
@@ -42,6 +43,8 @@ static const struct row {
 	{ DAEMON_PAGE, "sh", "mkdir", OWN_DAEMON,
 	  "to a daemon of one's own\n" },
 	{ DAEMON_PAGE, "sh", "bufwriterd -t", SENDS, "" },
+	{ CONTROL_PAGE, "sh", "echo status", SENDS, "" },
+	{ CONTROL_PAGE, "sh", "AF_UNIX", SENDS, "" },
 	{ COMMAND_PAGE, "sh", "session_id=17", SENDS,
 	  "session_id=17 open\nsession_id=17 close\n" },
 	{ COMMAND_PAGE, "sh", "printf", SENDS, "one\ntwo\n" },
@@ -66,6 +69,7 @@ static void find_all(void)
 	bed_open();
 	examples_fenced(&all, README);
 	examples_manual(&all, DAEMON_PAGE);
+	examples_manual(&all, CONTROL_PAGE);
 	examples_manual(&all, COMMAND_PAGE);
 	examples_manual(&all, LIBRARY_PAGE);
 	examples_header(&all, HEADER);

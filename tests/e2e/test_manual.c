@@ -20,6 +20,8 @@
 
 #define README "README.md"
 #define DAEMON_PAGE "daemon/bufwriterd.8"
+#define CONTROL_PAGE "daemon/bufwriter-control.7"
+#define TROUBLE_PAGE "daemon/bufwriter-troubleshooting.7"
 #define COMMAND_PAGE "client/bufwriter.1"
 
 /* --- README and Makefile ------------------------------------------------- */
@@ -159,14 +161,14 @@ static void require_word(const char *page, const char *text, const char *word)
 /* With the words that the metrics have. */
 static void require_counter(const char *page, const char *name, const char *doc)
 {
-	require_word(DAEMON_PAGE, page, name);
+	require_word(CONTROL_PAGE, page, name);
 	ck_assert_msg(strstr(page, doc) != NULL, "%s says not of %s: %s",
-		      DAEMON_PAGE, name, doc);
+		      CONTROL_PAGE, name, doc);
 }
 
 START_TEST(the_manual_has_every_counter)
 {
-	char *page = manual_words(DAEMON_PAGE);
+	char *page = manual_words(CONTROL_PAGE);
 
 #define NAMED(name, doc) require_counter(page, #name, doc);
 #define LISTENER NAMED
@@ -184,7 +186,7 @@ END_TEST
 
 START_TEST(the_manual_has_every_member_of_the_status)
 {
-	char *page = manual_words(DAEMON_PAGE);
+	char *page = manual_words(CONTROL_PAGE);
 	const char *build = getenv("BW_BUILD");
 	static char status[65536];
 	char *at = status;
@@ -205,7 +207,7 @@ START_TEST(the_manual_has_every_member_of_the_status)
 		*at++ = '\0';
 		while (name > status && is_name(name[-1]))
 			name--;
-		require_word(DAEMON_PAGE, page, name);
+		require_word(CONTROL_PAGE, page, name);
 		found++;
 	}
 	ck_assert_uint_ge(found, 60);
@@ -274,7 +276,11 @@ static void require_settings(const char *name, const char *text)
 
 START_TEST(settings_in_prose_exist)
 {
-	static const char *const pages[] = { README, DAEMON_PAGE, COMMAND_PAGE,
+	static const char *const pages[] = { README,
+					     DAEMON_PAGE,
+					     CONTROL_PAGE,
+					     TROUBLE_PAGE,
+					     COMMAND_PAGE,
 					     "client/library/libbufwriter.3",
 					     "conf/bufwriter.ini.5.in" };
 	char *text = source_read(pages[_i]);
@@ -365,7 +371,8 @@ static void require_statuses(const char *sources, const char *page)
 	glob_t files;
 	size_t i;
 
-	ck_assert_int_eq(glob(source_path(sources), GLOB_BRACE, NULL, &files), 0);
+	ck_assert_int_eq(glob(source_path(sources), GLOB_BRACE, NULL, &files),
+			 0);
 	for (i = 0; i < files.gl_pathc; i++) {
 		char *text = source_read(files.gl_pathv[i]);
 		const char *at = text;
@@ -416,7 +423,7 @@ int main(void)
 
 	tcase_add_test(manual, the_manual_has_every_counter);
 	tcase_add_test(manual, the_manual_has_every_setting);
-	tcase_add_loop_test(manual, settings_in_prose_exist, 0, 5);
+	tcase_add_loop_test(manual, settings_in_prose_exist, 0, 7);
 	tcase_add_test(manual, the_manual_has_every_option);
 	tcase_add_test(manual, the_manual_has_every_exit_status);
 	suite_add_tcase(suite, manual);

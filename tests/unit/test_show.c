@@ -494,7 +494,7 @@ END_TEST
 /* Texts of the manual's list, which is written by hand. */
 START_TEST(the_manual_has_every_line_of_the_table)
 {
-	char *page = core_read("daemon/bufwriterd.8", NULL);
+	char *page = core_read("daemon/bufwriter-control.7", NULL);
 	char *list = strstr(page, "\n.Sh COUNTERS\n");
 
 	ck_assert_ptr_nonnull(list);
