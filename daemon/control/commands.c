@@ -37,8 +37,8 @@ static enum result refuse(struct text *out, const char *code, const char *why)
 
 void control_look(struct control *c)
 {
-	snapshot_take(&c->snapshot, &c->from, &c->rate, &c->server.stats,
-		      c->server.open);
+	snapshot_take(&c->snapshot, clock_now(), &c->from, &c->rate,
+		      &c->server.stats, c->server.open);
 }
 
 static enum result run_ping(struct control *c, struct connection *conn,

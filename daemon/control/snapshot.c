@@ -23,6 +23,7 @@
 #include "daemon/control/snapshot.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,17 +291,19 @@ static uint64_t dropped_in(const struct rate_sample *counted)
 
 static void judge_drops(struct snapshot *s, uint64_t n)
 {
+	/* Rounded up: a daemon may drop in its first moment. */
+	uint64_t seconds = (uint64_t)s->minute.seconds + 1;
 	int len;
 
 	judge(s, HEALTH_DEGRADED,
-	      "%llu datagrams were dropped in the last %.0f s:",
-	      (unsigned long long)n, s->minute.seconds);
+	      "%" PRIu64 " datagrams were dropped in the last %" PRIu64 " s:",
+	      n, seconds);
 	len = strlen(s->why);
 #define DROPPED(name, doc)                                          \
 	if (s->minute.counted.name)                                 \
 		len += snprintf(s->why + len, sizeof(s->why) - len, \
-				" " #name " %llu",                  \
-				(unsigned long long)s->minute.counted.name);
+				" " #name " %" PRIu64,              \
+				s->minute.counted.name);
 #include "daemon/base/stats.def"
 }
 
@@ -335,11 +338,12 @@ static void judge_all(struct snapshot *s, const struct sources *from)
 		judge(s, HEALTH_OK, "nothing is wrong");
 }
 
-void snapshot_take(struct snapshot *s, const struct sources *from,
-		   struct rate *rate, const struct stats_control *control,
+void snapshot_take(struct snapshot *s, uint64_t now_ns,
+		   const struct sources *from, struct rate *rate,
+		   const struct stats_control *control,
 		   unsigned open_connections)
 {
-	s->now = clock_now();
+	s->now = now_ns;
 	s->uptime = age(s->now, from->started_mono);
 	s->listener = from->listener->state;
 	read_loop_counters(s, from, control);

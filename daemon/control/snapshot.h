@@ -83,11 +83,12 @@ int snapshot_open(struct snapshot *s, const struct sources *from);
 void snapshot_close(struct snapshot *s);
 
 /*
- * Takes it.  It holds, exactly, that
+ * Takes it; `now_ns` is clock_now().  It holds, exactly, that
  *	received = written + in_arenas + in_ring + dropped
  */
-void snapshot_take(struct snapshot *s, const struct sources *from,
-		   struct rate *rate, const struct stats_control *control,
+void snapshot_take(struct snapshot *s, uint64_t now_ns,
+		   const struct sources *from, struct rate *rate,
+		   const struct stats_control *control,
 		   unsigned open_connections);
 
 /* The numbers of which rates are kept, as they are now. */
