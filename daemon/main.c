@@ -45,7 +45,7 @@
 struct daemon {
 	struct arguments arguments;
 	struct reload settings;
-	struct resources res;
+	struct start res;
 	struct workers workers;
 	struct listener listener;
 	struct control control;
@@ -233,7 +233,7 @@ static void hold_requests(int how)
 static int open_control(struct daemon *d)
 {
 	struct sources from = {
-		.ring = &d->res.state.ring,
+		.ring = &d->res.region.ring,
 		.listener = &d->listener,
 		.workers = &d->workers,
 		.settings = &d->settings,
@@ -283,7 +283,7 @@ static void go_first(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	struct resources *res = &d->res;
+	struct start *res = &d->res;
 	uint64_t interval;
 	int status, err;
 
@@ -294,14 +294,14 @@ static int start(struct daemon *d)
 		return status;
 	err = open_loop(d);
 	if (!err) {
-		region_set_clean(&res->state, 0);
+		region_set_clean(&res->region, 0);
 		err = workers_start(&d->workers, d->settings.cfg,
-				    &res->state.ring, res->state.arenas,
+				    &res->region.ring, res->region.arenas,
 				    res->beside, notify_loop, d);
 	}
 	if (!err) {
 		listener_start(&d->listener, &d->loop, res->fd,
-			       res->socket.fd >= 0, &res->state.ring,
+			       res->socket.fd >= 0, &res->region.ring,
 			       &d->workers, d->settings.cfg);
 		err = open_control(d);
 	}
@@ -335,7 +335,7 @@ static int start(struct daemon *d)
 /* Messages that are in memory still. */
 static uint64_t left_over(struct daemon *d)
 {
-	uint64_t left = ring_waiting(&d->res.state.ring);
+	uint64_t left = ring_waiting(&d->res.region.ring);
 	struct arena_record rec;
 	unsigned i;
 
@@ -377,13 +377,13 @@ static int end(struct daemon *d)
 
 	report_end(d);
 	if (!left) {
-		region_set_clean(&d->res.state, 1);
+		region_set_clean(&d->res.region, 1);
 	} else {
 		status = EX_TEMPFAIL;
 		log_error("%" PRIu64 " messages could not be filed within "
 			  "buffer.stop_timeout; %s",
 			  left,
-			  d->res.state.anonymous ?
+			  d->res.region.anonymous ?
 				  "they are lost, because state.path is "
 				  "empty" :
 				  "they stay in the state region, and the "
@@ -402,7 +402,7 @@ static int end(struct daemon *d)
 	uv_walk(&d->loop, close_handle, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
-	region_close(&d->res.state);
+	region_close(&d->res.region);
 	return status;
 }
 

@@ -1,43 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* See resources.h. */
+/*
+ * See start.h.  The functions here return 0, or -errno with a failure;
+ * start_open() logs it, once, and chooses the exit status.
+ */
 #include "daemon/start.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <linux/magic.h>
-#include <stdio.h>
-#include <string.h>
+#include <sys/socket.h>
 #include <sys/vfs.h>
 #include <sysexits.h>
 
-#include "daemon/filing/flush.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
-#include "daemon/base/unix_socket.h"
+#include "daemon/filing/flush.h"
 
-static int explain(const struct flush *f, int err)
-{
-	char text[PATH_MAX + 200];
-
-	flush_explain(f, err, text, sizeof(text));
-	log_error("%s", text);
-	return EX_CONFIG;
-}
+/* Added to the pause of a recovery that waits for the disk. */
+#define EXTEND_NS (30 * CLOCK_SECOND)
 
 /* Before anything is touched: is there a directory for the files at all? */
-static int check_files(const struct config *cfg)
+static int check_files(const struct config *cfg, struct failure *failure)
 {
 	struct flush probe;
 	int err;
 
 	flush_open(&probe, cfg, 0);
 	err = flush_check(&probe);
-	return err ? explain(&probe, err) : 0;
+	return err ? flush_explain(&probe, err, failure) : 0;
 }
 
-/* After recovery, which has to know whether the temp directory is there. */
-static int open_files(struct resources *r, const struct config *cfg)
+/* After the recovery, which looks for the temp directory that this makes. */
+static int open_files(struct start *s, const struct config *cfg,
+		      struct failure *failure)
 {
 	struct flush probe;
 	int err;
@@ -45,9 +41,9 @@ static int open_files(struct resources *r, const struct config *cfg)
 	flush_open(&probe, cfg, 0);
 	err = flush_probe(&probe);
 	if (err)
-		return explain(&probe, err);
-	r->beside = probe.beside;
-	if (r->beside)
+		return flush_explain(&probe, err, failure);
+	s->beside = probe.beside;
+	if (s->beside)
 		log_warning("files.temp: %s is on another file system than "
 			    "%s, where a rename cannot reach, or the same "
 			    "directory; files are written as dot files inside "
@@ -60,7 +56,7 @@ static void wait_for_disk(uint64_t pause_ns)
 {
 	systemd_notify("STATUS=Recovery waits for the disk.\n"
 		       "EXTEND_TIMEOUT_USEC=%" PRIu64,
-		       pause_ns / 1000 + 30000000);
+		       (pause_ns + EXTEND_NS) / CLOCK_US);
 }
 
 static void check_state_path(const struct config *cfg)
@@ -77,109 +73,92 @@ static void check_state_path(const struct config *cfg)
 			   cfg->state_path);
 }
 
-static int open_state(struct resources *r, const struct config *cfg)
+static int open_region(struct start *s, const struct config *cfg,
+		       struct failure *failure)
 {
-	struct failure error;
 	int err;
 
 	if (cfg->state_path[0]) {
-		r->lock = region_lock(cfg->state_path, &error);
-		if (r->lock < 0) {
-			log_error("%s", error.text);
-			return r->lock == -EBUSY ? EX_TEMPFAIL : EX_CONFIG;
-		}
+		s->region_lock = region_lock(cfg->state_path, failure);
+		/* As for sockets: -EADDRINUSE is another daemon's. */
+		if (s->region_lock == -EBUSY)
+			return -EADDRINUSE;
+		if (s->region_lock < 0)
+			return s->region_lock;
 	}
-	err = recover_region(&r->state, cfg, wait_for_disk, &r->recovered,
-			     &error);
-	if (err) {
-		log_error("%s", error.text);
-		return EX_CONFIG;
-	}
-	check_state_path(cfg);
-	return 0;
+	err = recover_region(&s->region, cfg, wait_for_disk, &s->recovered,
+			     failure);
+	if (!err)
+		check_state_path(cfg);
+	return err;
 }
 
-static int open_socket(struct resources *r, const struct config *cfg)
+static int open_socket(struct start *s, const struct config *cfg,
+		       struct failure *failure)
 {
-	char text[400];
-	const char *why;
 	int err;
 
-	r->socket.fd = -1;
-	r->fd = systemd_socket(&why);
-	if (r->fd >= 0)
+	s->fd = systemd_socket(failure);
+	if (s->fd >= 0)
 		return 0;
-	if (r->fd != -ENOENT) {
-		log_error("the socket passed by systemd cannot be used: %s",
-			  why);
-		return EX_CONFIG;
-	}
-	err = unix_socket_bind(&r->socket, SOCK_DGRAM, cfg->socket_path,
+	if (s->fd != -ENOENT)
+		return s->fd;
+	err = unix_socket_bind(&s->socket, SOCK_DGRAM, cfg->socket_path,
 			       cfg->socket_mode, cfg->socket_group, "socket",
-			       text, sizeof(text));
-	if (err) {
-		log_error("%s", text);
-		return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
-	}
-	r->fd = r->socket.fd;
-	return 0;
+			       failure);
+	s->fd = s->socket.fd;
+	return err;
 }
 
-static void check_queue_length(struct resources *r)
+static int open_control(struct start *s, const struct config *cfg,
+			struct failure *failure)
 {
-	int n = r->qlen = unix_socket_qlen();
+	if (!cfg->control_path[0])
+		return 0;
+	return unix_socket_bind(&s->control, SOCK_STREAM, cfg->control_path,
+				cfg->control_mode, cfg->control_group,
+				"control", failure);
+}
 
-	if (n >= 0 && n < UNIX_SOCKET_QLEN_GOOD)
+static void check_queue_length(struct start *s)
+{
+	s->qlen = unix_socket_qlen();
+	if (s->qlen >= 0 && s->qlen < UNIX_SOCKET_QLEN_GOOD)
 		log_warning("net.unix.max_dgram_qlen is %d: senders wait "
 			    "after so few datagrams; set it with 'sysctl -w "
 			    "net.unix.max_dgram_qlen=%d' and restart "
 			    "what makes the socket",
-			    n, UNIX_SOCKET_QLEN_GOOD);
+			    s->qlen, UNIX_SOCKET_QLEN_GOOD);
 }
 
-/* The control socket, if there is to be one. */
-static int bind_control(struct resources *r, const struct config *cfg)
+int start_open(struct start *s, const struct config *cfg)
 {
-	char text[400];
+	struct failure failure;
 	int err;
 
-	r->control.fd = -1;
-	if (!cfg->control_path[0])
-		return 0;
-	err = unix_socket_bind(&r->control, SOCK_STREAM, cfg->control_path,
-			       cfg->control_mode, cfg->control_group, "control",
-			       text, sizeof(text));
+	s->region_lock = -1;
+	s->socket.fd = -1;
+	s->control.fd = -1;
+	err = check_files(cfg, &failure);
 	if (!err)
+		err = open_region(s, cfg, &failure);
+	if (!err)
+		err = open_files(s, cfg, &failure);
+	if (!err)
+		err = open_socket(s, cfg, &failure);
+	if (!err)
+		err = open_control(s, cfg, &failure);
+	if (!err) {
+		check_queue_length(s);
 		return 0;
-	log_error("%s", text);
+	}
+	log_error("%s", failure.text);
+	start_unbind(s);
 	return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
 }
 
-int start_open(struct resources *r, const struct config *cfg)
+void start_unbind(struct start *s)
 {
-	int status;
-
-	r->lock = -1;
-	r->socket.fd = -1;
-	r->control.fd = -1;
-	status = check_files(cfg);
-	if (!status)
-		status = open_state(r, cfg);
-	if (!status)
-		status = open_files(r, cfg);
-	if (!status)
-		status = open_socket(r, cfg);
-	if (!status)
-		status = bind_control(r, cfg);
-	if (status)
-		start_unbind(r);
-	else
-		check_queue_length(r);
-	return status;
-}
-
-void start_unbind(struct resources *r)
-{
-	unix_socket_close(&r->control);
-	unix_socket_close(&r->socket);
+	unix_socket_close(&s->control);
+	unix_socket_close(&s->socket);
 }

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,59 +173,72 @@ static const char *check_socket(int fd)
 	return NULL;
 }
 
-/* Close-on-exec for all of them, so that no child inherits any. */
-static int take_socket(uint64_t fds, const char **why)
+/* Close-on-exec for all `n` descriptors, so that no child inherits one. */
+static bool set_cloexec(int n)
 {
-	int flags;
+	int fd, flags;
 
-	for (int fd = FIRST_FD; fd < FIRST_FD + (int)fds; fd++) {
+	for (fd = FIRST_FD; fd < FIRST_FD + n; fd++) {
 		flags = fcntl(fd, F_GETFD);
-		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0) {
-			*why = "LISTEN_FDS promises a descriptor that is "
-			       "not open";
-			return -EINVAL;
-		}
+		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC))
+			return false;
 	}
-	if (fds > 1) {
-		*why = "more than one socket was passed; one socket unit "
-		       "has one ListenDatagram=";
-		return -EINVAL;
-	}
-	*why = check_socket(FIRST_FD);
-	if (*why)
-		return -EINVAL;
-	flags = fcntl(FIRST_FD, F_GETFL);
-	if (flags < 0 || fcntl(FIRST_FD, F_SETFL, flags | O_NONBLOCK) < 0) {
-		*why = "the socket can not be made non-blocking";
-		return -EINVAL;
-	}
-	return FIRST_FD;
+	return true;
 }
 
-int systemd_socket(const char **why)
+/* What is wrong with the `n` descriptors that were passed, or NULL. */
+static const char *take_socket(int n)
+{
+	const char *wrong;
+	int flags;
+
+	if (!set_cloexec(n))
+		return "LISTEN_FDS promises a descriptor that is not open";
+	if (n > 1)
+		return "more than one socket was passed; one socket unit has "
+		       "one ListenDatagram=";
+	wrong = check_socket(FIRST_FD);
+	if (wrong)
+		return wrong;
+	flags = fcntl(FIRST_FD, F_GETFL);
+	if (flags < 0 || fcntl(FIRST_FD, F_SETFL, flags | O_NONBLOCK))
+		return "the socket cannot be made non-blocking";
+	return NULL;
+}
+
+/* Descriptors passed to this process, 0 without any; NULL or what is wrong. */
+static const char *count_passed(uint64_t *n)
 {
 	const char *pid = getenv("LISTEN_PID");
 	const char *fds = getenv("LISTEN_FDS");
-	uint64_t npid = 0;
-	uint64_t nfds = 0;
-	int ret;
+	uint64_t passed_to;
 
-	*why = NULL;
-	if (!pid || !fds) {
-		ret = -ENOENT;
-	} else if (parse(pid, INT_MAX, &npid) < 0) {
-		*why = "LISTEN_PID is not a number";
-		ret = -EINVAL;
-	} else if (npid != (uint64_t)getpid()) {
-		ret = -ENOENT;
-	} else if (parse(fds, MAX_FDS, &nfds) < 0) {
-		*why = "LISTEN_FDS is not a number of descriptors";
-		ret = -EINVAL;
-	} else {
-		ret = nfds ? take_socket(nfds, why) : -ENOENT;
-	}
+	*n = 0;
+	if (!pid || !fds)
+		return NULL;
+	if (parse(pid, INT_MAX, &passed_to))
+		return "LISTEN_PID is not a number";
+	if (passed_to != (uint64_t)getpid())
+		return NULL;
+	if (parse(fds, MAX_FDS, n))
+		return "LISTEN_FDS is not a number of descriptors";
+	return NULL;
+}
+
+int systemd_socket(struct failure *failure)
+{
+	uint64_t n;
+	const char *wrong = count_passed(&n);
+
+	if (!wrong && n)
+		wrong = take_socket(n);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	return ret;
+	if (wrong)
+		return failure_set(failure, -EINVAL,
+				   "the socket passed by systemd cannot be "
+				   "used: %s",
+				   wrong);
+	return n ? FIRST_FD : -ENOENT;
 }

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "daemon/base/failure.h"
+
 /* Takes NOTIFY_SOCKET from the environment and unsets it. */
 void systemd_open(void);
 void systemd_close(void);
@@ -35,12 +37,12 @@ int systemd_insist(unsigned ms, const char *fmt, ...)
 uint64_t systemd_watchdog(void);
 
 /*
- * The one datagram socket passed in by systemd, made close-on-exec and
- * non-blocking.  >= 0: the descriptor; -ENOENT: none was passed; -EINVAL:
- * something else was (more than one, not AF_UNIX, not SOCK_DGRAM, no
- * address), with a text of what is wrong in *why.
+ * The datagram socket that systemd passed, made close-on-exec and
+ * non-blocking.  Returns its descriptor; -ENOENT: none was passed; or -EINVAL
+ * with a failure: something else was passed (more than one descriptor, not
+ * AF_UNIX, not SOCK_DGRAM, no address).
  * Unsets LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
  */
-int systemd_socket(const char **why);
+int systemd_socket(struct failure *failure);
 
 #endif

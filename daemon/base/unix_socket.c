@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See bind.h. */
+/* See unix_socket.h. */
 #include "daemon/base/unix_socket.h"
 
 #include <ctype.h>
@@ -16,7 +16,7 @@
 
 #include "daemon/base/path.h"
 
-#define QLEN_OWN "/proc/sys/net/unix/max_dgram_qlen"
+#define QLEN_SYSCTL "/proc/sys/net/unix/max_dgram_qlen"
 
 /* Group by name or number: 0 and *gid, or -ENOENT. */
 static int find_group(const char *name, gid_t *gid)
@@ -38,7 +38,7 @@ static int find_group(const char *name, gid_t *gid)
 	return 0;
 }
 
-/* What connect(2) says: 0 or an errno; below 0: there is no socket for it. */
+/* The errno of a connect(2) to it, or 0; below 0: no socket to try with. */
 static int probe(int type, const struct sockaddr_un *addr)
 {
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -51,7 +51,7 @@ static int probe(int type, const struct sockaddr_un *addr)
 	return err;
 }
 
-/* 0: nobody listens on it and it is gone now, or it was not there. */
+/* 0: the path is free now.  Removes a socket that nobody listens on. */
 static int remove_stale(int type, const struct sockaddr_un *addr)
 {
 	struct stat st;
@@ -63,7 +63,7 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 		return -ENOTSOCK;
 	err = probe(type, addr);
 	if (err == EACCES && st.st_uid == geteuid()) {
-		/* of our own, with a mode that lets only others in */
+		/* our own, with a mode that admits others only */
 		(void)chmod(addr->sun_path, (st.st_mode & 07777) | 0600);
 		err = probe(type, addr);
 		(void)chmod(addr->sun_path, st.st_mode & 07777);
@@ -73,36 +73,33 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 	if (err == ENOENT)
 		return 0;
 	if (err == EACCES)
-		/* of another user, who may have left it behind */
+		/* another user's; whether it is stale cannot be seen */
 		return -EACCES;
 	if (err != ECONNREFUSED)
-		/* a full backlog (EAGAIN), a wrong type: somebody is there */
+		/* a full backlog (EAGAIN) or another type: it is in use */
 		return -EADDRINUSE;
 	return unlink(addr->sun_path) && errno != ENOENT ? -errno : 0;
 }
 
+/* 0, or -errno with a failure. */
 static int set_owner(const char *path, uint64_t mode, const char *group,
-		     const char *key, char *why, size_t n)
+		     const char *section, struct failure *failure)
 {
 	gid_t gid;
 
-	if (*group && find_group(group, &gid)) {
-		snprintf(why, n,
-			 "%s.group: there is no group \"%s\"; name one from "
-			 "/etc/group, or leave it empty",
-			 key, group);
-		return -ENOENT;
-	}
-	if (*group && chown(path, (uid_t)-1, gid)) {
-		snprintf(why, n, "%s.group: cannot give %s to group %s: %s",
-			 key, path, group, strerror(errno));
-		return -errno;
-	}
-	if (chmod(path, mode)) {
-		snprintf(why, n, "%s.mode: cannot set the mode of %s: %s", key,
-			 path, strerror(errno));
-		return -errno;
-	}
+	if (*group && find_group(group, &gid))
+		return failure_set(failure, -ENOENT,
+				   "%s.group: there is no group \"%s\"; name "
+				   "one from /etc/group, or leave it empty",
+				   section, group);
+	if (*group && chown(path, (uid_t)-1, gid))
+		return failure_set(failure, -errno,
+				   "%s.group: cannot give %s to group %s: %s",
+				   section, path, group, strerror(errno));
+	if (chmod(path, mode))
+		return failure_set(failure, -errno,
+				   "%s.mode: cannot set the mode of %s: %s",
+				   section, path, strerror(errno));
 	return 0;
 }
 
@@ -121,68 +118,80 @@ static const char *directory_hint(int err)
 	}
 }
 
-static int explain(int err, const char *key, const char *path, char *why,
-		   size_t n)
+/* Why there is no socket at this path.  Returns err. */
+static int explain(struct failure *failure, int err, const char *section,
+		   const char *path)
 {
 	if (err == -EADDRINUSE)
-		snprintf(why, n,
-			 "%s.path: %s is in use; is another daemon running? "
-			 "Stop it first, or choose another path",
-			 key, path);
-	else if (err == -ENOTSOCK)
-		snprintf(why, n,
-			 "%s.path: %s exists and is not a socket; remove it, "
-			 "or choose another path",
-			 key, path);
-	else
-		snprintf(why, n, "%s.path: cannot make the socket %s: %s%s",
-			 key, path, strerror(-err), directory_hint(err));
-	return err;
+		return failure_set(failure, err,
+				   "%s.path: %s is in use; is another daemon "
+				   "running? Stop it first, or choose another "
+				   "path",
+				   section, path);
+	if (err == -ENOTSOCK)
+		return failure_set(failure, err,
+				   "%s.path: %s exists and is not a socket; "
+				   "remove it, or choose another path",
+				   section, path);
+	return failure_set(failure, err,
+			   "%s.path: cannot make the socket %s: %s%s", section,
+			   path, strerror(-err), directory_hint(err));
 }
 
-int unix_socket_bind(struct unix_socket *b, int type, const char *path,
-		     uint64_t mode, const char *group, const char *key,
-		     char *why, size_t n)
+/* Binds it, and remembers which file that made.  0 or -errno. */
+static int bind_file(struct unix_socket *s, const struct sockaddr_un *addr)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct stat st;
 	mode_t mask;
 	int err;
 
-	b->fd = -1;
+	/* Only this user may connect until mode and group are set. */
+	mask = umask(0177);
+	err = bind(s->fd, (const void *)addr, sizeof(*addr)) ? -errno : 0;
+	umask(mask);
+	if (!err && lstat(s->path, &st))
+		err = -errno;
+	if (err)
+		return err;
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	return 0;
+}
+
+int unix_socket_bind(struct unix_socket *s, int type, const char *path,
+		     uint64_t mode, const char *group, const char *section,
+		     struct failure *failure)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int err;
+
+	s->fd = -1;
 	if (strlen(path) >= sizeof(addr.sun_path))
-		return explain(-ENAMETOOLONG, key, path, why, n);
+		return explain(failure, -ENAMETOOLONG, section, path);
 	strcpy(addr.sun_path, path);
-	strcpy(b->path, path);
+	strcpy(s->path, path);
 	path_make_parent(path);
 	err = remove_stale(type, &addr);
 	if (err)
-		return explain(err, key, path, why, n);
-	b->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (b->fd < 0)
-		return explain(-errno, key, path, why, n);
-	/* Nobody but us until mode and group are as they should be. */
-	mask = umask(0177);
-	err = bind(b->fd, (void *)&addr, sizeof(addr)) ? -errno : 0;
-	umask(mask);
-	if (!err && lstat(path, &st))
-		err = -errno;
+		return explain(failure, err, section, path);
+	s->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0)
+		return explain(failure, -errno, section, path);
+	err = bind_file(s, &addr);
 	if (err) {
-		close(b->fd);
-		b->fd = -1;
-		return explain(err, key, path, why, n);
+		close(s->fd);
+		s->fd = -1;
+		return explain(failure, err, section, path);
 	}
-	b->dev = st.st_dev;
-	b->ino = st.st_ino;
-	err = set_owner(path, mode, group, key, why, n);
+	err = set_owner(path, mode, group, section, failure);
 	if (err)
-		unix_socket_close(b);
+		unix_socket_close(s);
 	return err;
 }
 
 void unix_socket_name(int fd, char name[UNIX_SOCKET_NAME])
 {
-	/* The kernel need not end a path of full length with a NUL. */
+	/* The kernel may return a path of full length without a NUL. */
 	struct sockaddr_un addr = { 0 };
 	socklen_t len = sizeof(addr);
 	size_t n;
@@ -201,16 +210,16 @@ void unix_socket_name(int fd, char name[UNIX_SOCKET_NAME])
 		name[0] = '@';
 }
 
-void unix_socket_close(struct unix_socket *b)
+void unix_socket_close(struct unix_socket *s)
 {
 	struct stat st;
 
-	if (b->fd < 0)
+	if (s->fd < 0)
 		return;
-	if (!lstat(b->path, &st) && st.st_dev == b->dev && st.st_ino == b->ino)
-		unlink(b->path);
-	close(b->fd);
-	b->fd = -1;
+	if (!lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
+		unlink(s->path);
+	close(s->fd);
+	s->fd = -1;
 }
 
 /* -- length of the kernel's queue ---------------------------------------- */
@@ -241,5 +250,5 @@ int unix_socket_qlen(void)
 		if (n >= 0)
 			return n;
 	}
-	return read_number(QLEN_OWN);
+	return read_number(QLEN_SYSCTL);
 }

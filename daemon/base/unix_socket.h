@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unix sockets with a path: made, given mode and group, and taken away.
- * A socket file that nobody listens on is replaced; one that is in use, or a
- * file that is no socket, never.  Main thread.
+ * Unix sockets with a path: makes them, sets mode and group, removes them.
+ * A socket file that nobody listens on is replaced.  A socket in use and a
+ * file that is not a socket are left as they are.  Main thread.
  */
 #ifndef BUFWRITER_UNIX_SOCKET_H
 #define BUFWRITER_UNIX_SOCKET_H
@@ -11,42 +11,45 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/base/failure.h"
+
 struct unix_socket {
 	int fd; /* -1: none */
 	char path[108];
-	/* of the socket file, so that only our own is removed */
+	/* of the socket file, so that no other file is removed in its place */
 	dev_t dev;
 	ino_t ino;
 };
 
 /*
  * Binds a close-on-exec, non-blocking socket of this type (SOCK_DGRAM or
- * SOCK_STREAM) to path.  `key` is the settings' section for messages.
- * 0, or -errno with one line in why[n]; -EADDRINUSE: somebody uses it.
+ * SOCK_STREAM) to path.  `section` is that of the settings, for the failure.
+ * 0, or -errno with a failure; -EADDRINUSE: another process uses the path.
  */
-int unix_socket_bind(struct unix_socket *b, int type, const char *path,
-		     uint64_t mode, const char *group, const char *key,
-		     char *why, size_t n);
+int unix_socket_bind(struct unix_socket *s, int type, const char *path,
+		     uint64_t mode, const char *group, const char *section,
+		     struct failure *failure);
 /*
- * The path a socket is bound to, also one that systemd made; an abstract name
- * has an '@' in front.  Empty if there is none.
+ * The path that a socket is bound to, whoever bound it; an abstract name
+ * begins with '@'.  Empty if the socket has no name.
  */
 #define UNIX_SOCKET_NAME 112
 void unix_socket_name(int fd, char name[UNIX_SOCKET_NAME]);
-/* Closes, and removes the socket file if it is still the one made here. */
-void unix_socket_close(struct unix_socket *b);
+/* Closes, and removes the socket file unless another one took its place. */
+void unix_socket_close(struct unix_socket *s);
 
 /* What systemd's sysctl.d sets; 10 is the kernel's own default. */
 #define UNIX_SOCKET_QLEN_GOOD 512
 
 /*
  * The length that the queue of a socket made now would have, or -errno.  An
- * older socket may have another one, which nobody can ask it for.  Under
- * systemd it is the credential max_dgram_qlen, which the unit takes from the
- * host's namespace, where the socket was made: under PrivateNetwork= the
- * daemon's own /proc/sys is another namespace's.  A credential that is no
- * number, the unit's default for where systemd can not read it either, is
- * none.  Main thread.
+ * older socket may have another length, which the kernel does not tell.
+ *
+ * Under PrivateNetwork= the daemon's own /proc/sys belongs to another network
+ * namespace than the socket.  So the unit reads the setting in the host's
+ * namespace and passes it as the credential max_dgram_qlen, which is used
+ * first.  Where systemd cannot read it, the unit passes a word that is not a
+ * number; that counts as no credential.
  */
 int unix_socket_qlen(void);
 

@@ -81,15 +81,16 @@ int flush_probe(struct flush *f)
 	return err;
 }
 
-void flush_explain(const struct flush *f, int err, char *text, size_t n)
+int flush_explain(const struct flush *f, int err, struct failure *failure)
 {
 	const char *temp = f->cfg->temp;
 
-	snprintf(text, n, "files.%s: %s %s: %s; %s",
-		 strcmp(f->where, temp) ? "path" : "temp", f->op, f->where,
-		 strerror(-err),
-		 err == -ENOENT ? "create the directory, or name another" :
-				  remedy(err));
+	return failure_set(failure, err, "files.%s: %s %s: %s; %s",
+			   strcmp(f->where, temp) ? "path" : "temp", f->op,
+			   f->where, strerror(-err),
+			   err == -ENOENT ?
+				   "create the directory, or name another" :
+				   remedy(err));
 }
 
 void flush_name(struct flush *f, char name[FLUSH_NAME])

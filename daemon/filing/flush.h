@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "conf/config.h"
+#include "daemon/base/failure.h"
 
 #define FLUSH_NAME 256 /* NAME_MAX and its NUL */
 
@@ -52,8 +53,11 @@ int flush_check(struct flush *f);
  * 0 or -errno with op and where.
  */
 int flush_probe(struct flush *f);
-/* What is wrong with which setting, after one of these two failed. */
-void flush_explain(const struct flush *f, int err, char *text, size_t n);
+/*
+ * After one of these two failed: which setting is wrong, and how.  Sets the
+ * failure and returns err.
+ */
+int flush_explain(const struct flush *f, int err, struct failure *failure);
 
 /* A new final name: later than any before, whatever the clock does. */
 void flush_name(struct flush *f, char name[FLUSH_NAME]);

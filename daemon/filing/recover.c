@@ -212,11 +212,8 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	region_use_dirs(s, rec->cfg);
 	/* Only now: this makes the directory that settle_temps() looks for. */
 	err = flush_probe(&rec->flush);
-	if (err) {
-		flush_explain(&rec->flush, err, error->text,
-			      sizeof(error->text));
-		return err;
-	}
+	if (err)
+		return flush_explain(&rec->flush, err, error);
 	for (i = 0; i < s->header->workers; i++)
 		file_arena(rec, &s->arenas[i]);
 	file_messages(rec);

@@ -18,9 +18,8 @@
 
 /* Calls that make a text for the log, up to where the text may begin. */
 static const char *const makers[] = {
-	"log_error(",	 "log_warning(",     "log_notice(",
-	"log_info(",	 "log_debug(",	     "failed(error,",
-	"snprintf(why,", "snprintf(error->", "snprintf(text,",
+	"log_error(", "log_warning(",  "log_notice(",  "log_info(",
+	"log_debug(", "failed(error,", "failure_set(", "snprintf(error->",
 };
 
 /*

@@ -455,20 +455,24 @@ END_TEST
 /* Also if one directory is in the other. */
 START_TEST(what_is_wrong_is_explained_by_its_key)
 {
-	char temp[PATH_MAX], text[2 * PATH_MAX];
+	struct failure failure;
+	char temp[PATH_MAX];
 
 	snprintf(temp, sizeof(temp), "files.temp=%s", core_dir);
 	BEGIN(temp);
 	ck_assert_int_eq(flush_probe(&flush), -ENOENT);
-	flush_explain(&flush, -ENOENT, text, sizeof(text));
-	ck_assert_msg(strstr(text, "files.path: stat ") == text, "%s", text);
+	flush_explain(&flush, -ENOENT, &failure);
+	ck_assert_msg(strstr(failure.text, "files.path: stat ") == failure.text,
+		      "%s", failure.text);
 	core_mkdir("files");
 	config_free(cfg);
 	snprintf(temp, sizeof(temp), "files.temp=%s/none/temp", core_dir);
 	BEGIN(temp);
 	ck_assert_int_eq(flush_probe(&flush), -ENOENT);
-	flush_explain(&flush, -ENOENT, text, sizeof(text));
-	ck_assert_msg(strstr(text, "files.temp: mkdir ") == text, "%s", text);
+	flush_explain(&flush, -ENOENT, &failure);
+	ck_assert_msg(strstr(failure.text, "files.temp: mkdir ") ==
+			      failure.text,
+		      "%s", failure.text);
 	config_free(cfg);
 }
 END_TEST

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Socket files: made with exactly their mode, a stale one replaced, one that
- * somebody uses never, and only our own removed.
+ * somebody uses never, and only our own removed.  The length of the kernel's
+ * queue: the unit's credential, or the kernel's word to this process.
  */
 #include <grp.h>
 #include <sys/socket.h>
@@ -11,7 +12,7 @@
 #include "daemon/base/unix_socket.h"
 
 static struct unix_socket bound;
-static char why[400];
+static struct failure failure;
 static unsigned descriptors;
 
 static void setup(void)
@@ -30,9 +31,9 @@ static void teardown(void)
 
 static int make(int type, const char *name)
 {
-	why[0] = 0;
+	failure.text[0] = 0;
 	return unix_socket_bind(&bound, type, core_path(name), 0660, "",
-				"socket", why, sizeof(why));
+				"socket", &failure);
 }
 
 /* A socket of somebody else at this place. */
@@ -93,7 +94,7 @@ START_TEST(a_mode_is_exact_whatever_the_umask)
 		umask(masks[i]);
 		ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM,
 						  core_path("s"), modes[_i], "",
-						  "socket", why, sizeof(why)),
+						  "socket", &failure),
 				 0);
 		ck_assert_int_eq(stat(core_path("s"), &st), 0);
 		ck_assert_uint_eq(st.st_mode & 07777, modes[_i]);
@@ -109,7 +110,7 @@ START_TEST(a_stale_socket_is_replaced)
 	/* left by a daemon of either kind */
 	close(other(types[_i / 2], "s"));
 	ck_assert(core_exists(core_path("s")));
-	ck_assert_msg(!make(types[_i % 2], "s"), "%s", why);
+	ck_assert_msg(!make(types[_i % 2], "s"), "%s", failure.text);
 	if (types[_i % 2] == SOCK_DGRAM)
 		ck_assert(reachable(SOCK_DGRAM, "s"));
 }
@@ -120,8 +121,10 @@ START_TEST(a_socket_in_use_is_refused_and_stays)
 	int fd = other(types[_i / 2], "s");
 
 	ck_assert_int_eq(make(types[_i % 2], "s"), -EADDRINUSE);
-	ck_assert_msg(strstr(why, core_path("s")) != NULL, "%s", why);
-	ck_assert_msg(strstr(why, "another daemon") != NULL, "%s", why);
+	ck_assert_msg(strstr(failure.text, core_path("s")) != NULL, "%s",
+		      failure.text);
+	ck_assert_msg(strstr(failure.text, "another daemon") != NULL, "%s",
+		      failure.text);
 	ck_assert(reachable(types[_i / 2], "s"));
 	close(fd);
 }
@@ -138,7 +141,8 @@ START_TEST(a_socket_of_another_user_is_named_and_stays)
 	ck_assert_int_eq(chmod(core_path("d/s"), 0600), 0);
 	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
 	ck_assert_int_eq(make(types[_i], "d/s"), -EACCES);
-	ck_assert_msg(strstr(why, "socket of another user") != NULL, "%s", why);
+	ck_assert_msg(strstr(failure.text, "socket of another user") != NULL,
+		      "%s", failure.text);
 	ck_assert(core_exists(core_path("d/s")));
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
 }
@@ -158,7 +162,7 @@ START_TEST(a_stale_socket_that_only_others_may_use_is_replaced)
 	ck_assert_int_eq(chmod(core_path("d/s"), 0060), 0);
 	ck_assert_int_eq(make(types[_i], "d/s"), -EADDRINUSE);
 	close(fd);
-	ck_assert_msg(!make(types[_i], "d/s"), "%s", why);
+	ck_assert_msg(!make(types[_i], "d/s"), "%s", failure.text);
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
 }
 END_TEST
@@ -199,7 +203,8 @@ START_TEST(what_is_no_socket_is_never_removed)
 		break;
 	}
 	ck_assert_int_eq(make(SOCK_DGRAM, "s"), -ENOTSOCK);
-	ck_assert_msg(strstr(why, "is not a socket") != NULL, "%s", why);
+	ck_assert_msg(strstr(failure.text, "is not a socket") != NULL, "%s",
+		      failure.text);
 	ck_assert(core_exists(path));
 }
 END_TEST
@@ -209,7 +214,8 @@ START_TEST(one_missing_directory_is_made_two_are_an_error)
 	ck_assert_int_eq(make(SOCK_DGRAM, "run/s"), 0);
 	unix_socket_close(&bound);
 	ck_assert_int_eq(make(SOCK_DGRAM, "no/such/s"), -ENOENT);
-	ck_assert_msg(strstr(why, "no/such/s") != NULL, "%s", why);
+	ck_assert_msg(strstr(failure.text, "no/such/s") != NULL, "%s",
+		      failure.text);
 }
 END_TEST
 
@@ -222,7 +228,7 @@ START_TEST(a_path_must_fit_into_an_address)
 	path[strlen(path)] = 'd';
 	path[107] = 0;
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, path, 0600, "",
-					  "socket", why, sizeof(why)),
+					  "socket", &failure),
 			 0);
 	ck_assert(core_exists(path));
 	unix_socket_close(&bound);
@@ -230,7 +236,7 @@ START_TEST(a_path_must_fit_into_an_address)
 	path[107] = 'd';
 	path[108] = 0;
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, path, 0600, "",
-					  "socket", why, sizeof(why)),
+					  "socket", &failure),
 			 -ENAMETOOLONG);
 }
 END_TEST
@@ -246,8 +252,7 @@ START_TEST(a_group_is_named_or_numbered)
 	snprintf(number, sizeof(number), "%u",
 		 getuid() ? (unsigned)getgid() : 54321);
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, core_path("s"),
-					  0660, number, "socket", why,
-					  sizeof(why)),
+					  0660, number, "socket", &failure),
 			 0);
 	ck_assert_int_eq(stat(core_path("s"), &st), 0);
 	ck_assert_uint_eq(st.st_gid, strtoul(number, NULL, 10));
@@ -255,8 +260,7 @@ START_TEST(a_group_is_named_or_numbered)
 	if (!g)
 		return;
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, core_path("s"),
-					  0660, g->gr_name, "socket", why,
-					  sizeof(why)),
+					  0660, g->gr_name, "socket", &failure),
 			 0);
 	ck_assert_int_eq(stat(core_path("s"), &st), 0);
 	ck_assert_uint_eq(st.st_gid, getgid());
@@ -271,10 +275,11 @@ START_TEST(a_group_that_is_none_leaves_no_socket)
 	};
 
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, core_path("s"),
-					  0660, groups[_i], "control", why,
-					  sizeof(why)),
+					  0660, groups[_i], "control",
+					  &failure),
 			 -ENOENT);
-	ck_assert_msg(strstr(why, "control.group") == why, "%s", why);
+	ck_assert_msg(strstr(failure.text, "control.group") == failure.text,
+		      "%s", failure.text);
 	ck_assert_int_eq(bound.fd, -1);
 	ck_assert(!core_exists(core_path("s")));
 }
@@ -290,8 +295,7 @@ START_TEST(a_group_that_may_not_be_given_leaves_no_socket)
 	ck_assert_int_eq(setresgid(65534, 65534, 0), 0);
 	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, core_path("d/s"),
-					  0660, "0", "socket", why,
-					  sizeof(why)),
+					  0660, "0", "socket", &failure),
 			 -EPERM);
 	ck_assert(!core_exists(core_path("d/s")));
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
@@ -318,10 +322,58 @@ START_TEST(only_our_own_file_is_removed)
 }
 END_TEST
 
+/* --- length of the kernel's queue ---------------------------------------- */
+
+/* What the kernel says to this process, or what it says instead. */
+static int own_qlen(void)
+{
+	unsetenv("CREDENTIALS_DIRECTORY");
+	return unix_socket_qlen();
+}
+
+static void write_credential(const char *text)
+{
+	core_write(core_path("max_dgram_qlen"), text, strlen(text));
+}
+
+START_TEST(a_credential_for_the_queue_outranks_our_own_namespace)
+{
+	int other = own_qlen() + 1;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d\n", other);
+	write_credential(text);
+	setenv("CREDENTIALS_DIRECTORY", core_path(""), 1);
+	ck_assert_int_eq(unix_socket_qlen(), other);
+}
+END_TEST
+
+/* The unit's default is "unknown". */
+START_TEST(a_queue_credential_that_is_no_number_is_none)
+{
+	static const char *const texts[] = { "", "\n", "-1\n", "unknown" };
+	int n = own_qlen();
+
+	write_credential(texts[_i]);
+	setenv("CREDENTIALS_DIRECTORY", core_path(""), 1);
+	ck_assert_int_eq(unix_socket_qlen(), n);
+}
+END_TEST
+
+START_TEST(without_a_credential_the_queue_is_our_own)
+{
+	int n = own_qlen();
+
+	setenv("CREDENTIALS_DIRECTORY", core_path("none"), 1);
+	ck_assert_int_eq(unix_socket_qlen(), n);
+}
+END_TEST
+
 int main(void)
 {
-	Suite *suite = suite_create("bind");
+	Suite *suite = suite_create("unix_socket");
 	TCase *tc = tcase_create("bind");
+	TCase *qlen = core_case(suite, "qlen");
 
 	bound.fd = -1;
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -344,5 +396,10 @@ int main(void)
 	tcase_add_loop_test(tc, a_group_that_is_none_leaves_no_socket, 0, 6);
 	tcase_add_test(tc, a_group_that_may_not_be_given_leaves_no_socket);
 	tcase_add_test(tc, only_our_own_file_is_removed);
+	tcase_add_test(qlen,
+		       a_credential_for_the_queue_outranks_our_own_namespace);
+	tcase_add_loop_test(qlen, a_queue_credential_that_is_no_number_is_none,
+			    0, 4);
+	tcase_add_test(qlen, without_a_credential_the_queue_is_our_own);
 	return core_run(suite);
 }
