@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What the subcommands have in common; see cmd.h.
- */
+/* See cmd.h. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -13,14 +11,15 @@
 #include "client/library/bufwriter.h"
 #include "client/command/cmd.h"
 
+/* The longest duration. */
 #define DAY_US (UINT64_C(24) * 3600 * 1000000)
 
 int cmd_misuse(const char *cmd, const char *fmt, ...)
 {
-	const char *space = cmd != NULL ? " " : "";
+	const char *space = cmd ? " " : "";
 	va_list args;
 
-	if (cmd == NULL)
+	if (!cmd)
 		cmd = "";
 	fprintf(stderr, "bufwriter%s%s: ", space, cmd);
 	va_start(args, fmt);
@@ -35,10 +34,10 @@ int cmd_bad_option(const char *cmd, char **argv, int c)
 	const char *given = argv[optind - 1];
 	const char *problem = c == ':' ? "needs a value" : "is unknown";
 
-	/* optopt is 0 for an unknown long one, else that of its short form */
-	if (strncmp(given, "--", 2) != 0 && optopt != 0)
+	/* optopt: 0 for an unknown long option, else the short form. */
+	if (strncmp(given, "--", 2) != 0 && optopt)
 		return cmd_misuse(cmd, "option '-%c' %s", optopt, problem);
-	if (c == '?' && optopt != 0)
+	if (c == '?' && optopt)
 		problem = "takes no value";
 	return cmd_misuse(cmd, "option '%s' %s", given, problem);
 }
@@ -48,17 +47,16 @@ int cmd_output(const char *cmd)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	fprintf(stderr, "bufwriter%s%s: cannot write the output: %s\n",
-		cmd != NULL ? " " : "", cmd != NULL ? cmd : "",
-		strerror(errno));
+		cmd ? " " : "", cmd ? cmd : "", strerror(errno));
 	return EX_IOERR;
 }
 
-int64_t cmd_clock(void)
+int64_t cmd_clock_ms(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
 int cmd_version(const char *cmd)
@@ -67,7 +65,11 @@ int cmd_version(const char *cmd)
 	return cmd_output(cmd);
 }
 
-int cmd_duration(const char *text, int *ms)
+/*
+ * The daemon's settings have the same units (conf/setting.c).  The command
+ * shares no source with the daemon, so it has a parser of its own.
+ */
+int cmd_parse_ms(const char *text, int *ms)
 {
 	static const struct {
 		const char *name;
@@ -89,8 +91,8 @@ int cmd_duration(const char *text, int *ms)
 	}
 	for (i = 0; text[i] >= '0' && text[i] <= '9'; i++)
 		if (n <= DAY_US)
-			n = n * 10 + (uint64_t)(text[i] - '0');
-	if (i == 0 || n > DAY_US)
+			n = n * 10 + (text[i] - '0');
+	if (!i || n > DAY_US)
 		return -EINVAL;
 	text += i;
 	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
@@ -98,6 +100,6 @@ int cmd_duration(const char *text, int *ms)
 			break;
 	if (i == sizeof(units) / sizeof(units[0]) || n > DAY_US / units[i].us)
 		return -EINVAL;
-	*ms = (int)((n * units[i].us + 999) / 1000);
+	*ms = (n * units[i].us + 999) / 1000;
 	return 0;
 }

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command `bufwriter`: its subcommands, and what they have in common.
+ * The command `bufwriter`: its subcommands, and what they share.
  *
- * A subcommand is a line in CMD_LIST and a function cmd_NAME() in a file
- * NAME.c.  It gets its own name as argv[0], reads its options from there,
- * and returns the exit status.  Everything is single-threaded.
+ * A subcommand is a line in CMD_LIST and a function cmd_NAME() in the file
+ * NAME.c.  The function finds the subcommand's name in argv[0], reads its
+ * options, and returns the exit status.  The whole command is
+ * single-threaded.
  *
- * Exit statuses are those of sysexits.h; 64 (EX_USAGE) is always a command
- * line that makes no sense.
+ * Exit statuses are those of sysexits.h.  A wrong command line always gives 64
+ * (EX_USAGE).
  */
 #ifndef BUFWRITER_CMD_H
 #define BUFWRITER_CMD_H
 
 #include <stdint.h>
 #include <sysexits.h>
+#include <time.h>
 
-/* X(name, what it does, in a line of the help) */
+/* X(name, what it does: a line of the help) */
 #define CMD_LIST(X)                                                    \
 	X(send, "send lines, files or arguments to the daemon")        \
 	X(status, "show what the daemon does; --check for monitoring") \
@@ -34,36 +36,38 @@ struct cmd {
 CMD_LIST(CMD_DECLARE)
 #undef CMD_DECLARE
 
+/* In all of the following, `cmd` is the subcommand's name, or NULL. */
+
 /*
- * Says on standard error in one line what is wrong with the command line and
- * where to find help.  cmd is the subcommand, or NULL.  Returns EX_USAGE.
+ * Prints one line on standard error: what is wrong with the command line, and
+ * where to find help.  Returns EX_USAGE.
  */
 int cmd_misuse(const char *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * The same for an option that getopt_long(3) refused: c is what it returned,
- * '?' or ':'.  Its option string has to begin with ':'.
+ * The same for an option that getopt_long(3) refused.  `c` is what
+ * getopt_long() returned, '?' or ':'; its option string must begin with ':'.
  */
 int cmd_bad_option(const char *cmd, char **argv, int c);
 
 /*
- * Makes sure that what was printed to standard output is out: 0, or says why it
- * is not and returns EX_IOERR.  cmd as in cmd_misuse().
+ * Flushes standard output.  Returns 0; or prints why the output could not be
+ * written and returns EX_IOERR.
  */
 int cmd_output(const char *cmd);
 
-/* Milliseconds of the monotonic clock. */
-int64_t cmd_clock(void);
-
-/* Prints name and version; returns as cmd_output(). */
+/* Prints name and version.  Returns what cmd_output() returns. */
 int cmd_version(const char *cmd);
 
+/* Milliseconds of CLOCK_MONOTONIC or CLOCK_MONOTONIC_COARSE. */
+int64_t cmd_clock_ms(clockid_t clock);
+
 /*
- * Reads a duration: a whole number and one of the units us ms s m h, or 0, or
- * `never`.  Stores milliseconds, rounded up, or BW_FOREVER.  Returns 0, or
- * -EINVAL for anything else and for more than 24 h.
+ * Parses a duration: a whole number with one of the units us ms s m h, or 0,
+ * or `never`.  Stores milliseconds, rounded up, or BW_FOREVER.  Returns 0, or
+ * -EINVAL for any other text and for more than 24 h.
  */
-int cmd_duration(const char *text, int *ms);
+int cmd_parse_ms(const char *text, int *ms);
 
 #endif

@@ -34,7 +34,7 @@ static const char *take(void *arg, int c, const char *value)
 
 	if (c == 'q')
 		opt->quiet = 1;
-	else if (cmd_duration(value, &opt->timeout) != 0)
+	else if (cmd_parse_ms(value, &opt->timeout) != 0)
 		return "is no duration";
 	return NULL;
 }

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `bufwriter send`: options, and the order of things.  See cmd_send.h.
+ * `bufwriter send`: reads the command line, opens the inputs, and connects the
+ * three parts that do the work:
+ *
+ *	split	cuts the input into messages
+ *	deliver	hands a message to the daemon and waits if it must
+ *	report	counts, shows progress, ends with a summary and exit status
+ *
+ * Each part has a struct and a header of its own.  split calls deliver, both
+ * call report, and report calls neither.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +20,10 @@
 #include <unistd.h>
 
 #include "client/command/cmd.h"
-#include "client/command/send.h"
+#include "client/command/deliver.h"
+#include "client/command/report.h"
+#include "client/command/split.h"
+#include "client/library/bufwriter.h"
 
 struct source {
 	const char *name;
@@ -21,14 +32,20 @@ struct source {
 
 struct options {
 	enum split_mode mode;
-	int quiet;
-	int timeout;
+	bool quiet;
+	int timeout_ms; /* or BW_FOREVER */
 	const char *socket;
 	struct source *sources;
 	int nsources;
-	/* what follows the options: messages */
+	/* the arguments behind the options are messages */
 	char **messages;
 	int nmessages;
+};
+
+struct send {
+	struct report report;
+	struct deliver deliver;
+	struct split split;
 };
 
 static const struct option long_options[] = {
@@ -73,7 +90,7 @@ static int help(void)
 	return cmd_output("send");
 }
 
-/* -1: go on; else the exit status */
+/* Returns -1 to go on, or an exit status. */
 static int option_take(struct options *opt, char **argv, int c)
 {
 	switch (c) {
@@ -91,7 +108,7 @@ static int option_take(struct options *opt, char **argv, int c)
 	case 'h':
 		return help();
 	case 'q':
-		opt->quiet = 1;
+		opt->quiet = true;
 		return -1;
 	case 's':
 		if (optarg[0] == '\0')
@@ -99,7 +116,7 @@ static int option_take(struct options *opt, char **argv, int c)
 		opt->socket = optarg;
 		return -1;
 	case 't':
-		if (cmd_duration(optarg, &opt->timeout) == 0)
+		if (cmd_parse_ms(optarg, &opt->timeout_ms) == 0)
 			return -1;
 		return cmd_misuse("send",
 				  "'%s' is not a timeout; allowed: a whole "
@@ -113,6 +130,7 @@ static int option_take(struct options *opt, char **argv, int c)
 	}
 }
 
+/* Returns -1 to go on, or an exit status. */
 static int options_read(struct options *opt, int argc, char **argv)
 {
 	int status;
@@ -154,13 +172,14 @@ static int source_open(struct send *s, struct source *source)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	s->report.size += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	if (S_ISREG(st.st_mode))
+		report_expect(&s->report, st.st_size);
 	return 0;
 }
 
 /*
- * All of them before the first message, so that a name that is misspelt does
- * not leave half of the input sent.
+ * Opens all inputs before the first message is sent, so that a misspelt name
+ * does not leave half of the input sent.
  */
 static int sources_open(struct send *s, const struct options *opt)
 {
@@ -170,8 +189,9 @@ static int sources_open(struct send *s, const struct options *opt)
 
 	for (i = 0; i < opt->nsources; i++) {
 		err = source_open(s, &opt->sources[i]);
-		if (err != 0) {
-			report_failed(s, opt->sources[i].name, err, EX_NOINPUT);
+		if (err) {
+			report_failed(&s->report, opt->sources[i].name, err,
+				      EX_NOINPUT);
 			ret = err;
 		}
 	}
@@ -180,94 +200,96 @@ static int sources_open(struct send *s, const struct options *opt)
 
 static void send_sources(struct send *s, const struct options *opt)
 {
-	const int whole = opt->mode == SPLIT_WHOLE;
+	const bool whole = opt->mode == SPLIT_WHOLE;
 	struct source *source;
 	int err;
 	int i;
 
 	if (whole)
-		split_begin(s);
+		split_begin(&s->split);
 	for (i = 0; i < opt->nsources; i++) {
 		source = &opt->sources[i];
-		s->report.where = source->name;
+		report_input(&s->report, source->name);
 		if (!whole)
-			split_begin(s);
-		err = split_read(s, source->fd);
+			split_begin(&s->split);
+		err = split_read(&s->split, source->fd);
 		if (err < 0)
-			report_failed(s, source->name, err, EX_IOERR);
-		/* a message that was cut off is not sent */
+			report_failed(&s->report, source->name, err, EX_IOERR);
+		/* A message that was cut off is not sent. */
 		if (err > 0 || (err < 0 && whole))
 			return;
-		if (err == 0 && !whole && split_end(s))
+		if (!err && !whole && split_end(&s->split))
 			return;
 	}
 	if (whole) {
-		s->report.where = "input";
-		split_end(s);
+		report_input(&s->report, "input");
+		split_end(&s->split);
 	}
 }
 
 static void send_messages(struct send *s, const struct options *opt)
 {
+	const char *message;
 	int i;
 
-	s->report.where = "argument";
-	for (i = 0; i < opt->nmessages; i++)
-		if (deliver(s, opt->messages[i], strlen(opt->messages[i]),
-			    (uint64_t)i + 1))
+	report_input(&s->report, "argument");
+	for (i = 0; i < opt->nmessages; i++) {
+		message = opt->messages[i];
+		if (deliver_message(&s->deliver, message, strlen(message),
+				    i + 1))
 			return;
+	}
 }
 
-/* As the library does it. */
+/* The path that the library would choose; explanations name it. */
 static const char *socket_path(const char *given)
 {
 	const char *path = secure_getenv("BUFWRITER_SOCKET");
 
-	if (given != NULL)
+	if (given)
 		return given;
-	return path != NULL && path[0] != '\0' ? path : BW_SOCKET;
+	return path && *path ? path : BW_SOCKET;
 }
 
 static int send_all(struct send *s, const struct options *opt)
 {
+	const char *socket = socket_path(opt->socket);
 	int err;
 
+	report_init(&s->report, socket, opt->quiet);
+	split_init(&s->split, opt->mode, &s->deliver, &s->report);
 	if (sources_open(s, opt) != 0)
 		return EX_NOINPUT;
-	s->report.socket = socket_path(opt->socket);
-	err = deliver_open(s, s->report.socket, opt->timeout);
-	if (err != 0) {
-		fprintf(stderr, "bufwriter send: %s: %s\n", s->report.socket,
+	err = deliver_open(&s->deliver, &s->report, socket, opt->timeout_ms);
+	if (err) {
+		fprintf(stderr, "bufwriter send: %s: %s\n", socket,
 			bw_strerror(err));
 		return err == BW_PATH_TOO_LONG ? EX_USAGE : EX_OSERR;
 	}
-	report_start(s);
-	if (opt->nmessages > 0)
+	report_start(&s->report);
+	if (opt->nmessages)
 		send_messages(s, opt);
 	else
 		send_sources(s, opt);
-	deliver_close(s);
-	return report_end(s);
+	deliver_close(&s->deliver);
+	return report_end(&s->report, deliver_signal(&s->deliver));
 }
 
 int cmd_send(int argc, char **argv)
 {
-	static struct send s;
-	struct options opt = { .timeout = BW_DEFAULT_TIMEOUT };
+	struct options opt = { .timeout_ms = BW_DEFAULT_TIMEOUT };
+	struct send s;
 	int status;
 
-	/* each source takes an argument at least; standard input may be all */
-	opt.sources = calloc((size_t)argc + 1, sizeof(*opt.sources));
-	if (opt.sources == NULL) {
+	/* Each source takes at least one argument, and one may be implied. */
+	opt.sources = calloc(argc + 1, sizeof(*opt.sources));
+	if (!opt.sources) {
 		fprintf(stderr, "bufwriter send: out of memory\n");
 		return EX_OSERR;
 	}
 	status = options_read(&opt, argc, argv);
-	if (status < 0) {
-		s.report.quiet = opt.quiet;
-		s.split.mode = opt.mode;
+	if (status < 0)
 		status = send_all(&s, &opt);
-	}
 	free(opt.sources);
 	return status;
 }

@@ -221,11 +221,11 @@ static void run(struct top *t)
 	int64_t next = 0, left;
 
 	while (key != 'q' && key != 'Q' && key != SCREEN_END) {
-		left = next - cmd_clock();
+		left = next - cmd_clock_ms(CLOCK_MONOTONIC);
 		if (left <= 0 || key == SCREEN_CHANGED || key == ' ') {
 			look(t);
 			left = t->delay;
-			next = cmd_clock() + left;
+			next = cmd_clock_ms(CLOCK_MONOTONIC) + left;
 		}
 		key = screen_wait(t->screen, (int)left);
 	}
@@ -236,7 +236,7 @@ static const char *take(void *arg, int c, const char *value)
 	struct top *t = arg;
 
 	(void)c;
-	if (cmd_duration(value, &t->delay) != 0 || t->delay < DELAY_MIN ||
+	if (cmd_parse_ms(value, &t->delay) != 0 || t->delay < DELAY_MIN ||
 	    t->delay > DELAY_MAX)
 		return "is no delay from 100ms to 1h";
 	return NULL;

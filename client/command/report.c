@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See report.h.  The report goes to standard error; `bufwriter send` does not
+ * use standard output.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/command/cmd.h"
+#include "client/command/report.h"
+#include "client/library/bufwriter.h"
+
+/* The progress line appears after this time and is rewritten this often. */
+#define PROGRESS_AFTER_MS 1000
+#define PROGRESS_EVERY_MS 250
+/* For each reason, so many dropped messages have a line of their own. */
+#define LINES_PER_REASON 3
+
+/*
+ * The exit status is that of the first reason with a dropped message.  The
+ * last reason stands for every error that has no entry.
+ */
+static const struct reason {
+	int error;
+	int status;
+	bool names_socket; /* the explanation needs the path */
+	const char *label;
+} reasons[] = {
+	{ BW_NOT_PERMITTED, EX_NOPERM, true, "not permitted" },
+	{ BW_NO_DAEMON, EX_UNAVAILABLE, true, "no daemon" },
+	{ BW_WRONG_SOCKET, EX_UNAVAILABLE, true, "not the daemon's socket" },
+	{ BW_TIMEOUT, EX_TEMPFAIL, false, "timed out" },
+	{ BW_TOO_LARGE, EX_DATAERR, false, "too large" },
+	{ 0, EX_OSERR, false, "other errors" },
+};
+
+_Static_assert(sizeof(reasons) / sizeof(reasons[0]) == REPORT_REASONS,
+	       "struct report has a counter for each reason");
+
+void report_init(struct report *r, const char *socket, bool quiet)
+{
+	memset(r, 0, sizeof(*r));
+	r->socket = socket;
+	r->quiet = quiet;
+}
+
+/* The coarse clock is precise enough, and cheap enough for each message. */
+static int64_t progress_clock_ms(void)
+{
+	return cmd_clock_ms(CLOCK_MONOTONIC_COARSE);
+}
+
+void report_start(struct report *r)
+{
+	r->shows_progress = !r->quiet && isatty(STDERR_FILENO);
+	r->started_ms = progress_clock_ms();
+}
+
+void report_expect(struct report *r, uint64_t bytes)
+{
+	r->expected_bytes += bytes;
+}
+
+void report_input(struct report *r, const char *name)
+{
+	r->input = name;
+}
+
+void report_read(struct report *r, size_t bytes)
+{
+	r->read_bytes += bytes;
+}
+
+static uint64_t dropped_sum(const struct report *r)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < REPORT_REASONS; i++)
+		sum += r->dropped[i];
+	return sum;
+}
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void show_progress(struct report *r, int64_t now_ms)
+{
+	fprintf(stderr, "\r%" PRIu64 " sent, %" PRIu64 " dropped, %.1f MB",
+		r->sent, dropped_sum(r), r->read_bytes / 1e6);
+	/* Input from a pipe adds to what was read and not to the size. */
+	if (r->expected_bytes && r->read_bytes <= r->expected_bytes)
+		fprintf(stderr, " (%" PRIu64 "%%)",
+			r->read_bytes * 100 / r->expected_bytes);
+	fprintf(stderr, ", %" PRId64 " s\033[K",
+		(now_ms - r->started_ms) / 1000);
+	fflush(stderr);
+	r->shown_ms = now_ms;
+	r->is_visible = true;
+}
+
+static void hide_progress(struct report *r)
+{
+	if (r->is_visible)
+		fputs("\r\033[K", stderr);
+	r->is_visible = false;
+}
+
+void report_progress(struct report *r)
+{
+	int64_t now_ms;
+
+	if (!r->shows_progress)
+		return;
+	now_ms = progress_clock_ms();
+	if (now_ms - r->started_ms >= PROGRESS_AFTER_MS &&
+	    now_ms - r->shown_ms >= PROGRESS_EVERY_MS)
+		show_progress(r, now_ms);
+}
+
+void report_sent(struct report *r, size_t bytes)
+{
+	r->sent++;
+	r->sent_bytes += bytes;
+}
+
+void report_dropped(struct report *r, uint64_t number, size_t bytes, int error)
+{
+	size_t i = 0;
+
+	while (i < REPORT_REASONS - 1 && reasons[i].error != error)
+		i++;
+	if (++r->dropped[i] > LINES_PER_REASON)
+		return;
+	hide_progress(r);
+	fprintf(stderr, "bufwriter send: %s", r->input);
+	if (number)
+		fprintf(stderr, ":%" PRIu64, number);
+	fprintf(stderr, ": dropped, %zu byte%s: ", bytes, plural(bytes));
+	if (reasons[i].names_socket)
+		fprintf(stderr, "%s: ", r->socket);
+	fputs(bw_strerror(error), stderr);
+	if (r->dropped[i] == LINES_PER_REASON)
+		fputs(" (more are only counted)", stderr);
+	fputc('\n', stderr);
+}
+
+void report_failed(struct report *r, const char *name, int error, int status)
+{
+	hide_progress(r);
+	fprintf(stderr, "bufwriter send: %s: %s\n", name, strerror(-error));
+	r->input_status = status;
+}
+
+static void print_summary(const struct report *r, int signal)
+{
+	const char *before = ": ";
+	size_t i;
+
+	fprintf(stderr,
+		"bufwriter send: %" PRIu64 " message%s sent, %" PRIu64
+		" byte%s; %" PRIu64 " dropped",
+		r->sent, plural(r->sent), r->sent_bytes, plural(r->sent_bytes),
+		dropped_sum(r));
+	for (i = 0; i < REPORT_REASONS; i++)
+		if (r->dropped[i]) {
+			fprintf(stderr, "%s%" PRIu64 " %s", before,
+				r->dropped[i], reasons[i].label);
+			before = ", ";
+		}
+	if (signal)
+		fprintf(stderr, "; stopped by SIG%s, the rest was not sent",
+			sigabbrev_np(signal));
+	fputc('\n', stderr);
+}
+
+int report_end(struct report *r, int signal)
+{
+	size_t i;
+
+	hide_progress(r);
+	if (!r->quiet)
+		print_summary(r, signal);
+	if (signal)
+		return 128 + signal;
+	if (r->input_status)
+		return r->input_status;
+	for (i = 0; i < REPORT_REASONS; i++)
+		if (r->dropped[i])
+			return reasons[i].status;
+	return 0;
+}

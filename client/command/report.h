@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The report of `bufwriter send`: counts, progress line, summary and exit
+ * status.  It knows neither how the input is split nor how a message is sent.
+ *
+ * Single-threaded.  Names and paths are borrowed: the caller keeps them until
+ * report_end().
+ */
+#ifndef BUFWRITER_REPORT_H
+#define BUFWRITER_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Entries of the table of reasons in report.c. */
+#define REPORT_REASONS 6
+
+struct report {
+	bool quiet;		 /* no progress line and no summary */
+	const char *socket;	 /* path of the daemon's socket, for messages */
+	const char *input;	 /* name of the input that is being read */
+	uint64_t expected_bytes; /* of all input; 0: unknown */
+	uint64_t read_bytes;	 /* of input so far */
+	uint64_t sent;		 /* messages */
+	uint64_t sent_bytes;
+	uint64_t dropped[REPORT_REASONS]; /* messages, by reason */
+	int input_status; /* exit status for an input that failed, or 0 */
+
+	/* the progress line */
+	bool shows_progress;
+	bool is_visible; /* the terminal shows the line now */
+	int64_t started_ms;
+	int64_t shown_ms; /* when the line was last written */
+};
+
+/* `socket` is the path that explanations name. */
+void report_init(struct report *r, const char *socket, bool quiet);
+/* Sending begins.  From now on there may be a progress line. */
+void report_start(struct report *r);
+
+/* An input of this size will be read. */
+void report_expect(struct report *r, uint64_t bytes);
+/* From now on messages come from the input of this name. */
+void report_input(struct report *r, const char *name);
+/* So many bytes of input were read. */
+void report_read(struct report *r, size_t bytes);
+/*
+ * An input could not be read, or only in part.  `error` is a negative errno;
+ * `status` becomes the exit status unless a signal comes.
+ */
+void report_failed(struct report *r, const char *name, int error, int status);
+
+/* Rewrites the progress line if it is due.  Callers call it often. */
+void report_progress(struct report *r);
+/* The daemon took a message of this length. */
+void report_sent(struct report *r, size_t bytes);
+/*
+ * A message of this length was dropped.  `number` is its place in the input,
+ * from 1, or 0 if it has none; `error` is what bw_write() returned.
+ */
+void report_dropped(struct report *r, uint64_t number, size_t bytes, int error);
+
+/*
+ * Writes the summary.  `signal` is the one that ended the sending, or 0.
+ * Returns the exit status.
+ */
+int report_end(struct report *r, int signal);
+
+#endif
