@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bufwriterd: arguments, wiring, signals, and the order of start and stop.
+ * bufwriterd: wiring, signals, and the order of start, run and stop.
  *
  * Start: settings, directories, the region and what a dead process left in
- * it, the socket, workers, listener, READY.  A failure before READY is one
- * line and an exit status.
+ * it, the sockets, workers, listener, READY.  A failure before READY is one
+ * line in the log and an exit status.
  *
- * Stop: the listener takes what is in the socket's queue, the workers file
- * everything, the region is marked clean.  What a disk refuses for longer
- * than stop_timeout stays in the region for the next start.
+ * Stop: the listener takes what is in the socket's queue, the workers flush
+ * everything, and the region is marked clean.  What the disk refuses for
+ * longer than buffer.stop_timeout stays in the region for the next start.
+ *
+ * The main thread is the loop thread, see loop.h.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +27,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/control/control.h"
 #include "daemon/intake/listener.h"
+#include "daemon/loop.h"
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
 #include "daemon/base/scheduling.h"
@@ -32,15 +35,15 @@
 #include "daemon/start.h"
 #include "daemon/worker/workers.h"
 
-/* Time for workers to see that they are to give up. */
+/* After buffer.stop_timeout, workers have so long to give up. */
 #define ABANDON_MS 500
-/* Above stop_timeout, for what comes after it. */
+/* What the stop may take beyond buffer.stop_timeout, as systemd is told. */
 #define STOP_SLACK_MS 30000
-/* systemd's queue may be full for a moment. */
+/* How long systemd's queue may be full before a message to it is given up. */
 #define READY_MS 5000
 #define STOPPING_MS 50
-/* Until a watchdog's feed that was lost comes again. */
-#define FEED_AGAIN_MS 1000
+/* A keep-alive that systemd's queue had no room for is sent again after it. */
+#define KEEP_ALIVE_RETRY_MS 1000
 
 struct daemon {
 	struct arguments arguments;
@@ -50,18 +53,17 @@ struct daemon {
 	struct listener listener;
 	struct control control;
 	/* loop */
-	uv_loop_t loop;
+	struct loop loop;
 	uv_async_t notified;
 	uv_signal_t on_term, on_int, on_hup, on_usr1;
-	uv_timer_t watchdog;
+	uv_timer_t watchdog_timer;
 	uv_timer_t stop_timer;
 	bool stopping;
 	bool abandoned;
 	bool stopped; /* the loop ends */
-	uint64_t stop_began;
 };
 
-/* Lines about settings, as a compiler would print them. */
+/* Prints lines about settings as a compiler prints its errors. */
 static void print_line(void *arg, const char *line)
 {
 	(void)arg;
@@ -71,20 +73,13 @@ static void print_line(void *arg, const char *line)
 
 /* -- stop ---------------------------------------------------------------- */
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-	(void)arg;
-	if (!uv_is_closing(handle))
-		uv_close(handle, NULL);
-}
-
 static void on_stop_timeout(uv_timer_t *timer);
 
 static void on_drained(void *arg)
 {
 	struct daemon *d = arg;
 
-	/* Who still waits for room in its queue learns that there is none. */
+	/* A sender that still waits for room in the queue gets an error. */
 	unix_socket_close(&d->res.socket);
 	workers_stop(&d->workers);
 }
@@ -97,20 +92,20 @@ static void begin_stop(struct daemon *d, const char *why)
 	if (d->stopping)
 		return;
 	d->stopping = true;
-	d->stop_began = clock_now();
 	log_info("stopping: %s", why);
 	control_stopping(&d->control);
-	/* As long as it may take, also above TimeoutStopSec=. */
-	systemd_insist(STOPPING_MS,
-		       "STOPPING=1\nSTATUS=Filing what is in memory.\n"
-		       "EXTEND_TIMEOUT_USEC=%" PRIu64,
-		       (ms + STOP_SLACK_MS) * 1000);
-	uv_update_time(&d->loop);
+	/* The stop may take longer than TimeoutStopSec=. */
+	systemd_insist(
+		STOPPING_MS,
+		"STOPPING=1\nSTATUS=Writing what is in memory to files.\n"
+		"EXTEND_TIMEOUT_USEC=%" PRIu64,
+		(ms + STOP_SLACK_MS) * 1000);
+	uv_update_time(&d->loop.uv);
 	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
 	listener_stop(&d->listener, on_drained, d);
 }
 
-/* The workers had stop_timeout; then they get a moment to give up. */
+/* The workers had buffer.stop_timeout; now they have ABANDON_MS to give up. */
 static void on_stop_timeout(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
@@ -138,7 +133,7 @@ static void on_notified(uv_async_t *async)
 		d->stopped = true;
 }
 
-/* Any thread. */
+/* Any thread, for workers: the loop thread runs on_notified() soon. */
 static void notify_loop(void *arg)
 {
 	struct daemon *d = arg;
@@ -165,15 +160,20 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 static void on_watchdog(uv_timer_t *timer);
 
-/* One that is lost may be the one too many: it does not wait its turn. */
-static void feed(uv_timer_t *timer)
+/*
+ * A lost keep-alive can trip the watchdog, so it is sent again soon instead of
+ * at the next interval.
+ */
+static void keep_alive(uv_timer_t *timer)
 {
-	uint64_t interval = uv_timer_get_repeat(timer);
+	uint64_t interval_ms = uv_timer_get_repeat(timer);
 
-	if (systemd_notify("WATCHDOG=1") == -EAGAIN && interval > FEED_AGAIN_MS)
-		uv_timer_start(timer, feed, FEED_AGAIN_MS, interval);
+	if (systemd_notify("WATCHDOG=1") == -EAGAIN &&
+	    interval_ms > KEEP_ALIVE_RETRY_MS)
+		uv_timer_start(timer, keep_alive, KEEP_ALIVE_RETRY_MS,
+			       interval_ms);
 	else
-		uv_timer_start(timer, on_watchdog, interval, interval);
+		uv_timer_start(timer, on_watchdog, interval_ms, interval_ms);
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -181,25 +181,26 @@ static void on_watchdog(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	if (workers_alive(&d->workers))
-		feed(timer);
+		keep_alive(timer);
 	else
-		log_error("a worker does not move: the watchdog is not fed");
+		log_error("a worker thread is stuck; not sending the watchdog "
+			  "keep-alive");
 }
 
 static void watch_signal(struct daemon *d, uv_signal_t *handle, int signum)
 {
-	uv_signal_init(&d->loop, handle);
+	uv_signal_init(&d->loop.uv, handle);
 	handle->data = d;
 	uv_signal_start(handle, on_signal, signum);
 }
 
 static int open_loop(struct daemon *d)
 {
-	int err = uv_loop_init(&d->loop);
+	int err = loop_open(&d->loop);
 
 	if (err)
 		return err;
-	err = uv_async_init(&d->loop, &d->notified, on_notified);
+	err = uv_async_init(&d->loop.uv, &d->notified, on_notified);
 	if (err)
 		return err;
 	d->notified.data = d;
@@ -207,16 +208,16 @@ static int open_loop(struct daemon *d)
 	watch_signal(d, &d->on_int, SIGINT);
 	watch_signal(d, &d->on_hup, SIGHUP);
 	watch_signal(d, &d->on_usr1, SIGUSR1);
-	uv_timer_init(&d->loop, &d->stop_timer);
+	uv_timer_init(&d->loop.uv, &d->stop_timer);
 	d->stop_timer.data = d;
-	uv_timer_init(&d->loop, &d->watchdog);
-	d->watchdog.data = d;
+	uv_timer_init(&d->loop.uv, &d->watchdog_timer);
+	d->watchdog_timer.data = d;
 	return 0;
 }
 
 /*
- * A reload or a flush that is asked for during the start waits for its end;
- * by default either signal would be the daemon's end.
+ * SIGHUP or SIGUSR1 during the start waits until the start is done; by default
+ * either signal would kill the daemon.
  */
 static void hold_requests(int how)
 {
@@ -246,10 +247,10 @@ static int open_control(struct daemon *d)
 	unix_socket_name(d->res.fd, from.socket);
 	clock_gettime(CLOCK_REALTIME, &now);
 	from.started = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
-	return control_open(&d->control, &d->loop, d->res.control.fd, &from);
+	return control_open(&d->control, &d->loop.uv, d->res.control.fd, &from);
 }
 
-/* After a start that failed: no thread uses the settings, no socket is left. */
+/* After a start that failed: ends the threads and removes the sockets. */
 static void give_up(struct daemon *d)
 {
 	if (d->workers.count) {
@@ -260,8 +261,8 @@ static void give_up(struct daemon *d)
 	start_unbind(&d->res);
 }
 
-/* Without it systemd would end us when TimeoutStartSec= is over. */
-static void say_ready(void)
+/* Without READY=1 systemd would end the daemon after TimeoutStartSec=. */
+static void report_ready(void)
 {
 	int err = systemd_insist(READY_MS, "READY=1\nSTATUS=Listening.");
 
@@ -271,23 +272,24 @@ static void say_ready(void)
 }
 
 /*
- * When all other threads have begun, which stay as they are.  Without the boost
- * this thread would get its processor back too late for the senders.
+ * After all other threads have started, because they would inherit the nice
+ * value.  Pausing needs the boost: without it this thread could get its
+ * processor back too late.
  */
-static void go_first(struct daemon *d)
+static void boost_this_thread(struct daemon *d)
 {
 	if (scheduling_boost(d->settings.cfg->socket_priority_boost) &&
-	    d->res.qlen >= LISTENER_QLEN)
-		listener_may_rest(&d->listener);
+	    d->res.qlen >= PACE_PAUSE_QLEN)
+		pace_allow_pauses(&d->listener.pace);
 }
 
 static int start(struct daemon *d)
 {
 	struct start *res = &d->res;
-	uint64_t interval;
+	uint64_t interval_ms;
 	int status, err;
 
-	/* The threads inherit it. */
+	/* The other threads inherit this. */
 	scheduling_yield();
 	status = start_open(res, d->settings.cfg);
 	if (status)
@@ -300,7 +302,7 @@ static int start(struct daemon *d)
 				    res->beside, notify_loop, d);
 	}
 	if (!err) {
-		listener_start(&d->listener, &d->loop, res->fd,
+		listener_start(&d->listener, &d->loop.uv, res->fd,
 			       res->socket.fd >= 0, &res->region.ring,
 			       &d->workers, d->settings.cfg);
 		err = open_control(d);
@@ -310,72 +312,46 @@ static int start(struct daemon *d)
 		give_up(d);
 		return EX_OSERR;
 	}
-	go_first(d);
-	interval = systemd_watchdog() / 2000000;
-	if (interval)
-		uv_timer_start(&d->watchdog, on_watchdog, interval, interval);
+	boost_this_thread(d);
+	/* twice as often as systemd wants it */
+	interval_ms = clock_ms_down(systemd_watchdog()) / 2;
+	if (interval_ms)
+		uv_timer_start(&d->watchdog_timer, on_watchdog, interval_ms,
+			       interval_ms);
 	log_info("ready: listening on %s, filing into %s, %u workers",
 		 res->socket.fd >= 0 ? d->settings.cfg->socket_path :
 				       "the socket passed by systemd",
 		 d->settings.cfg->files_path, d->workers.count);
-	say_ready();
+	report_ready();
 	hold_requests(SIG_UNBLOCK);
-	/*
-	 * What libuv watches is registered by its first run only, and before
-	 * 1.44 uv_backend_timeout() does not know that something waits for it:
-	 * listener_turn() would sleep, deaf to signals, workers and the control
-	 * socket, until a datagram or a timer.
-	 */
-	uv_run(&d->loop, UV_RUN_NOWAIT);
+	loop_start(&d->loop, &d->listener);
 	return 0;
 }
 
 /* -- the end ------------------------------------------------------------- */
 
-/* Messages that are in memory still. */
-static uint64_t left_over(struct daemon *d)
-{
-	uint64_t left = ring_waiting(&d->res.region.ring);
-	struct arena_record rec;
-	unsigned i;
-
-	for (i = 0; i < d->workers.count; i++) {
-		arena_snapshot(d->workers.list[i].arena, &rec);
-		left += rec.count;
-	}
-	return left;
-}
-
-static void report_end(struct daemon *d)
+static void report_end(struct daemon *d, const struct workers_totals *totals)
 {
 	const struct stats_listener *l = &d->listener.stats;
-	uint64_t written = 0, files = 0, bytes = 0;
-	struct arena_record rec;
-	unsigned i;
 
-	for (i = 0; i < d->workers.count; i++) {
-		const struct worker *w = &d->workers.list[i];
-
-		arena_snapshot(w->arena, &rec);
-		written += rec.written;
-		files += stats_get(&w->stats.files);
-		bytes += stats_get(&w->stats.file_bytes);
-	}
 	log_info("stopped: received=%" PRIu64 " written=%" PRIu64
 		 " dropped=%" PRIu64 " (too_large=%" PRIu64
 		 " ring_full=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
-		 stats_get(&l->received), written,
+		 stats_get(&l->received), totals->written,
 		 stats_get(&l->too_large) + stats_get(&l->ring_full),
-		 stats_get(&l->too_large), stats_get(&l->ring_full), files,
-		 bytes);
+		 stats_get(&l->too_large), stats_get(&l->ring_full),
+		 totals->files, totals->files_bytes);
 }
 
 static int end(struct daemon *d)
 {
-	uint64_t left = left_over(d);
+	struct workers_totals totals;
+	uint64_t left;
 	int status = 0;
 
-	report_end(d);
+	workers_sum(&d->workers, &totals);
+	left = totals.in_arenas + ring_waiting(&d->res.region.ring);
+	report_end(d, &totals);
 	if (!left) {
 		region_set_clean(&d->res.region, 1);
 	} else {
@@ -393,15 +369,13 @@ static int end(struct daemon *d)
 	start_unbind(&d->res);
 	systemd_close();
 	if (!workers_exited(&d->workers)) {
-		/* A thread that hangs at the disk can not be joined. */
+		/* A thread that hangs at the disk cannot be joined. */
 		fflush(NULL);
 		_exit(status);
 	}
 	workers_join(&d->workers);
 	listener_close(&d->listener);
-	uv_walk(&d->loop, close_handle, NULL);
-	uv_run(&d->loop, UV_RUN_DEFAULT);
-	uv_loop_close(&d->loop);
+	loop_close(&d->loop);
 	region_close(&d->res.region);
 	return status;
 }
@@ -440,7 +414,7 @@ int main(int argc, char **argv)
 	if (!status) {
 		while (!d.stopped) {
 			control_note(&d.control);
-			listener_turn(&d.listener);
+			loop_turn(&d.loop);
 		}
 		status = end(&d);
 	}

@@ -126,7 +126,7 @@ static bool is_flushed(struct control *c, struct connection *conn)
 
 	if (!conn->wait[REQUEST]) {
 		for (i = 0; i < READS && !is_caught_up(c, conn); i++)
-			if (!listener_read(c->from.listener))
+			if (!listener_catch_up(c->from.listener))
 				break;
 		/* The ring is full: when it is not, we are called again. */
 		if (!is_caught_up(c, conn))

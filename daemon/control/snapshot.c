@@ -200,22 +200,16 @@ static void fill_gauges(struct snapshot *s, const struct sources *from,
 void snapshot_sample(const struct sources *from, struct rate_sample *out)
 {
 	const struct stats_listener *l = &from->listener->stats;
-	struct arena_record rec;
-	unsigned i;
+	struct workers_totals totals;
 
 	out->received = stats_get(&l->received);
 	out->received_bytes = stats_get(&l->received_bytes);
 #define DROPPED(name, doc) out->name = stats_get(&l->name);
 #include "daemon/base/stats.def"
-	out->written = out->files = out->file_bytes = 0;
-	for (i = 0; i < from->workers->count; i++) {
-		const struct worker *w = &from->workers->list[i];
-
-		arena_snapshot(w->arena, &rec);
-		out->written += rec.written;
-		out->files += stats_get(&w->stats.files);
-		out->file_bytes += stats_get(&w->stats.file_bytes);
-	}
+	workers_sum(from->workers, &totals);
+	out->written = totals.written;
+	out->files = totals.files;
+	out->file_bytes = totals.files_bytes;
 }
 
 static void read_rates(struct snapshot *s, const struct sources *from,
@@ -320,7 +314,7 @@ static void judge_all(struct snapshot *s, const struct sources *from)
 		judge(s, HEALTH_FAILING,
 		      "what is sent now is dropped: the ring is full, and the "
 		      "workers do not keep up with the disk");
-	else if (from->listener->draining || s->listener == LISTENER_STOPPED)
+	else if (listener_is_stopping(from->listener))
 		judge(s, HEALTH_DEGRADED, "the daemon is stopping");
 	else if (drops)
 		judge_drops(s, drops);

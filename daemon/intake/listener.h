@@ -1,14 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket: datagrams into the ring, back-pressure, drops.
+ * The socket: datagrams into the ring, back-pressure, and the end of it.
+ * Loop thread only.
  *
- *	READING --ring full--> WAITING --timeout--> DROPPING
- *	   ^                      |  slot free         |  slot free
- *	   +----------------------+--------------------+
+ *	                     a slot came free
+ *	            +--------------------------------+
+ *	            |  a slot came free              |
+ *	            v   <----------+                 |
+ *	start -> READING --full--> WAITING --time--> DROPPING
+ *	            |                 |                 |
+ *	            +----- stop ------+------ stop -----+
+ *	            v                 v
+ *	         DRAINING --full--> DRAIN_WAITING
+ *	            |    <--slot--     |
+ *	            +---> STOPPED <----+
  *
- * WAITING does not read: the kernel's queue fills, and then the senders
- * wait.  DROPPING reads and counts, so that no sender waits longer than
- * `timeout`.  Loop thread only.
+ * READING	reads the socket into free slots of the ring.
+ * WAITING	does not read: the kernel's queue fills, and then the senders
+ *		block.  wait_timer runs, unless buffer.timeout is `never`.
+ * DROPPING	reads, drops and counts, so that no sender blocks for longer
+ *		than buffer.timeout (I4).
+ * DRAINING	the daemon stops: the listener takes what is in the queue, at
+ *		most drain_left datagrams.
+ * DRAIN_WAITING the same with a full ring.  Only with a socket of our own,
+ *		which takes no new datagrams: no timer runs, because no sender
+ *		waits for longer than the stop.
+ * STOPPED	is the end: the listener never touches the socket again.
+ *
+ *	FROM		TO		[function]
+ *	READING		WAITING		[ring_is_full: buffer.timeout is not 0]
+ *	READING		DROPPING	[ring_is_full: buffer.timeout is 0]
+ *	WAITING		READING		[ring_has_room]
+ *	WAITING		DROPPING	[on_wait_timer]
+ *	DROPPING	READING		[ring_has_room]
+ *	DROPPING	WAITING		[listener_configure: another timeout]
+ *	READING		DRAINING	[listener_stop]
+ *	WAITING		DRAIN_WAITING	[listener_stop: a socket of our own]
+ *	DROPPING	DRAIN_WAITING	[listener_stop: a socket of our own]
+ *	WAITING		STOPPED		[listener_stop: systemd's socket]
+ *	DROPPING	STOPPED		[listener_stop: systemd's socket]
+ *	DRAINING	DRAIN_WAITING	[ring_is_full: a socket of our own]
+ *	DRAINING	STOPPED		[ring_is_full: systemd's socket;
+ *					 listener_read: the queue is empty, or
+ *					 drain_left is used up;
+ *					 listener_abandon]
+ *	DRAIN_WAITING	DRAINING	[ring_has_room]
+ *	DRAIN_WAITING	STOPPED		[listener_abandon]
+ *
+ * The queue of a socket that systemd holds outlives this process, so a stop
+ * leaves there what the ring has no room for, and the next start reads it.
  */
 #ifndef BUFWRITER_LISTENER_H
 #define BUFWRITER_LISTENER_H
@@ -19,111 +59,97 @@
 
 #include "conf/config.h"
 #include "daemon/base/log.h"
-#include "daemon/region/ring.h"
 #include "daemon/base/stats.h"
+#include "daemon/intake/drops.h"
+#include "daemon/intake/pace.h"
+#include "daemon/region/ring.h"
 #include "daemon/worker/workers.h"
-
-/* A shorter queue would be full, and senders wait, while the listener rests. */
-#define LISTENER_QLEN 256
 
 enum listener_state {
 	LISTENER_READING,
 	LISTENER_WAITING,
 	LISTENER_DROPPING,
+	LISTENER_DRAINING,
+	LISTENER_DRAIN_WAITING,
 	LISTENER_STOPPED
 };
 
 struct listener {
-	uv_loop_t *loop;
-	uv_timer_t kick;     /* until workers look at what is waiting */
-	uv_timer_t due;	     /* until a worker must see to its arena */
-	uv_timer_t patience; /* until WAITING becomes DROPPING */
-	uv_timer_t tell;     /* until drops may be told that were held back */
+	/* constant after start */
 	int fd;
-	bool ours; /* bound here, so no later process reads its queue */
+	bool ours; /* bound by this process: no later one reads its queue */
 	struct ring *ring;
 	struct workers *workers;
+	/* loop thread */
 	const struct config *cfg;
 	enum listener_state state;
-	uint64_t full_since; /* CLOCK_MONOTONIC, when drops not told began */
-	uint64_t read_since; /* the same, when it last began to read again */
-	uint64_t told;	     /* of ring_full, in the log */
-	uint64_t ring_high;  /* most messages that waited in the ring */
-	uint64_t emptied;    /* times that the socket's queue was read empty */
-	/* see sleeps_in_socket() in listener.c */
-	bool may_sleep;
-	bool steady;		/* sleeps are in recvmmsg(2) */
-	uint64_t looked;	/* ms, uv_now() at the last look at the loop */
-	uint64_t look_received; /* the counter, then */
-	uint64_t turns;		/* since then, in which it reads */
-	/* see rest() in listener.c */
-	bool may_rest;
-	bool resting;	     /* the socket is left alone in the next turn */
-	bool rested;	     /* it was in the last, and to the end */
-	uint64_t rest_after; /* datagrams from one rest to the next, at least */
-	/* counters, and CLOCK_MONOTONIC, when it last decided */
-	uint64_t base_received, base_bytes, base_time;
-	/* stop: how many datagrams may still be taken, and whom to tell */
-	bool draining;
-	uint64_t drain_left;
-	void (*drained)(void *arg);
-	void *drained_arg;
-	struct log_limit limit_large;
-	struct log_limit limit_drop;
-	struct log_limit limit_again;
+	struct pace pace;
+	struct drops drops;
+	uv_timer_t wake_timer;	   /* until workers are woken for the rest */
+	uv_timer_t deadline_timer; /* until an arena that this thread filled
+				      becomes buffer.forced old */
+	uv_timer_t wait_timer;	   /* until WAITING becomes DROPPING */
+	uint64_t received_ns;	   /* when the last batch was received */
+	uint64_t ring_high;	   /* most messages that waited in the ring */
+	uint64_t emptied; /* times that the socket's queue was read empty */
 	struct log_limit limit_error;
 	struct stats_listener stats;
+	/* loop thread, DRAINING */
+	uint64_t drain_left; /* datagrams that may still be taken */
+	void (*drained)(void *arg);
+	void *drained_arg;
 };
 
 /*
- * Starts reading `fd` (SOCK_DGRAM; stays the caller's), in listener_turn().
- * It is made blocking, with a timeout for receiving.
+ * Starts the listener on `fd` (SOCK_DGRAM; it stays the caller's, and so do
+ * all other arguments).  The socket is made blocking, with a timeout for
+ * receiving.  Nothing is read before listener_read().
  */
-void listener_start(struct listener *l, uv_loop_t *loop, int fd, bool ours,
+void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg);
+/* Closes the timers; the loop must run once more for that. */
+void listener_close(struct listener *l);
+
+/* Is the socket to be polled for reading? */
+bool listener_polls(const struct listener *l);
 /*
- * The socket may be left alone for 0.1 ms at a time: its queue holds
- * LISTENER_QLEN or more, and this thread goes before its senders, so that it
- * gets its processor back in time.
+ * Reads a bounded number of datagrams; returns how many.  `flags`:
+ * MSG_DONTWAIT, or MSG_WAITFORONE to sleep in recvmmsg(2) until a datagram
+ * comes, or its timeout, or a signal.  Does nothing in a state that does not
+ * read, unless a slot came free.
  */
-void listener_may_rest(struct listener *l);
+unsigned listener_read(struct listener *l, int flags);
 /*
- * One turn of the loop, instead of uv_run(): waits for datagrams and for
- * whatever else the loop has, and deals with it.
- *
- * The socket is no handle of the loop, because a socket in an epoll set makes
- * every send call the set, also while nobody sleeps on it: 10 % of what a
- * send costs its sender.  poll(2) is on the socket's list only while it
- * sleeps, recvmmsg(2), which is used when datagrams come steadily, only until
- * the first comes; the loop's other handles then wait for 30 ms at most.
- * For loops inside loops see uv_backend_fd() in libuv's manual.
+ * Reads a bounded number of datagrams now, for a flush.  False: the listener
+ * does not read at this time, because the ring is full or the daemon stops.
  */
-void listener_turn(struct listener *l);
-/*
- * Takes a bounded number of datagrams now, as if the loop had seen them.
- * False: it does not read at this time, because the ring is full or because
- * it stops.
- */
-bool listener_read(struct listener *l);
-/* A worker released a slot that was waited for. */
+bool listener_catch_up(struct listener *l);
+/* A worker released a slot that the listener waits for. */
 void listener_resume(struct listener *l);
-/* New settings: timeout. */
+/* New settings, of which buffer.timeout counts here. */
 void listener_configure(struct listener *l, const struct config *cfg);
 /*
- * Takes what is in the socket's queue, a bounded number, then stops and
- * calls drained(), once, perhaps before this returns.  A socket bound here
- * first refuses new datagrams, so that none is accepted and then lost.
+ * Takes what is in the socket's queue, a bounded number, then stops and calls
+ * drained(arg), once, perhaps before this returns.  A socket of our own first
+ * refuses new datagrams, so that none is accepted and then lost.
  */
 void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg);
 /*
- * Ends a drain that does not get on: what is still in the queue of a socket
- * bound here is counted as dropped, else it stays there.
+ * Ends a drain that takes too long.  What is still in the queue of a socket of
+ * our own is counted as dropped; systemd's queue stays as it is.
  */
 void listener_abandon(struct listener *l);
-/* Closes the handles; the loop must run once more for that. */
-void listener_close(struct listener *l);
 
+static inline bool listener_is_stopping(const struct listener *l)
+{
+	return l->state >= LISTENER_DRAINING;
+}
+
+/*
+ * The state in a word, for the status.  A drain is shown as what it does,
+ * reading or waiting; that the daemon stops is said by its health.
+ */
 const char *listener_state_word(enum listener_state state);
 
 #endif

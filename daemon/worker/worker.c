@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See worker_thread.h: what a worker does.  What the loop thread does with
- * workers is in worker.c.
+ * See worker.h for the states.
  *
- * Parking.  A worker announces PARKED, then looks once more for anything to
- * do, then sleeps on its `signal`.  Whoever has something for it publishes
- * that first and then looks at the state or sets the signal.  Both sides
- * have a full fence between their store and their load, so at least one of
- * them sees the other.  (Messages alone would not even need that: while the
- * ring is not empty the listener kicks each millisecond.)
+ * Parking.  A worker stores PARKED, then looks once more for anything to do,
+ * then sleeps on its `signal`.  Whoever has something for it publishes that
+ * first, and then looks at the state or sets the signal.  Both sides have a
+ * full fence between their store and their load, so at least one of them sees
+ * the other.  (Messages alone would not need that: while the ring is not
+ * empty, a timer of the listener wakes workers each millisecond.)
  *
- * Lending.  While a worker is PARKED the loop thread may take its arena:
- * PARKED -> LENT, and back to PARKED, or to FILING when it is full.  A worker
- * that wakes takes it back the same way, PARKED -> LOOKING; while it is LENT
- * it says so in `wants_back` and sleeps again.  That is parking once more:
- * each side stores (wants_back; state), then loads the other's.
+ * Lending.  While a worker is PARKED the loop thread may take its arena, by a
+ * compare-and-exchange PARKED -> LENT, and gives it back as PARKED, or as
+ * FLUSHING when it is full.  A worker that wakes takes the arena back the same
+ * way, PARKED -> LOOKING.  While the arena is LENT, the worker stores
+ * `wants_back`, looks at the state once more, and sleeps again; the loop
+ * thread stores the state, and then looks at `wants_back`.  That is parking
+ * once more: each side stores its own word, then loads the other's, so these
+ * four accesses are sequentially consistent.  The two compare-and-exchanges
+ * are, too: whoever gets the arena sees all that its last owner wrote.
  */
 #include "daemon/worker/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdio.h>
@@ -25,24 +29,113 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/base/failpoint.h"
 #include "daemon/base/remedy.h"
 #include "daemon/filing/transfer.h"
 
 enum reason { FULL, FORCED, ASKED };
 
-/* Sleeps until signalled or until the time (CLOCK_MONOTONIC, 0: for ever). */
-static void park(struct worker *w, uint64_t until)
-{
-	struct timespec ts = clock_timespec(until);
+/* -- loop thread --------------------------------------------------------- */
 
-	/* acquire: pairs with the release in wake(), worker.c */
+void worker_open(struct worker *w, unsigned index, struct arena *arena,
+		 bool beside, const struct worker_orders *orders)
+{
+	memset(w, 0, sizeof(*w));
+	w->orders = orders;
+	w->arena = arena;
+	w->index = index;
+	w->cfg = load_relaxed(&orders->cfg);
+	flush_open(&w->flush, w->cfg, index);
+	w->flush.beside = beside;
+	atomic_init(&w->state, WORKER_LOOKING);
+}
+
+void worker_wake(struct worker *w)
+{
+	/* release: pairs with the acquire in sleep_until() */
+	if (!atomic_exchange_explicit(&w->signal, 1, memory_order_release))
+		syscall(SYS_futex, &w->signal, FUTEX_WAKE_PRIVATE, 1, NULL,
+			NULL, 0);
+}
+
+bool worker_lend(struct worker *w)
+{
+	int state = WORKER_PARKED;
+
+	/* seq_cst: pairs with park() and reclaim(), see the head */
+	return atomic_compare_exchange_strong_explicit(&w->state, &state,
+						       WORKER_LENT,
+						       memory_order_seq_cst,
+						       memory_order_relaxed);
+}
+
+void worker_give_back(struct worker *w, bool full)
+{
+	/* Only this thread ends a loan. */
+	assert(load_relaxed(&w->state) == WORKER_LENT);
+	if (full)
+		store_relaxed(&w->flushing_since_ns, clock_now());
+	/* seq_cst, both: pair with wants_back and state in reclaim() */
+	atomic_store_explicit(&w->state, full ? WORKER_FLUSHING : WORKER_PARKED,
+			      memory_order_seq_cst);
+	if (full ||
+	    atomic_load_explicit(&w->wants_back, memory_order_seq_cst)) {
+		store_relaxed(&w->wants_back, false);
+		worker_wake(w);
+	}
+}
+
+uint64_t worker_deadline(const struct arena_record *rec, uint64_t forced_ns)
+{
+	return forced_ns && rec->count ? rec->oldest_ns + forced_ns : 0;
+}
+
+/* -- worker -------------------------------------------------------------- */
+
+/* The transitions that a worker makes while nobody else may change the state;
+ * see the table in worker.h. */
+static bool may_follow(enum worker_state from, enum worker_state to)
+{
+	switch (to) {
+	case WORKER_PARKED:
+		return from == WORKER_LOOKING;
+	case WORKER_FLUSHING:
+		/* from FLUSHING: the loop thread has said so before */
+		return from == WORKER_LOOKING || from == WORKER_FLUSHING;
+	case WORKER_LOOKING:
+		return from == WORKER_FLUSHING;
+	case WORKER_EXITED:
+		return from == WORKER_LOOKING || from == WORKER_FLUSHING;
+	case WORKER_LENT:
+	default:
+		return false;
+	}
+}
+
+static void set_state(struct worker *w, enum worker_state state)
+{
+	assert(may_follow(load_relaxed(&w->state), state));
+	/* pairs with worker_state() */
+	store_release(&w->state, state);
+}
+
+static void notify_loop(const struct worker *w)
+{
+	w->orders->notify(w->orders->arg);
+}
+
+/* Sleeps until it is signalled or until the time (CLOCK_MONOTONIC, 0: none). */
+static void sleep_until(struct worker *w, uint64_t until_ns)
+{
+	struct timespec ts = clock_timespec(until_ns);
+
+	/* acquire: pairs with the release in worker_wake() */
 	while (!atomic_exchange_explicit(&w->signal, 0, memory_order_acquire)) {
 		long n = syscall(SYS_futex, &w->signal,
 				 FUTEX_WAIT_BITSET_PRIVATE, 0,
-				 until ? &ts : NULL, NULL,
+				 until_ns ? &ts : NULL, NULL,
 				 FUTEX_BITSET_MATCH_ANY);
 
 		if (n < 0 && errno == ETIMEDOUT)
@@ -50,27 +143,24 @@ static void park(struct worker *w, uint64_t until)
 	}
 }
 
-static void set_state(struct worker *w, enum worker_state state)
+/* Answers the heartbeat and picks up new settings. */
+static void heed_orders(struct worker *w)
 {
-	atomic_store_explicit(&w->state, state, memory_order_release);
-}
+	const struct worker_orders *o = w->orders;
+	/* pairs with the release in workers_configure() */
+	uint64_t generation = load_acquire(&o->cfg_generation);
 
-/* What the loop thread wants seen at each turn. */
-static void look_around(struct worker *w)
-{
-	struct workers *ws = w->all;
-	uint64_t generation = worker_number(&ws->cfg_generation);
-
-	atomic_store_explicit(&w->heartbeat_seen, worker_number(&ws->heartbeat),
-			      memory_order_relaxed);
+	/* pairs with the release in workers_alive(); its reader orders nothing */
+	store_relaxed(&w->heartbeat_seen, load_acquire(&o->heartbeat));
 	/* relaxed: only this worker writes it */
-	if (atomic_load_explicit(&w->cfg_seen, memory_order_relaxed) ==
-	    generation)
+	if (load_relaxed(&w->cfg_seen) == generation)
 		return;
-	w->flush.cfg = atomic_load_explicit(&ws->cfg, memory_order_acquire);
-	/* release: the old settings are not used after this */
-	atomic_store_explicit(&w->cfg_seen, generation, memory_order_release);
-	ws->notify(ws->arg);
+	/* pairs with the release in workers_configure() */
+	w->cfg = w->flush.cfg = load_acquire(&o->cfg);
+	assert(w->cfg);
+	/* The old settings are not used after this: workers_settled(). */
+	store_release(&w->cfg_seen, generation);
+	notify_loop(w);
 }
 
 static void count_flush(struct worker *w, enum reason why, uint64_t bytes,
@@ -92,17 +182,17 @@ static void count_flush(struct worker *w, enum reason why, uint64_t bytes,
 
 static void set_failing(struct worker *w, int err)
 {
-	int before = atomic_load_explicit(&w->error, memory_order_relaxed);
+	int before = load_relaxed(&w->error);
 
 	stats_add(&w->stats.failures, 1);
 	if (before == -err)
 		return;
 	if (!before)
-		atomic_store_explicit(&w->failing_since_ns, clock_now(),
-				      memory_order_relaxed);
-	atomic_store_explicit(&w->error, -err, memory_order_release);
+		store_relaxed(&w->failing_since_ns, clock_now());
+	/* failing_since_ns comes first: pairs with the readers of `error` */
+	store_release(&w->error, -err);
 	/* For the status; see control_notified(). */
-	w->all->notify(w->all->arg);
+	notify_loop(w);
 	log_error("worker %u: %s %s: %s; %s; the data is kept and tried "
 		  "again",
 		  w->index, w->flush.op, w->flush.where, strerror(-err),
@@ -111,159 +201,161 @@ static void set_failing(struct worker *w, int err)
 
 static void set_working(struct worker *w)
 {
-	uint64_t since;
+	uint64_t since_ns;
 
-	if (!atomic_load_explicit(&w->error, memory_order_relaxed))
+	if (!load_relaxed(&w->error))
 		return;
-	since = atomic_load_explicit(&w->failing_since_ns,
-				     memory_order_relaxed);
-	atomic_store_explicit(&w->error, 0, memory_order_release);
-	w->all->notify(w->all->arg);
-	log_notice("worker %u: filing again after %.1f s; what it held is in a "
-		   "file",
-		   w->index, (clock_now() - since) / 1e9);
+	since_ns = load_relaxed(&w->failing_since_ns);
+	store_release(&w->error, 0);
+	notify_loop(w);
+	log_notice("worker %u: writing again after %.1f s; nothing of what it "
+		   "held is lost",
+		   w->index, (clock_now() - since_ns) / 1e9);
 }
 
 /*
- * Files the arena, however long the disk refuses.  False: abandoned, the
- * data stays in the arena.
+ * Makes a file of the arena, however long the disk refuses.  False: abandoned,
+ * the data stays in the arena.
  */
-static bool file(struct worker *w, enum reason why)
+static bool flush_arena(struct worker *w, enum reason why)
 {
-	uint64_t pause = FLUSH_PAUSE, bytes, began;
+	uint64_t pause_ns = FLUSH_PAUSE, bytes, began_ns;
 	int err;
 
 	if (arena_is_empty(w->arena))
 		return true;
-	began = clock_now();
-	atomic_store_explicit(&w->flushing_since_ns, began,
-			      memory_order_relaxed);
+	began_ns = clock_now();
+	store_relaxed(&w->flushing_since_ns, began_ns);
 	set_state(w, WORKER_FLUSHING);
 	while ((err = transfer_flush(w->arena, &w->flush, &bytes))) {
 		set_failing(w, err);
-		if (worker_flag(&w->all->abandon))
+		/* pairs with the release in workers_abandon() */
+		if (load_acquire(&w->orders->abandon))
 			return false;
-		park(w, clock_now() + pause);
-		look_around(w);
-		pause = flush_pause_after(pause);
+		sleep_until(w, clock_now() + pause_ns);
+		heed_orders(w);
+		pause_ns = flush_pause_after(pause_ns);
 	}
+	assert(arena_is_empty(w->arena));
 	set_working(w);
-	count_flush(w, why, bytes, clock_now() - began);
-	atomic_store_explicit(&w->flushing_since_ns, 0, memory_order_relaxed);
+	count_flush(w, why, bytes, clock_now() - began_ns);
+	store_relaxed(&w->flushing_since_ns, 0);
 	/* workers_alive() counts from here on, not from before the disk. */
-	look_around(w);
+	heed_orders(w);
 	set_state(w, WORKER_LOOKING);
 	return true;
 }
 
-/* When the arena must be filed, CLOCK_MONOTONIC; 0: when it is full. */
 static uint64_t deadline(const struct worker *w)
 {
-	uint64_t forced = w->flush.cfg->buffer_forced_ns;
-
-	if (!forced || arena_is_empty(w->arena))
-		return 0;
-	return w->arena->now.oldest_ns + forced;
+	return worker_deadline(&w->arena->now, w->cfg->buffer_forced_ns);
 }
 
 static bool is_due(const struct worker *w)
 {
-	uint64_t at = deadline(w);
+	uint64_t at_ns = deadline(w);
 
-	return at && clock_now() >= at;
+	return at_ns && clock_now() >= at_ns;
 }
 
-/* A flush request that is not answered, and whose messages are all taken? */
-static bool is_asked(struct worker *w)
+/* Is there a flush request to answer, and are all its messages claimed? */
+static bool is_flush_asked(struct worker *w)
 {
-	struct workers *ws = w->all;
+	const struct worker_orders *o = w->orders;
 
-	w->flush_seen = worker_number(&ws->flush_request);
+	/* Pairs with the release in workers_flush(); flush_up_to comes first. */
+	w->flush_seen = load_acquire(&o->flush_request);
 	/* relaxed: only this worker writes it */
-	return w->flush_seen != atomic_load_explicit(&w->flushed,
-						     memory_order_relaxed) &&
-	       ring_claimed(ws->ring) >= worker_number(&ws->flush_up_to);
+	return w->flush_seen != load_relaxed(&w->flushed) &&
+	       ring_claimed(o->ring) >= load_relaxed(&o->flush_up_to);
 }
 
-static void answer(struct worker *w)
+static void answer_flush(struct worker *w)
 {
-	/* release: the file is there before the request is done */
-	atomic_store_explicit(&w->flushed, w->flush_seen, memory_order_release);
-	w->all->notify(w->all->arg);
+	/* The file is there first: pairs with workers_flushed(). */
+	store_release(&w->flushed, w->flush_seen);
+	notify_loop(w);
 }
 
-/* The arena, back from the loop thread.  True: that has filled it. */
+/* Takes the arena back from the loop thread.  True: that has filled it. */
 static bool reclaim(struct worker *w)
 {
 	int state = WORKER_PARKED;
 
-	/* acquire: pairs with the release in lend_ends() */
-	while (!atomic_compare_exchange_strong(&w->state, &state,
-					       WORKER_LOOKING)) {
+	/* seq_cst: pairs with worker_lend() and worker_give_back(), see head */
+	while (!atomic_compare_exchange_strong_explicit(
+		&w->state, &state, WORKER_LOOKING, memory_order_seq_cst,
+		memory_order_seq_cst)) {
 		if (state == WORKER_FLUSHING)
 			return true;
-		atomic_store(&w->wants_back, true);
-		if (atomic_load(&w->state) == WORKER_LENT)
-			park(w, 0);
+		assert(state == WORKER_LENT);
+		atomic_store_explicit(&w->wants_back, true,
+				      memory_order_seq_cst);
+		if (atomic_load_explicit(&w->state, memory_order_seq_cst) ==
+		    WORKER_LENT)
+			sleep_until(w, 0);
 		state = WORKER_PARKED;
 	}
 	return false;
 }
 
-/* False: abandoned, as from file(). */
-static bool rest(struct worker *w)
+/* Sleeps until there is something to do.  False: as from flush_arena(). */
+static bool park(struct worker *w)
 {
-	struct workers *ws = w->all;
-	uint64_t until = deadline(w);
+	const struct worker_orders *o = w->orders;
+	uint64_t until_ns = deadline(w);
 
-	/* From here on the arena may be the loop thread's. */
+	/* From here on the loop thread may fill the arena. */
 	set_state(w, WORKER_PARKED);
 	/* Publish, then check again: see the head of this file. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!ring_waiting(ws->ring) && !is_asked(w) && !worker_flag(&ws->stop))
-		park(w, until);
-	return reclaim(w) ? file(w, FULL) : true;
+	/* stop: pairs with the release in workers_stop() */
+	if (!ring_waiting(o->ring) && !is_flush_asked(w) &&
+	    !load_acquire(&o->stop))
+		sleep_until(w, until_ns);
+	return reclaim(w) ? flush_arena(w, FULL) : true;
 }
 
+/* The worker's life: orders, ring, arena, disk, sleep. */
 static void run(struct worker *w)
 {
-	struct workers *ws = w->all;
+	const struct worker_orders *o = w->orders;
 	enum transfer_result taken;
-	bool wanted, stop, ok = true;
+	bool loop_waits, stop, ok = true;
 
 	while (ok) {
-		look_around(w);
+		heed_orders(w);
 		/*
-		 * Before the ring is looked at: all is published by then, so
-		 * that what is empty afterwards stays so.
+		 * The stop is read before the ring: with it, everything is
+		 * published, so a ring that is empty afterwards stays so.
 		 */
-		stop = worker_flag(&ws->stop);
-		wanted = false;
-		taken = transfer_take(ws->ring, w->arena, true, &wanted);
-		if (wanted)
-			ws->notify(ws->arg);
+		stop = load_acquire(&o->stop);
+		loop_waits = false;
+		taken = transfer_take(o->ring, w->arena, true, &loop_waits);
+		if (loop_waits)
+			notify_loop(w);
 		if (taken == TRANSFER_FULL)
-			ok = file(w, FULL);
+			ok = flush_arena(w, FULL);
 		else if (is_due(w))
-			ok = file(w, FORCED);
+			ok = flush_arena(w, FORCED);
 		if (!ok)
 			break;
-		/* Also if each take fills the arena, as messages above size. */
-		if (is_asked(w)) {
-			ok = file(w, ASKED);
+		/* Also when each take fills the arena: messages above size. */
+		if (is_flush_asked(w)) {
+			ok = flush_arena(w, ASKED);
 			if (ok)
-				answer(w);
+				answer_flush(w);
 		} else if (taken == TRANSFER_EMPTY) {
 			if (stop) {
-				file(w, ASKED);
+				flush_arena(w, ASKED);
 				break;
 			}
-			ok = rest(w);
+			ok = park(w);
 		}
 	}
 }
 
-void *worker_thread(void *arg)
+static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	char name[16];
@@ -272,6 +364,11 @@ void *worker_thread(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	run(w);
 	set_state(w, WORKER_EXITED);
-	w->all->notify(w->all->arg);
+	notify_loop(w);
 	return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+	return -pthread_create(&w->thread, NULL, worker_main, w);
 }

@@ -1,97 +1,67 @@
 /* SPDX-License-Identifier: MIT */
-/* See worker.h.  All of it runs on the loop thread. */
+/* See workers.h. */
 #include "daemon/worker/workers.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
 #include "daemon/filing/transfer.h"
-#include "daemon/worker/worker.h"
-
-static void wake(struct worker *w)
-{
-	/* release: what the worker is woken for comes first */
-	if (!atomic_exchange_explicit(&w->signal, 1, memory_order_release))
-		syscall(SYS_futex, &w->signal, FUTEX_WAKE_PRIVATE, 1, NULL,
-			NULL, 0);
-}
 
 static void wake_all(struct workers *ws)
 {
 	unsigned i;
 
 	for (i = 0; i < ws->count; i++)
-		wake(&ws->list[i]);
+		worker_wake(&ws->list[i]);
 }
 
-static void init(struct worker *w, struct workers *ws, const struct config *cfg,
-		 unsigned index)
-{
-	memset(w, 0, sizeof(*w));
-	w->all = ws;
-	w->index = index;
-	flush_open(&w->flush, cfg, index);
-}
-
-int workers_start(struct workers *ws, const struct config *cfg,
-		  struct ring *ring, struct arena *arenas, bool beside,
-		  workers_notify_fn *notify, void *arg)
+static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
+		     bool beside)
 {
 	sigset_t all, before;
 	unsigned i;
 	int err = 0;
 
-	memset(ws, 0, sizeof(*ws));
-	ws->ring = ring;
-	ws->notify = notify;
-	ws->arg = arg;
-	atomic_init(&ws->cfg, cfg);
-	ws->list = aligned_alloc(CACHE_LINE,
-				 cfg->buffer_workers * sizeof(struct worker));
-	if (!ws->list)
-		return -ENOMEM;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (i = 0; i < cfg->buffer_workers && !err; i++) {
-		struct worker *w = &ws->list[i];
-
-		init(w, ws, cfg, i);
-		w->arena = &arenas[i];
-		w->flush.beside = beside;
-		atomic_init(&w->state, WORKER_LOOKING);
-		err = -pthread_create(&w->thread, NULL, worker_thread, w);
+	for (i = 0; i < count && !err; i++) {
+		worker_open(&ws->list[i], i, &arenas[i], beside, &ws->orders);
+		err = worker_start(&ws->list[i]);
 		if (!err)
 			ws->count++;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+int workers_start(struct workers *ws, const struct config *cfg,
+		  struct ring *ring, struct arena *arenas, bool beside,
+		  worker_notify_fn *notify, void *arg)
+{
+	int err;
+
+	assert(cfg && cfg->buffer_workers > 0);
+	memset(ws, 0, sizeof(*ws));
+	ws->ring = ring;
+	ws->orders.ring = ring;
+	ws->orders.notify = notify;
+	ws->orders.arg = arg;
+	atomic_init(&ws->orders.cfg, cfg);
+	ws->list = aligned_alloc(CACHE_LINE,
+				 cfg->buffer_workers * sizeof(struct worker));
+	if (!ws->list)
+		return -ENOMEM;
+	err = start_all(ws, cfg->buffer_workers, arenas, beside);
 	if (err) {
 		workers_stop(ws);
 		workers_join(ws);
 	}
 	return err;
-}
-
-static bool is_parked(const struct worker *w)
-{
-	return atomic_load_explicit(&w->state, memory_order_acquire) ==
-		       WORKER_PARKED &&
-	       !atomic_load_explicit(&w->signal, memory_order_relaxed);
-}
-
-/* On its way to the ring: looking, or woken for it. */
-static bool is_looking(const struct worker *w)
-{
-	int state = atomic_load_explicit(&w->state, memory_order_acquire);
-
-	return state == WORKER_LOOKING ||
-	       (state == WORKER_PARKED &&
-		atomic_load_explicit(&w->signal, memory_order_relaxed));
 }
 
 /* Of a parked worker: only this thread changes the arena meanwhile. */
@@ -110,7 +80,7 @@ static struct worker *best_parked(struct workers *ws)
 	unsigned i;
 
 	for (i = 0; i < ws->count; i++) {
-		if (!is_parked(&ws->list[i]))
+		if (!worker_is_parked(&ws->list[i]))
 			continue;
 		if (has_data(&ws->list[i]))
 			return &ws->list[i];
@@ -123,113 +93,94 @@ static struct worker *best_parked(struct workers *ws)
 void workers_wake(struct workers *ws)
 {
 	uint64_t waiting;
-	unsigned i, looking = 0;
+	unsigned i, awake = 0;
 	struct worker *w;
 
-	/* After publishing, before looking at states: worker.c. */
+	/*
+	 * Messages were published before this fence, and the states are loaded
+	 * after it: pairs with the fence in park(), worker.c.
+	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	waiting = ring_waiting(ws->ring);
+	assert(waiting <= ws->ring->geo.slots);
 	if (!waiting)
 		return;
 	for (i = 0; i < ws->count; i++)
-		looking += is_looking(&ws->list[i]);
-	/* One keeps up, unless the ring fills all the same. */
-	if (looking && waiting * 2 < ws->ring->geo.slots)
+		awake += worker_is_awake(&ws->list[i]);
+	/* One awake worker is enough while the ring is less than half full. */
+	if (awake && waiting * 2 < ws->ring->geo.slots)
 		return;
 	w = best_parked(ws);
 	if (w)
-		wake(w);
+		worker_wake(w);
 }
 
 /*
- * The worker whose arena the messages go into; NULL: a worker is on its way
- * to them, or none is free.
+ * The worker whose arena the messages go into; NULL: a worker is about to take
+ * them, or none is parked.
  */
-static struct worker *lender(struct workers *ws)
+static struct worker *find_lender(struct workers *ws)
 {
 	struct worker *w = ws->last;
 
-	if (w && is_parked(w) && has_data(w))
+	if (w && worker_is_parked(w) && has_data(w))
 		return w;
-	/* Another arena would only make another file. */
-	if (w && is_looking(w) && !ring_is_low(ws->ring))
+	/* It is about to read the ring; another arena would only produce an
+	 * extra file. */
+	if (w && worker_is_awake(w) && !ring_is_low(ws->ring))
 		return NULL;
 	return ws->last = best_parked(ws);
-}
-
-static bool lend(struct worker *w)
-{
-	int state = WORKER_PARKED;
-
-	/* acquire: pairs with the release of the worker that parked */
-	return atomic_compare_exchange_strong(&w->state, &state, WORKER_LENT);
-}
-
-static void lend_ends(struct worker *w, bool full)
-{
-	if (full)
-		atomic_store_explicit(&w->flushing_since_ns, clock_now(),
-				      memory_order_relaxed);
-	/* release, and a fence: see the head of worker.c */
-	atomic_store(&w->state, full ? WORKER_FLUSHING : WORKER_PARKED);
-	if (full || atomic_load(&w->wants_back)) {
-		atomic_store_explicit(&w->wants_back, false,
-				      memory_order_relaxed);
-		wake(w);
-	}
 }
 
 bool workers_take(struct workers *ws)
 {
 	enum transfer_result taken;
-	bool began = false, ignored;
+	bool began = false, loop_waits;
 	struct worker *w;
 
 	while (ring_waiting(ws->ring)) {
-		w = lender(ws);
-		if (!w || !lend(w))
+		w = find_lender(ws);
+		if (!w || !worker_lend(w))
 			break;
 		began |= arena_is_empty(w->arena);
-		taken = transfer_take(ws->ring, w->arena, false, &ignored);
-		lend_ends(w, taken == TRANSFER_FULL);
+		/* loop_waits: it is this thread that would have to be told */
+		taken = transfer_take(ws->ring, w->arena, false, &loop_waits);
+		worker_give_back(w, taken == TRANSFER_FULL);
 	}
 	return began;
 }
 
 uint64_t workers_due(struct workers *ws)
 {
-	uint64_t now = clock_now(), next = 0, at, forced;
+	/* relaxed: this thread writes it */
+	const struct config *cfg = load_relaxed(&ws->orders.cfg);
+	uint64_t now = clock_now(), next = 0, at_ns;
 	struct arena_record rec;
 	unsigned i;
 
-	forced = atomic_load_explicit(&ws->cfg, memory_order_relaxed)
-			 ->buffer_forced_ns;
-	for (i = 0; forced && i < ws->count; i++) {
-		if (!is_parked(&ws->list[i]))
+	for (i = 0; i < ws->count; i++) {
+		if (!worker_is_parked(&ws->list[i]))
 			continue;
 		arena_snapshot(ws->list[i].arena, &rec);
-		if (!rec.count)
+		at_ns = worker_deadline(&rec, cfg->buffer_forced_ns);
+		if (!at_ns)
 			continue;
-		at = rec.oldest_ns + forced;
-		if (at <= now + WORKERS_EARLY)
-			wake(&ws->list[i]);
-		else if (!next || at < next)
-			next = at;
+		if (at_ns <= now + WORKERS_EARLY_NS)
+			worker_wake(&ws->list[i]);
+		else if (!next || at_ns < next)
+			next = at_ns;
 	}
 	return next;
 }
 
 uint64_t workers_flush(struct workers *ws)
 {
-	uint64_t request = atomic_load_explicit(&ws->flush_request,
-						memory_order_relaxed) +
-			   1;
+	struct worker_orders *o = &ws->orders;
+	uint64_t request = load_relaxed(&o->flush_request) + 1;
 
-	atomic_store_explicit(&ws->flush_up_to, ring_published(ws->ring),
-			      memory_order_relaxed);
-	/* release: the ticket comes first */
-	atomic_store_explicit(&ws->flush_request, request,
-			      memory_order_release);
+	store_relaxed(&o->flush_up_to, ring_published(ws->ring));
+	/* flush_up_to comes first: pairs with is_flush_asked(), worker.c */
+	store_release(&o->flush_request, request);
 	wake_all(ws);
 	return request;
 }
@@ -238,67 +189,91 @@ bool workers_flushed(const struct workers *ws, uint64_t request)
 {
 	unsigned i;
 
+	/* pairs with the release in answer_flush(), worker.c */
 	for (i = 0; i < ws->count; i++)
-		if (worker_number(&ws->list[i].flushed) < request)
+		if (load_acquire(&ws->list[i].flushed) < request)
 			return false;
 	return true;
 }
 
 void workers_configure(struct workers *ws, const struct config *cfg)
 {
-	atomic_store_explicit(&ws->cfg, cfg, memory_order_release);
-	/* release: the settings come first */
-	atomic_fetch_add_explicit(&ws->cfg_generation, 1, memory_order_release);
+	struct worker_orders *o = &ws->orders;
+
+	assert(cfg);
+	/* Both pair with heed_orders(), worker.c; the settings come first. */
+	store_release(&o->cfg, cfg);
+	store_release(&o->cfg_generation, load_relaxed(&o->cfg_generation) + 1);
 	wake_all(ws);
 }
 
 bool workers_settled(const struct workers *ws)
 {
-	uint64_t generation = worker_number(&ws->cfg_generation);
+	uint64_t generation = load_relaxed(&ws->orders.cfg_generation);
 	unsigned i;
 
+	/* pairs with the release in heed_orders(), worker.c */
 	for (i = 0; i < ws->count; i++)
-		if (worker_number(&ws->list[i].cfg_seen) != generation)
+		if (load_acquire(&ws->list[i].cfg_seen) != generation)
 			return false;
 	return true;
 }
 
 bool workers_alive(struct workers *ws)
 {
-	uint64_t ping = atomic_load_explicit(&ws->heartbeat,
-					     memory_order_relaxed);
+	uint64_t heartbeat = load_relaxed(&ws->orders.heartbeat);
+	enum worker_state state;
 	bool alive = true;
 	unsigned i;
-	int state;
 
 	for (i = 0; i < ws->count; i++) {
 		struct worker *w = &ws->list[i];
 
-		state = atomic_load_explicit(&w->state, memory_order_acquire);
+		state = worker_state(w);
 		/*
-		 * A thread inside write(2) on a hung disk can not be helped
-		 * by a restart, and its file would only be written again.
+		 * A restart does not help a thread inside write(2) on a hung
+		 * disk; its file would only be written again.
 		 */
 		if (state == WORKER_FLUSHING || state == WORKER_EXITED)
 			continue;
-		if (atomic_load_explicit(&w->heartbeat_seen,
-					 memory_order_relaxed) != ping)
+		/* relaxed: nothing depends on it */
+		if (load_relaxed(&w->heartbeat_seen) != heartbeat)
 			alive = false;
 	}
-	atomic_store_explicit(&ws->heartbeat, ping + 1, memory_order_release);
+	/* pairs with heed_orders(), worker.c */
+	store_release(&ws->orders.heartbeat, heartbeat + 1);
 	wake_all(ws);
 	return alive;
 }
 
+void workers_sum(const struct workers *ws, struct workers_totals *totals)
+{
+	struct arena_record rec;
+	unsigned i;
+
+	memset(totals, 0, sizeof(*totals));
+	for (i = 0; i < ws->count; i++) {
+		const struct worker *w = &ws->list[i];
+
+		arena_snapshot(w->arena, &rec);
+		totals->written += rec.written;
+		totals->in_arenas += rec.count;
+		totals->files += stats_get(&w->stats.files);
+		totals->files_bytes += stats_get(&w->stats.file_bytes);
+	}
+}
+
 void workers_stop(struct workers *ws)
 {
-	atomic_store_explicit(&ws->stop, true, memory_order_release);
+	/* pairs with run() and park(), worker.c: all was published before */
+	store_release(&ws->orders.stop, true);
 	wake_all(ws);
 }
 
 void workers_abandon(struct workers *ws)
 {
-	atomic_store_explicit(&ws->abandon, true, memory_order_release);
+	/* pairs with flush_arena(), worker.c */
+	store_release(&ws->orders.abandon, true);
 	wake_all(ws);
 }
 
@@ -307,8 +282,7 @@ bool workers_exited(const struct workers *ws)
 	unsigned i;
 
 	for (i = 0; i < ws->count; i++)
-		if (atomic_load_explicit(&ws->list[i].state,
-					 memory_order_acquire) != WORKER_EXITED)
+		if (worker_state(&ws->list[i]) != WORKER_EXITED)
 			return false;
 	return true;
 }

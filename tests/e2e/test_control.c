@@ -423,7 +423,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 	expect_told("READY=1");
 	ck_assert_int_lt(recv(manager, &byte, 1, MSG_DONTWAIT), 0);
 	daemon_signal(SIGTERM);
-	expect_told("STOPPING=1\nSTATUS=Filing what is in memory.\n"
+	expect_told("STOPPING=1\nSTATUS=Writing what is in memory to files.\n"
 		    "EXTEND_TIMEOUT_USEC=330000000");
 	daemon_wait();
 	close(manager);

@@ -81,7 +81,7 @@ active proctype loop_thread()
 		fi
 	   }
 	   if
-	   /* daemon/worker/workers.c lend(): compare and exchange */
+	   /* daemon/worker/worker.c worker_lend(): compare and exchange */
 	   :: d_step { state[w] == PARKED ->
 		state[w] = LENT;
 		loop_uses(w)
@@ -104,7 +104,7 @@ active proctype loop_thread()
 		wants_back[w] = 0
 	      }
 #endif
-	      /* daemon/worker/workers.c lend_ends(): the state, a fence */
+	      /* daemon/worker/worker.c worker_give_back(): the state, a fence */
 	      if
 	      :: d_step { waiting && count[w] == SIZE ->
 		 state[w] = FILING
@@ -120,7 +120,7 @@ active proctype loop_thread()
 	      :: d_step { !(waiting && count[w] == SIZE) ->
 		 state[w] = PARKED
 		 }
-		 /* daemon/worker/workers.c lend_ends(): and who wants it back */
+		 /* daemon/worker/worker.c worker_give_back(): and who wants it back */
 		 d_step {
 		 if
 #if defined(NOT_GIVEN_BACK)
@@ -224,7 +224,7 @@ emptied:
 	:: else
 	fi;
 
-	/* daemon/worker/worker.c rest(): announced, then a fence */
+	/* daemon/worker/worker.c park(): announced, then a fence */
 	d_step {
 #ifndef GOES_ON_USING
 		worker_has[me] = 0;
@@ -232,12 +232,12 @@ emptied:
 		knows = count[me] > 0;
 		state[me] = PARKED
 	}
-	/* daemon/worker/worker.c rest(): the second look */
+	/* daemon/worker/worker.c park(): the second look */
 	if
 	:: (waiting || stop) -> goto reclaim
 	:: else
 	fi;
-	/* daemon/worker/worker.c park() */
+	/* daemon/worker/worker.c sleep_until() */
 	if
 	:: d_step { signal[me] -> signal[me] = 0 }
 	:: d_step { knows -> late = 1 }
@@ -283,7 +283,7 @@ reclaim:
 
 filing:
 	true;
-	/* daemon/worker/worker.c file() */
+	/* daemon/worker/worker.c flush_arena() */
 	d_step {
 		filed = filed + count[me];
 		count[me] = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop thread: daemon/intake/listener.c read_socket(), which calls ring_arm(),
+ * The loop thread: daemon/intake/listener.c listener_read(), which calls ring_arm(),
  * recvmmsg(2) and ring_publish().
  */
 

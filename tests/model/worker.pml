@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker: daemon/worker/worker.c run(), which calls daemon/filing/transfer.c
- * transfer_take() and transfer_file().  Recovery goes through the same
+ * transfer_take() and transfer_flush().  Recovery goes through the same
  * functions, so it takes the same steps: it says where a worker goes on, and
  * waits until that is at W_OFF again.
  *
@@ -47,7 +47,7 @@
 #define AFTER_WISH W_LOOK
 #endif
 
-/* And of transfer_file(). */
+/* And of transfer_flush(). */
 #if defined(RENAME_BEFORE_RECORD)
 #define AFTER_BEGIN W_OPEN
 #define AFTER_WRITE W_RENAME
@@ -294,7 +294,7 @@ active [WORKERS] proctype worker()
 		go_worker(AFTER_WISH)
 	   }
 
-	/* daemon/filing/transfer.c transfer_file(): a new name, that no temp file has */
+	/* daemon/filing/transfer.c transfer_flush(): a new name, that no temp file has */
 	:: d_step { worker_at[me] == W_BEGIN ||
 		    (worker_at[me] == W_LOOK && rec_length[me]) ->
 		discard(me);
@@ -342,7 +342,7 @@ active [WORKERS] proctype worker()
 #endif
 		go_worker(W_UNDO)
 	   }
-	/* daemon/filing/transfer.c transfer_file(): the record goes back first */
+	/* daemon/filing/transfer.c transfer_flush(): the record goes back first */
 	:: d_step { worker_at[me] == W_UNDO ->
 		begin_write(me);
 		go_worker(W_DISCARD)

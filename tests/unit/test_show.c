@@ -275,7 +275,7 @@ END_TEST
 START_TEST(a_stopping_daemon_is_degraded)
 {
 	open_parts(1, 16, 300);
-	listener.draining = true;
+	listener.state = LISTENER_DRAINING;
 	expect_health(HEALTH_DEGRADED, "stopping");
 	close_parts();
 }

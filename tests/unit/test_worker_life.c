@@ -157,7 +157,7 @@ static bool all_saw_ping(void)
 
 	for (i = 0; i < workers.count; i++)
 		if (atomic_load(&workers.list[i].heartbeat_seen) !=
-		    atomic_load(&workers.heartbeat))
+		    atomic_load(&workers.orders.heartbeat))
 			return false;
 	return true;
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* See loop.h. */
+#include "daemon/loop.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+int loop_open(struct loop *l)
+{
+	l->listener = NULL;
+	return uv_loop_init(&l->uv);
+}
+
+void loop_start(struct loop *l, struct listener *listener)
+{
+	l->listener = listener;
+	/*
+	 * libuv registers what it watches in its first run only, and before
+	 * 1.44 uv_backend_timeout() does not know that something waits for
+	 * that: without this run loop_turn() would sleep, deaf to signals,
+	 * workers and the control socket, until a datagram or a timer.
+	 */
+	uv_run(&l->uv, UV_RUN_NOWAIT);
+}
+
+/* Waits in poll(2) for the socket and for libuv, loop_ms at most. */
+static enum pace_end wait_in_poll(struct loop *l, int loop_ms, bool *readable)
+{
+	struct pollfd fds[] = {
+		{ .fd = listener_polls(l->listener) ? l->listener->fd : -1,
+		  .events = POLLIN },
+		{ .fd = uv_backend_fd(&l->uv), .events = POLLIN },
+	};
+	int n = poll(fds, 2, loop_ms);
+
+	*readable = n > 0 && fds[0].revents;
+	if (n <= 0)
+		return PACE_END_EARLY;
+	return fds[1].revents ? PACE_END_HANDLE : PACE_END_DATAGRAM;
+}
+
+/* Waits for libuv only, for the length of a pause at most. */
+static enum pace_end pause_reading(struct loop *l, int loop_ms)
+{
+	struct pollfd fd = { .fd = uv_backend_fd(&l->uv), .events = POLLIN };
+	struct timespec span = { .tv_nsec = loop_ms ? PACE_PAUSE_NS : 0 };
+	int n = ppoll(&fd, 1, &span, NULL);
+
+	if (n > 0)
+		return PACE_END_HANDLE;
+	return n < 0 || !loop_ms ? PACE_END_EARLY : PACE_END_PAUSED;
+}
+
+/*
+ * A sleep in recvmmsg(2) is only for READING: a socket that was shut down has
+ * an endless number of empty datagrams for it, and what is dropped needs no
+ * sleep.
+ */
+static enum pace_wait next_wait(struct loop *l, int loop_ms)
+{
+	struct listener *from = l->listener;
+	bool reading = from->state == LISTENER_READING;
+
+	if (reading)
+		pace_turn(&from->pace, stats_get(&from->stats.received),
+			  uv_now(&l->uv));
+	return pace_next(&from->pace, reading, loop_ms);
+}
+
+void loop_turn(struct loop *l)
+{
+	struct pace *pace = &l->listener->pace;
+	enum pace_wait wait;
+	enum pace_end end;
+	bool readable;
+	int loop_ms;
+
+	uv_update_time(&l->uv);
+	loop_ms = uv_backend_timeout(&l->uv);
+	wait = next_wait(l, loop_ms);
+	switch (wait) {
+	case PACE_RECEIVE:
+		end = listener_read(l->listener, MSG_WAITFORONE) ?
+			      PACE_END_DATAGRAM :
+			      PACE_END_EARLY;
+		pace_ended(pace, wait, end);
+		/* The next check serves the handles. */
+		return;
+	case PACE_PAUSE:
+		end = pause_reading(l, loop_ms);
+		readable = listener_polls(l->listener);
+		break;
+	case PACE_POLL:
+	default:
+		end = wait_in_poll(l, loop_ms, &readable);
+		break;
+	}
+	pace_ended(pace, wait, end);
+	if (readable)
+		listener_read(l->listener, MSG_DONTWAIT);
+	/* With nothing but datagrams, libuv has nothing to do. */
+	if (end == PACE_END_HANDLE || end == PACE_END_EARLY || !loop_ms)
+		uv_run(&l->uv, UV_RUN_NOWAIT);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void loop_close(struct loop *l)
+{
+	uv_walk(&l->uv, close_handle, NULL);
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+	uv_loop_close(&l->uv);
+}
