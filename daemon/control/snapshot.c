@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/remedy.h"
 
@@ -239,20 +240,41 @@ judge(struct snapshot *s, enum health health, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The worker that fails for longest; there is one. */
+int snapshot_error(const struct sources *from)
+{
+	const struct workers *ws = from->workers;
+	unsigned i;
+	int error;
+
+	for (i = 0; i < ws->count; i++) {
+		/* pairs with the release in set_failing() */
+		error = load_acquire(&ws->list[i].error);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+void snapshot_explain_failure(char text[SNAPSHOT_FAILURE], int error)
+{
+	snprintf(text, SNAPSHOT_FAILURE,
+		 "workers cannot write files: %s; %s; their data is kept",
+		 strerror(error), remedy(-error));
+}
+
+/* At least one worker fails: the one that has failed for longest. */
 static void judge_workers(struct snapshot *s)
 {
+	char failure[SNAPSHOT_FAILURE];
 	unsigned i, longest = 0;
 
 	for (i = 1; i < s->count; i++)
 		if (s->worker[i].failing_ns > s->worker[longest].failing_ns)
 			longest = i;
-	judge(s, HEALTH_FAILING,
-	      "%.0f of %u workers can not write files, for %.1f s: %s; %s; "
-	      "nothing is lost yet",
-	      s->workers_failing, s->count, s->worker[longest].failing_ns / 1e9,
-	      strerror(s->worker[longest].error),
-	      remedy(-s->worker[longest].error));
+	snapshot_explain_failure(failure, s->worker[longest].error);
+	judge(s, HEALTH_FAILING, "%.0f of %u %s (failing for %.1f s)",
+	      s->workers_failing, s->count, failure,
+	      s->worker[longest].failing_ns / 1e9);
 }
 
 /* Without an error: write(2) and its like do not come back. */

@@ -32,6 +32,8 @@ struct sources {
 	uint64_t started_mono;	       /* CLOCK_MONOTONIC, ns */
 };
 
+#define SNAPSHOT_WHY 280
+
 enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILING };
 
 struct snapshot_histogram {
@@ -72,7 +74,7 @@ struct snapshot {
 	enum listener_state listener;
 	struct snapshot_rate second, minute;
 	enum health health;
-	char why[240]; /* one line */
+	char why[SNAPSHOT_WHY]; /* one line */
 	/* constant: memory for as many as there are */
 	unsigned count;
 	struct snapshot_worker *worker;
@@ -93,6 +95,15 @@ void snapshot_take(struct snapshot *s, uint64_t now_ns,
 
 /* The numbers of which rates are kept, as they are now. */
 void snapshot_sample(const struct sources *from, struct rate_sample *out);
+
+/* The errno of a worker that cannot write its file, 0: there is none. */
+int snapshot_error(const struct sources *from);
+/*
+ * What is said of workers that cannot write, wherever it is said: the error,
+ * its remedy, and what becomes of the data.  Begins with "workers".
+ */
+#define SNAPSHOT_FAILURE 200
+void snapshot_explain_failure(char text[SNAPSHOT_FAILURE], int error);
 
 /* What a worker does, in a word. */
 const char *snapshot_worker_word(const struct snapshot_worker *w);
