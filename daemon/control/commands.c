@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands of the control socket, see control.h.  Every answer is one
- * JSON object; one that refuses has `error`, a sentence, and `code`, a word
- * that programs can rely on.  Bytes of a client are never repeated to it or
- * to the log.
+ * See commands.h.  Every answer is one JSON object.  A refusal has `error`, a
+ * sentence, and `code`, a word that programs can rely on.  Bytes of a client
+ * are never repeated to it or written to the log.
  */
+#include "daemon/control/commands.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/control/control.h"
-#include "daemon/control/show.h"
 #include "daemon/base/log.h"
+#include "daemon/control/show.h"
 
 /* What a connection that waits for a flush keeps in wait[]. */
-enum { EMPTIED, RECEIVED, REQUEST, BEGAN };
+enum { EMPTIED, RECEIVED, REQUEST, BEGAN_NS };
 
 /*
- * Datagrams read before a flush: what was sent before it can not be further
- * back in the kernel's queue.
+ * Datagrams read before a flush.  A datagram that was sent before the request
+ * cannot be further back in the kernel's queue.
  */
 #define CATCH_UP 65536
 #define READS (CATCH_UP / RING_BATCH)
-/* How long a flush is waited for: by default and at most, in ms. */
-#define FLUSH_WAIT 60000
-#define FLUSH_WAIT_MAX (24 * 3600 * 1000)
+/* How long a flush is waited for: by default, and at most. */
+#define FLUSH_WAIT_MS 60000
+#define FLUSH_WAIT_MAX_MS (24 * 3600 * 1000)
 
 enum result { ANSWERED, REFUSED, LATER };
 
@@ -35,13 +36,13 @@ static enum result refuse(struct text *out, const char *code, const char *why)
 	return REFUSED;
 }
 
-void control_look(struct control *c)
+static void take_snapshot(struct commands *c)
 {
 	snapshot_take(&c->snapshot, clock_now(), &c->from, &c->rate,
 		      &c->server.stats, c->server.open);
 }
 
-static enum result run_ping(struct control *c, struct connection *conn,
+static enum result run_ping(struct commands *c, struct connection *conn,
 			    const char *argument, struct text *out)
 {
 	(void)c;
@@ -51,17 +52,17 @@ static enum result run_ping(struct control *c, struct connection *conn,
 	return ANSWERED;
 }
 
-static enum result run_status(struct control *c, struct connection *conn,
+static enum result run_status(struct commands *c, struct connection *conn,
 			      const char *argument, struct text *out)
 {
 	(void)conn;
 	(void)argument;
-	control_look(c);
+	take_snapshot(c);
 	show_status(out, &c->snapshot, &c->from);
 	return ANSWERED;
 }
 
-static enum result run_metrics(struct control *c, struct connection *conn,
+static enum result run_metrics(struct commands *c, struct connection *conn,
 			       const char *argument, struct text *out)
 {
 	enum show_format format = SHOW_PROMETHEUS;
@@ -73,7 +74,7 @@ static enum result run_metrics(struct control *c, struct connection *conn,
 		return refuse(out, "command",
 			      "metrics: the format is prometheus or "
 			      "openmetrics");
-	control_look(c);
+	take_snapshot(c);
 	text_clear(&c->scratch);
 	show_metrics(&c->scratch, &c->snapshot, &c->from, format);
 	if (c->scratch.cut)
@@ -86,31 +87,32 @@ static enum result run_metrics(struct control *c, struct connection *conn,
 
 /* -- flush --------------------------------------------------------------- */
 
-static enum result run_flush(struct control *c, struct connection *conn,
+static enum result run_flush(struct commands *c, struct connection *conn,
 			     const char *argument, struct text *out)
 {
-	unsigned long ms = FLUSH_WAIT;
+	unsigned long ms = FLUSH_WAIT_MS;
 	char *end;
 
 	if (*argument) {
 		ms = strtoul(argument, &end, 10);
 		if (*end || *argument < '0' || *argument > '9' ||
-		    ms > FLUSH_WAIT_MAX)
+		    ms > FLUSH_WAIT_MAX_MS)
 			return refuse(out, "command",
 				      "flush: the time to wait is 0 to "
 				      "86400000 milliseconds");
 	}
-	log_debug("control: flush asked by user %u", (unsigned)conn->uid);
+	log_debug("control: user %u requests a flush", (unsigned)conn->uid);
 	conn->wait[EMPTIED] = c->from.listener->emptied;
 	conn->wait[RECEIVED] = stats_get(&c->from.listener->stats.received);
 	conn->wait[REQUEST] = 0;
-	conn->wait[BEGAN] = clock_now();
-	conn->deadline = conn->wait[BEGAN] + ms * (CLOCK_SECOND / 1000);
+	conn->wait[BEGAN_NS] = clock_now();
+	conn->deadline = conn->wait[BEGAN_NS] + ms * CLOCK_MS;
 	return LATER;
 }
 
-/* Was everything read that was in the kernel's queue when this was asked? */
-static bool is_caught_up(const struct control *c, const struct connection *conn)
+/* Has all been read that was in the kernel's queue at the request? */
+static bool is_caught_up(const struct commands *c,
+			 const struct connection *conn)
 {
 	const struct listener *l = c->from.listener;
 
@@ -120,7 +122,7 @@ static bool is_caught_up(const struct control *c, const struct connection *conn)
 }
 
 /* True once every message received before the request is in a file. */
-static bool is_flushed(struct control *c, struct connection *conn)
+static bool is_flushed(struct commands *c, struct connection *conn)
 {
 	unsigned i;
 
@@ -128,7 +130,7 @@ static bool is_flushed(struct control *c, struct connection *conn)
 		for (i = 0; i < READS && !is_caught_up(c, conn); i++)
 			if (!listener_catch_up(c->from.listener))
 				break;
-		/* The ring is full: when it is not, we are called again. */
+		/* The ring is full; a worker that frees a slot notifies. */
 		if (!is_caught_up(c, conn))
 			return false;
 		conn->wait[REQUEST] = workers_flush(c->from.workers);
@@ -136,21 +138,23 @@ static bool is_flushed(struct control *c, struct connection *conn)
 	return workers_flushed(c->from.workers, conn->wait[REQUEST]);
 }
 
-static void answer_flush(struct control *c, struct connection *conn,
+static void answer_flush(struct commands *c, struct connection *conn,
 			 uint64_t now)
 {
 	struct text *out = server_begin(&c->server, conn);
 
 	text_add(out, "{\"flushed\":true,\"seconds\":");
-	text_seconds(out, now - conn->wait[BEGAN]);
+	text_seconds(out, now - conn->wait[BEGAN_NS]);
 	text_add(out, "}");
 	server_send(&c->server, conn, now);
 }
 
-void control_check_flushes(struct control *c)
+void commands_check_flushes(struct commands *c)
 {
 	unsigned i;
 
+	if (!c->serving)
+		return;
 	for (i = 0; i < SERVER_CONNECTIONS; i++) {
 		struct connection *conn = &c->server.connections[i];
 
@@ -159,7 +163,8 @@ void control_check_flushes(struct control *c)
 	}
 }
 
-void control_end_flushes(struct control *c, bool filed)
+/* The last answers: no worker runs any more. */
+static void end_flushes(struct commands *c, bool flushed)
 {
 	unsigned i;
 
@@ -168,7 +173,7 @@ void control_end_flushes(struct control *c, bool filed)
 
 		if (conn->fd < 0 || !conn->waiting)
 			continue;
-		if (filed) {
+		if (flushed) {
 			answer_flush(c, conn, clock_now());
 			continue;
 		}
@@ -179,13 +184,14 @@ void control_end_flushes(struct control *c, bool filed)
 	}
 }
 
-void control_late(void *arg, struct connection *conn, struct text *out)
+/* server_late_fn: the time to wait for a flush is over. */
+static void on_late(void *arg, struct connection *conn, struct text *out)
 {
-	struct control *c = arg;
+	struct commands *c = arg;
 
-	control_look(c);
+	take_snapshot(c);
 	text_add(out, "{\"error\":\"not everything was in files after %.1f s\"",
-		 (clock_now() - conn->wait[BEGAN]) / 1e9);
+		 (clock_now() - conn->wait[BEGAN_NS]) / 1e9);
 	text_add(out, ",\"code\":\"timeout\",\"health\":\"%s\",\"why\":",
 		 snapshot_health_word(c->snapshot.health));
 	text_json(out, c->snapshot.why);
@@ -194,7 +200,7 @@ void control_late(void *arg, struct connection *conn, struct text *out)
 
 /* -- reload -------------------------------------------------------------- */
 
-/* The reports come mixed; the answer has a list for each kind. */
+/* Reports of the three kinds come mixed; the answer has a list of each. */
 struct lists {
 	struct text of[3]; /* by enum reload_kind */
 	char applied[2048];
@@ -216,7 +222,7 @@ static void on_report(void *arg, enum reload_kind kind, const char *line)
 	list->data[before] = 0;
 }
 
-static enum result run_reload(struct control *c, struct connection *conn,
+static enum result run_reload(struct commands *c, struct connection *conn,
 			      const char *argument, struct text *out)
 {
 	struct lists lists;
@@ -224,7 +230,7 @@ static enum result run_reload(struct control *c, struct connection *conn,
 	int err;
 
 	(void)argument;
-	log_notice("reload: asked by user %u", (unsigned)conn->uid);
+	log_notice("reload: user %u requests it", (unsigned)conn->uid);
 	text_open(&of[RELOAD_APPLIED], lists.applied, sizeof(lists.applied));
 	text_open(&of[RELOAD_RESTART], lists.restart, sizeof(lists.restart));
 	text_open(&of[RELOAD_WRONG], c->scratch.data, c->scratch.room - 256);
@@ -244,17 +250,17 @@ static enum result run_reload(struct control *c, struct connection *conn,
 	return ANSWERED;
 }
 
-/* -- which one ----------------------------------------------------------- */
+/* -- dispatch ----------------------------------------------------------- */
 
-typedef enum result run_fn(struct control *c, struct connection *conn,
+typedef enum result run_fn(struct commands *c, struct connection *conn,
 			   const char *argument, struct text *out);
 
 static const struct command {
 	const char *name;
 	run_fn *run;
-	bool argument; /* may have one */
-	bool changes;  /* only for who is trusted, and not while stopping */
-} commands[] = {
+	bool argument; /* it may have one */
+	bool changes; /* for trusted connections only, and not while stopping */
+} table[] = {
 	{ "ping", run_ping, false, false },
 	{ "status", run_status, false, false },
 	{ "metrics", run_metrics, true, false },
@@ -266,13 +272,13 @@ static const struct command *find(const char *name)
 {
 	unsigned i;
 
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(commands[i].name, name))
-			return &commands[i];
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (!strcmp(table[i].name, name))
+			return &table[i];
 	return NULL;
 }
 
-/* Cuts `WORD` or `WORD ARGUMENT` in two; false: it is neither. */
+/* Splits `WORD` or `WORD ARGUMENT`; false: the line is neither. */
 static bool split(char *line, size_t len, char **argument)
 {
 	size_t i;
@@ -291,7 +297,8 @@ static bool split(char *line, size_t len, char **argument)
 	return true;
 }
 
-static const char *why_not(const struct control *c,
+/* Why the command is refused, or NULL. */
+static const char *why_not(const struct commands *c,
 			   const struct connection *conn,
 			   const struct command *command, const char *argument,
 			   const char **code)
@@ -308,19 +315,21 @@ static const char *why_not(const struct control *c,
 		       "reload";
 	*code = "stopping";
 	if (command->changes && c->stopping)
-		return "the daemon is stopping, and files everything";
+		return "the daemon is stopping, which files everything";
 	return NULL;
 }
 
-bool control_line(void *arg, struct connection *conn, char *line, size_t len,
-		  struct text *out)
+/* server_line_fn */
+static bool on_line(void *arg, struct connection *conn, char *line, size_t len,
+		    struct text *out)
 {
 	const struct command *command = NULL;
 	const char *why, *code;
-	struct control *c = arg;
+	struct commands *c = arg;
 	char *argument = line + len;
 	enum result result;
 
+	assert(c->serving && !conn->waiting);
 	if (split(line, len, &argument))
 		command = find(line);
 	why = why_not(c, conn, command, argument, &code);
@@ -330,4 +339,67 @@ bool control_line(void *arg, struct connection *conn, char *line, size_t len,
 				      &c->server.stats.control_commands,
 		  1);
 	return result != LATER;
+}
+
+/* -- open and close ------------------------------------------------------ */
+
+int commands_open(struct commands *c, int listener, const struct sources *from)
+{
+	size_t room = show_room(from->workers->count);
+	int err;
+
+	assert(from->settings->cfg);
+	memset(c, 0, sizeof(*c));
+	c->from = *from;
+	rate_open(&c->rate, from->started_mono);
+	err = snapshot_open(&c->snapshot, &c->from);
+	if (err)
+		return err;
+	c->memory = malloc(room);
+	if (!c->memory)
+		return -ENOMEM;
+	/* Touched now, so that no page is missing later. */
+	memset(c->memory, 0, room);
+	text_open(&c->scratch, c->memory, room);
+	if (listener < 0)
+		return 0;
+	err = server_open(&c->server, listener, room, on_line, on_late, c);
+	c->serving = !err;
+	return err;
+}
+
+void commands_close(struct commands *c, bool flushed)
+{
+	if (c->serving) {
+		end_flushes(c, flushed);
+		server_close(&c->server);
+	}
+	c->serving = false;
+	snapshot_close(&c->snapshot);
+	free(c->memory);
+	c->memory = NULL;
+}
+
+/* -- for control.c ------------------------------------------------------- */
+
+void commands_note(struct commands *c)
+{
+	const struct stats_listener *l = &c->from.listener->stats;
+	uint64_t now = clock_now();
+	struct rate_sample sample;
+
+	if (rate_is_due(&c->rate, now)) {
+		snapshot_sample(&c->from, &sample);
+		rate_advance(&c->rate, now, &sample);
+	}
+	c->rate.latest.received = stats_get(&l->received);
+	c->rate.latest.received_bytes = stats_get(&l->received_bytes);
+#define DROPPED(name, doc) c->rate.latest.name = stats_get(&l->name);
+#include "daemon/base/stats.def"
+}
+
+void commands_metrics(struct commands *c, struct text *out)
+{
+	take_snapshot(c);
+	show_metrics(out, &c->snapshot, &c->from, SHOW_PROMETHEUS);
 }

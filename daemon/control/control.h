@@ -1,83 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What operators see of the daemon: the control socket, the metrics file and
- * the status line for systemd.  bufwriter-control(7) documents the protocol.
+ * the status line for systemd, each connected to the loop's events.
  *
- * Loop thread only.  Nothing here allocates, locks or waits once it is open;
- * an idle daemon is not woken; and connections get a small share of the loop
- * thread's time at most (server.h).
+ * Loop thread only.  After the start nothing here allocates, locks or waits.
+ * An idle daemon is never woken, and connections get a small share of the
+ * loop thread's time at most (server.h).
  */
 #ifndef BUFWRITER_CONTROL_H
 #define BUFWRITER_CONTROL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <uv.h>
 
-#include "daemon/control/metrics_file.h"
-#include "daemon/control/rate.h"
-#include "daemon/control/server.h"
-#include "daemon/control/snapshot.h"
-#include "daemon/control/text.h"
 #include "daemon/base/log.h"
+#include "daemon/control/commands.h"
+#include "daemon/control/metrics_file.h"
 
-/* What systemd was told last. */
-enum control_said { SAID_NOTHING, SAID_OK, SAID_DROPPING, SAID_FAILING };
+/* What the status line in systemd says. */
+enum control_status { CONTROL_LISTENING, CONTROL_DROPPING, CONTROL_FAILING };
 
 struct control {
-	/* constant after start */
-	struct sources from;
-	bool serving;
-	char *memory;
 	/* loop thread */
-	struct server server;
-	struct rate rate;
-	struct snapshot snapshot;
-	struct text scratch;
+	struct commands commands;
 	struct metrics_file file;
-	enum control_said said;
-	int said_error;
-	struct log_limit say_limit;
-	enum listener_state seen; /* before the last sleep */
-	bool stopping;
-	uv_timer_t say;	     /* what was held back */
-	uv_poll_t ready;     /* the server's epoll set */
-	uv_timer_t pause;    /* until the server may go on */
-	uv_timer_t expiry;   /* until a connection's time is up */
-	uv_timer_t interval; /* of the metrics file */
+	/* the status line */
+	enum control_status reported;
+	int reported_error; /* errno, with CONTROL_FAILING */
+	struct log_limit report_limit;
+	enum listener_state listener_seen; /* before the last sleep */
+	bool stopping;			   /* main reports, not control */
+	uv_timer_t report_timer; /* sends a status line that had to wait */
+	uv_poll_t ready;	 /* the server's epoll set */
+	uv_timer_t pause_timer;	 /* until the server may go on */
+	uv_timer_t expiry_timer; /* the next deadline of a connection */
+	uv_timer_t file_timer;	 /* the next writing of the metrics file */
 };
 
 /*
  * Serves the listening, non-blocking stream socket, which stays the
- * caller's; -1: none.  Starts the metrics file if there is to be one.
- * 0 or -errno.
+ * caller's; -1: there is none.  Starts the metrics file if the settings name
+ * one.  0 or -errno.
  */
 int control_open(struct control *c, uv_loop_t *loop, int listener,
 		 const struct sources *from);
 /*
  * Before each turn of the loop: notes what the counters are, for the rates,
- * and tells systemd what has changed, at most once a second.  Does next to
+ * and reports a change to systemd, at most once a second.  Does next to
  * nothing.
  */
 void control_note(struct control *c);
-/* A worker told the loop that something has changed. */
+/* A worker notified the loop: a flush may be complete, or have failed. */
 void control_notified(struct control *c);
-/* The daemon is going to stop: from now on nothing can be changed. */
+/* The daemon begins to stop: from now on no command may change anything. */
 void control_stopping(struct control *c);
 /*
- * The workers are done.  `filed`: every message is in a file.  Answers who
- * waits and closes; the loop must run once more.  Fine if never opened.
+ * The workers have exited.  `flushed`: every message is in a file.  Answers
+ * the connections that wait, and closes; the loop must run once more.
+ * Harmless if never opened.
  */
-void control_close(struct control *c, bool filed);
-
-/* -- commands.c, for control.c ------------------------------------ */
-
-server_line_fn control_line;
-server_late_fn control_late;
-/* Goes on with the flushes that connections wait for. */
-void control_check_flushes(struct control *c);
-void control_end_flushes(struct control *c, bool filed);
-/* The snapshot is as of now after this. */
-void control_look(struct control *c);
+void control_close(struct control *c, bool flushed);
 
 #endif
