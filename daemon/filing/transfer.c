@@ -47,15 +47,12 @@ static uint64_t count_fitting(const struct ring *r, const struct arena *a,
 
 /* Copies the claimed tickets; returns how many were messages. */
 static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
-			 uint64_t n, bool far, uint64_t *oldest)
+			 uint64_t n, uint64_t *oldest)
 {
 	struct ring_message m;
 	uint64_t ticket, count = 0;
 
 	for (ticket = from; ticket < from + n; ticket++) {
-		/* Over the end of the run it only warms another's line. */
-		if (far)
-			ring_prefetch(r, ticket + 2);
 		ring_message(r, ticket, &m);
 		if (m.oversized)
 			continue;
@@ -68,7 +65,7 @@ static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
 	return count;
 }
 
-enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
+enum transfer_result transfer_take(struct ring *r, struct arena *a,
 				   bool *producer_waits)
 {
 	uint64_t from, waiting, n, count, oldest = 0;
@@ -92,12 +89,11 @@ enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
 	} while (!n || !ring_claim(r, from, n));
 
 	(void)FAILPOINT("claim.after");
-	count = copy_run(r, a, from, n, far, &oldest);
+	count = copy_run(r, a, from, n, &oldest);
 	arena_commit(a, from, from + n, count, oldest);
 	if (ring_release(r, from, n))
 		*producer_waits = true;
 	(void)FAILPOINT("release.after");
-	arena_prefetch(a);
 	return is_over(a) ? TRANSFER_FULL : TRANSFER_TOOK;
 }
 
@@ -105,7 +101,7 @@ void transfer_one(struct ring *r, struct arena *a, uint64_t ticket)
 {
 	uint64_t oldest = 0, count;
 
-	count = copy_run(r, a, ticket, 1, false, &oldest);
+	count = copy_run(r, a, ticket, 1, &oldest);
 	arena_commit(a, ticket, ticket + 1, count, oldest);
 	ring_release(r, ticket, 1);
 }

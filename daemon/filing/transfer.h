@@ -22,11 +22,11 @@ enum transfer_result {
 };
 
 /*
- * Claims what is waiting and fits, copies, commits and releases it.  `far`: the
- * messages are in another processor's cache.  Sets *producer_waits if the loop thread
+ * Claims what is waiting and fits, copies, commits and releases it.
+ * Sets *producer_waits if the loop thread
  * waits for a slot (never clears it).
  */
-enum transfer_result transfer_take(struct ring *r, struct arena *a, bool far,
+enum transfer_result transfer_take(struct ring *r, struct arena *a,
 				   bool *producer_waits);
 
 /*

@@ -5,8 +5,8 @@
  * The loop thread puts messages into an arena as soon as it has received them,
  * see workers_take().  What stays in the ring does not wake a worker with each
  * batch: that would cost two context switches for a few messages.  Workers are
- * woken when the ring is low on slots, or WAKE_MS after the first message that
- * stayed; a message is as safe in the ring as in an arena, and its age counts
+ * woken when the ring is full, or WAKE_MS after the first message that stayed;
+ * a message is as safe in the ring as in an arena, and its age counts
  * from its receipt.
  */
 #include "daemon/intake/listener.h"
@@ -73,8 +73,6 @@ static void wake_for_rest(struct listener *l)
 {
 	if (!ring_waiting(l->ring))
 		return;
-	if (ring_is_low(l->ring))
-		workers_wake(l->workers);
 	if (!uv_is_active((uv_handle_t *)&l->wake_timer))
 		uv_timer_start(&l->wake_timer, on_wake_timer, WAKE_MS, 0);
 }

@@ -12,9 +12,6 @@
 #include "daemon/base/failpoint.h"
 
 #define PAGE 4096
-#define LINE 64
-/* How far arena_prefetch() looks: a batch of small messages. */
-#define AHEAD 8192
 
 static size_t capacity_of(uint64_t size, uint64_t max_message)
 {
@@ -161,18 +158,6 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
 	a->fill = to - a->data;
 }
 
-void arena_prefetch(struct arena *a)
-{
-	uint64_t end = a->fill + AHEAD;
-
-	if (end > a->size)
-		end = a->size;
-	if (a->prefetched < a->fill)
-		a->prefetched = a->fill;
-	for (; a->prefetched < end; a->prefetched += LINE)
-		__builtin_prefetch(a->data + a->prefetched, 1);
-}
-
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 		  uint64_t oldest)
 {
@@ -216,7 +201,6 @@ void arena_emptied(struct arena *a)
 	a->now.len = 0;
 	a->now.count = 0;
 	a->fill = 0;
-	a->prefetched = 0;
 	put(a);
 }
 

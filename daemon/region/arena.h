@@ -71,8 +71,7 @@ struct arena {
 	uint64_t capacity; /* room, at least size + a largest message */
 	enum config_framing framing;
 	/* worker */
-	uint64_t fill;	     /* bytes, also of messages not yet committed */
-	uint64_t prefetched; /* bytes whose lines the processor was asked for */
+	uint64_t fill; /* bytes, also of messages not yet committed */
 	struct arena_record now;
 	char name[ARENA_NAME];
 };
@@ -121,12 +120,6 @@ static inline bool arena_is_empty(const struct arena *a)
  */
 void arena_append(struct arena *a, const uint8_t *const part[2],
 		  const uint32_t part_len[2], bool newline);
-/*
- * Asks the processor for the lines that the next messages will be written to,
- * so that they are there when those have been received: else each of them is
- * waited for, and that is a third of what taking a message costs.
- */
-void arena_prefetch(struct arena *a);
 /*
  * Commits what was appended: `count` messages, of tickets [begin, end), the
  * others being skipped; `oldest` is the receipt of the first.

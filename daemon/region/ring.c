@@ -287,17 +287,6 @@ static void give_back(struct ring *r, uint32_t overflow)
 		memory_order_relaxed));
 }
 
-/* Asks the processor for a slot's first lines, a small message. */
-#define prefetch_slot(r, slot, write)                                  \
-	do {                                                           \
-		const uint8_t *p_ = (r)->slots + (slot) * (r)->stride; \
-                                                                       \
-		__builtin_prefetch(p_, write);                         \
-		__builtin_prefetch(p_ + CACHE_LINE, write);            \
-		__builtin_prefetch(p_ + 2 * CACHE_LINE, write);        \
-		__builtin_prefetch(p_ + 3 * CACHE_LINE, write);        \
-	} while (0)
-
 static bool arm_slot(struct ring *r, uint64_t ticket, uint64_t slot)
 {
 	uint64_t n = r->geo.slots;
@@ -318,8 +307,6 @@ static bool arm_slot(struct ring *r, uint64_t ticket, uint64_t slot)
 						 overflow * r->overflow_stride;
 	}
 	r->msgs[slot].msg_len = RING_NOTHING;
-	/* The kernel will write there, a batch later: 5 % of a message. */
-	prefetch_slot(r, slot, 1);
 	return true;
 }
 
@@ -407,19 +394,6 @@ bool ring_wait_for_slot(struct ring *r)
 	return false;
 }
 
-bool ring_is_low(struct ring *r)
-{
-	/* armed slots have their buffers with them */
-	uint64_t ready = r->armed - r->next_ticket;
-
-	if (ring_waiting(r) * 4 >= r->geo.slots)
-		return true;
-	if ((r->spares + ready) * 2 >= r->geo.overflows)
-		return false;
-	collect_spares(r);
-	return (r->spares + ready) * 2 < r->geo.overflows;
-}
-
 void ring_peek(const struct ring *r, uint64_t ticket, struct ring_message *m)
 {
 	/* relaxed: ordered by ring_published(), proved by ring_claim() */
@@ -452,11 +426,6 @@ void ring_message(const struct ring *r, uint64_t ticket, struct ring_message *m)
 	ring_peek(r, ticket, m);
 	m->received_ns = r->received_ns[slot];
 	locate(r, slot, m);
-}
-
-void ring_prefetch(const struct ring *r, uint64_t ticket)
-{
-	prefetch_slot(r, slot_of(r, ticket), 0);
 }
 
 bool ring_release(struct ring *r, uint64_t from, uint64_t n)

@@ -149,11 +149,6 @@ uint64_t ring_recover(struct ring *r);
 bool ring_is_held(const struct ring *r, uint64_t ticket);
 /* The end of what the region calls published. */
 uint64_t ring_head(const struct ring *r);
-/*
- * Loop thread.  True if workers should take messages now rather than within
- * the next millisecond, because slots or overflow buffers run short.
- */
-bool ring_is_low(struct ring *r);
 
 /*
  * Loop thread.  Arms up to `want` slots that follow each other in memory,
@@ -207,9 +202,6 @@ bool ring_claim(struct ring *r, uint64_t from, uint64_t n);
 /* Worker.  The message of a claimed ticket; valid until its release. */
 void ring_message(const struct ring *r, uint64_t ticket,
 		  struct ring_message *m);
-/* Worker.  Asks the processor for the message's first lines, which are in
- * another one's cache. */
-void ring_prefetch(const struct ring *r, uint64_t ticket);
 /*
  * Worker.  Lets the slots of [from, from + n) go.  True: the loop thread
  * waits for them and must be told.

@@ -331,7 +331,7 @@ static void run(struct worker *w)
 		 */
 		stop = load_acquire(&o->stop);
 		loop_waits = false;
-		taken = transfer_take(o->ring, w->arena, true, &loop_waits);
+		taken = transfer_take(o->ring, w->arena, &loop_waits);
 		if (loop_waits)
 			notify_loop(w);
 		if (taken == TRANSFER_FULL)

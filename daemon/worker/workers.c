@@ -115,23 +115,6 @@ void workers_wake(struct workers *ws)
 		worker_wake(w);
 }
 
-/*
- * The worker whose arena the messages go into; NULL: a worker is about to take
- * them, or none is parked.
- */
-static struct worker *find_lender(struct workers *ws)
-{
-	struct worker *w = ws->last;
-
-	if (w && worker_is_parked(w) && has_data(w))
-		return w;
-	/* It is about to read the ring; another arena would only produce an
-	 * extra file. */
-	if (w && worker_is_awake(w) && !ring_is_low(ws->ring))
-		return NULL;
-	return ws->last = best_parked(ws);
-}
-
 bool workers_take(struct workers *ws)
 {
 	enum transfer_result taken;
@@ -139,12 +122,12 @@ bool workers_take(struct workers *ws)
 	struct worker *w;
 
 	while (ring_waiting(ws->ring)) {
-		w = find_lender(ws);
+		w = best_parked(ws);
 		if (!w || !worker_lend(w))
 			break;
 		began |= arena_is_empty(w->arena);
 		/* loop_waits: it is this thread that would have to be told */
-		taken = transfer_take(ws->ring, w->arena, false, &loop_waits);
+		taken = transfer_take(ws->ring, w->arena, &loop_waits);
 		worker_give_back(w, taken == TRANSFER_FULL);
 	}
 	return began;

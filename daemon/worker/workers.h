@@ -29,8 +29,6 @@ struct workers {
 	struct ring *ring;
 	struct worker *list;
 	unsigned count;
-	/* loop thread */
-	struct worker *last; /* whose arena it filled last, or NULL */
 	/* shared: the loop thread writes, workers read */
 	struct worker_orders orders;
 };

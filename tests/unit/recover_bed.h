@@ -168,7 +168,7 @@ static inline void work(struct region *s, struct flush *flush, unsigned i,
 	uint64_t bytes;
 
 	do {
-		taken = transfer_take(&s->ring, &s->arenas[i], true, &wanted);
+		taken = transfer_take(&s->ring, &s->arenas[i], &wanted);
 		if (taken == TRANSFER_FULL || asked)
 			while (transfer_flush(&s->arenas[i], &flush[i], &bytes))
 				;

@@ -222,8 +222,7 @@ static int leave(void *arg)
 	for (i = 0; i < 9; i++) {
 		core_put(&s.ring, "message", 7);
 		if (i == 2 || i == 4)
-			transfer_take(&s.ring, &s.arenas[i == 4], true,
-				      &wanted);
+			transfer_take(&s.ring, &s.arenas[i == 4], &wanted);
 	}
 	flush_open(&flush, cfg, 1);
 	if (flush_probe(&flush))

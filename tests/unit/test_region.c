@@ -102,7 +102,7 @@ START_TEST(the_next_process_finds_ring_and_arenas)
 	create(&s, cfg);
 	for (i = 0; i < 3; i++) {
 		ck_assert(core_put(&s.ring, "message", 1 + i));
-		transfer_take(&s.ring, &s.arenas[i], true, &wanted);
+		transfer_take(&s.ring, &s.arenas[i], &wanted);
 	}
 	ck_assert(core_put(&s.ring, "in the ring", 11));
 	region_close(&s);
@@ -131,7 +131,7 @@ START_TEST(an_adopted_region_goes_on_and_counts_anew)
 	core_mkdir("files");
 	create(&s, cfg);
 	ck_assert(core_put(&s.ring, "message", 7));
-	transfer_take(&s.ring, &s.arenas[1], true, &wanted);
+	transfer_take(&s.ring, &s.arenas[1], &wanted);
 	flush_open(&flush, cfg, 1);
 	ck_assert_int_eq(transfer_flush(&s.arenas[1], &flush, &bytes), 0);
 	region_close(&s);
@@ -141,7 +141,7 @@ START_TEST(an_adopted_region_goes_on_and_counts_anew)
 	ck_assert_uint_eq(s.arenas[1].now.written, 0);
 	ck_assert_uint_eq(ring_published(&s.ring), 9);
 	ck_assert(core_put(&s.ring, "message", 7));
-	ck_assert_int_eq(transfer_take(&s.ring, &s.arenas[0], true, &wanted),
+	ck_assert_int_eq(transfer_take(&s.ring, &s.arenas[0], &wanted),
 			 TRANSFER_TOOK);
 	region_close(&s);
 	ck_assert_msg(!open_old(&s), "%s", error.text);

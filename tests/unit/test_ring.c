@@ -522,38 +522,6 @@ START_TEST(a_wish_for_an_overflow_buffer_is_one_too)
 }
 END_TEST
 
-START_TEST(a_quarter_of_the_slots_or_half_of_the_buffers_press)
-{
-	struct mmsghdr *msgs;
-	struct core_ring c;
-	uint64_t i;
-
-	core_ring_open(&c, 1024, 5000, 0);
-	ck_assert(!ring_is_low(&c.ring));
-	/* all buffers are with armed slots, and so at hand */
-	ck_assert_uint_eq(ring_arm(&c.ring, 64, &msgs), 64);
-	ck_assert(put(&c.ring, 0, 10));
-	ck_assert(!ring_is_low(&c.ring));
-	for (i = 1; i < 255; i++)
-		ck_assert(put(&c.ring, i, 10));
-	ck_assert(!ring_is_low(&c.ring));
-	ck_assert(put(&c.ring, 255, 10));
-	ck_assert(ring_is_low(&c.ring));
-	ck_assert(ring_claim(&c.ring, 1024, 256));
-	ck_assert(!ring_is_low(&c.ring));
-	for (i = 0; i < RING_BATCH / 2; i++)
-		ck_assert(put(&c.ring, i, 3000));
-	ck_assert(!ring_is_low(&c.ring));
-	ck_assert(put(&c.ring, i, 3000));
-	ck_assert(ring_is_low(&c.ring));
-	/* given back and not collected is at hand as well */
-	ck_assert(ring_claim(&c.ring, 1280, 1));
-	ring_release(&c.ring, 1280, 1);
-	ck_assert(!ring_is_low(&c.ring));
-	core_ring_close(&c);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("ring");
@@ -583,6 +551,5 @@ int main(void)
 	tcase_add_test(tc, a_release_tells_once_and_only_who_wants_to_know);
 	tcase_add_test(tc, a_wish_that_came_too_late_is_taken_back);
 	tcase_add_test(tc, a_wish_for_an_overflow_buffer_is_one_too);
-	tcase_add_test(tc, a_quarter_of_the_slots_or_half_of_the_buffers_press);
 	return core_run(suite);
 }

@@ -183,7 +183,7 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 				receive(1 + core_chance(119));
 			break;
 		case 2:
-			if (transfer_take(&c.ring, &arenas[w], true, &wanted) !=
+			if (transfer_take(&c.ring, &arenas[w], &wanted) !=
 			    TRANSFER_FULL)
 				break;
 			/* fall through */
@@ -310,7 +310,7 @@ START_TEST(the_oldest_message_counts_from_its_receipt)
 	now += CLOCK_SECOND;
 	look();
 	ck_assert_double_eq(snapshot.oldest_seconds, 2);
-	transfer_take(&c.ring, &arenas[1], true, &wanted);
+	transfer_take(&c.ring, &arenas[1], &wanted);
 	look();
 	ck_assert_double_eq(snapshot.oldest_seconds, 2);
 	close_parts();

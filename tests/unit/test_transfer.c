@@ -59,7 +59,7 @@ static void take_all(unsigned i)
 	enum transfer_result taken;
 	bool wanted = false;
 
-	while ((taken = transfer_take(&c.ring, &arenas[i], true, &wanted)) !=
+	while ((taken = transfer_take(&c.ring, &arenas[i], &wanted)) !=
 	       TRANSFER_EMPTY)
 		if (taken == TRANSFER_FULL)
 			ck_assert_int_eq(file(i), 0);
@@ -213,7 +213,7 @@ START_TEST(a_too_large_datagram_takes_a_ticket_and_no_byte)
 	send_text("a");
 	send_text(large);
 	send_text("b");
-	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], true, &wanted),
+	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], &wanted),
 			 TRANSFER_TOOK);
 	expect_memory("a\nb\n");
 	ck_assert_uint_eq(arenas[0].now.count, 2);
@@ -254,7 +254,7 @@ START_TEST(a_claim_is_bounded)
 	setup(1000, 10, 100000, FRAMING_NONE);
 	for (i = 0; i < 1000; i++)
 		send_text("x");
-	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], true, &wanted),
+	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], &wanted),
 			 TRANSFER_TOOK);
 	ck_assert_uint_eq(arenas[0].now.count, TRANSFER_RUN);
 	ck_assert_uint_eq(ring_waiting(&c.ring), 1000 - TRANSFER_RUN);
@@ -270,11 +270,11 @@ START_TEST(a_take_says_that_the_producer_waits)
 	send_text("a");
 	send_text("b");
 	ck_assert(ring_wait_for_slot(&c.ring));
-	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], true, &wanted),
+	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], &wanted),
 			 TRANSFER_TOOK);
 	ck_assert(wanted);
 	/* and does not take it back */
-	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], true, &wanted),
+	ck_assert_int_eq(transfer_take(&c.ring, &arenas[0], &wanted),
 			 TRANSFER_EMPTY);
 	ck_assert(wanted);
 	finish();
@@ -467,7 +467,7 @@ START_TEST(no_message_is_lost_doubled_or_torn_at_the_extremes)
 				continue;
 		}
 		i = core_chance(ARENAS);
-		if (transfer_take(&c.ring, &arenas[i], true, &wanted) ==
+		if (transfer_take(&c.ring, &arenas[i], &wanted) ==
 			    TRANSFER_FULL ||
 		    !core_chance(20))
 			ck_assert_int_eq(file(i), 0);
