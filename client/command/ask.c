@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See control.h. */
+/* See ask.h. */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -15,151 +16,161 @@
 #include "client/command/ask.h"
 #include "client/command/json.h"
 
-/* No answer of a daemon is as long as this. */
-#define ANSWER_MAX ((size_t)4 << 20)
+/* The memory for an answer begins with this and doubles up to the limit. */
+#define ANSWER_FIRST_BYTES ((size_t)32 << 10)
+#define ANSWER_MAX_BYTES ((size_t)4 << 20)
 
-void ask_init(struct asker *c, const char *option)
+void ask_init(struct ask *a, const char *option)
 {
 	const char *env = getenv("BUFWRITER_CONTROL");
 
-	memset(c, 0, sizeof(*c));
-	c->fd = -1;
-	c->path = option != NULL	   ? option :
-		  env != NULL && *env != 0 ? env :
-					     ASK_SOCKET;
+	memset(a, 0, sizeof(*a));
+	a->fd = -1;
+	a->path = ASK_SOCKET;
+	if (option)
+		a->path = option;
+	else if (env && *env)
+		a->path = env;
 }
 
-static void disconnect(struct asker *c)
+static void disconnect(struct ask *a)
 {
-	if (c->fd >= 0)
-		close(c->fd);
-	c->fd = -1;
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = -1;
 }
 
-void ask_close(struct asker *c)
+void ask_close(struct ask *a)
 {
-	disconnect(c);
-	free(c->answer);
-	c->answer = NULL;
-	c->room = 0;
+	disconnect(a);
+	free(a->answer);
+	a->answer = NULL;
+	a->answer_bytes = 0;
 }
 
+/* Notes the failure and closes the connection.  Returns false. */
 __attribute__((format(printf, 3, 4))) static bool
-failed(struct asker *c, int status, const char *fmt, ...)
+fail(struct ask *a, int status, const char *fmt, ...)
 {
 	va_list args;
 
-	c->status = status;
+	a->status = status;
 	va_start(args, fmt);
-	vsnprintf(c->why, sizeof(c->why), fmt, args);
+	vsnprintf(a->reason, sizeof(a->reason), fmt, args);
 	va_end(args);
-	/* What came until then is no answer, and nothing for json_at(). */
-	ask_close(c);
+	/* A part of an answer is not valid JSON, so json_at() may not see it. */
+	ask_close(a);
 	return false;
 }
 
-static bool failed_connect(struct asker *c, int err)
+static bool fail_connect(struct ask *a, int err)
 {
 	switch (err) {
 	case ENOENT:
 	case ECONNREFUSED:
-		return failed(c, EX_UNAVAILABLE,
-			      "no daemon answers on %s; is bufwriterd "
-			      "running? (another path: --socket)",
-			      c->path);
+		return fail(a, EX_UNAVAILABLE,
+			    "no daemon answers on %s; is bufwriterd "
+			    "running? (--socket names another path)",
+			    a->path);
 	case EACCES:
-		return failed(c, EX_NOPERM,
-			      "%s: not permitted; be root, or in the group "
-			      "that control.group and control.mode let in",
-			      c->path);
+		return fail(a, EX_NOPERM,
+			    "%s: not permitted; only root and those whom "
+			    "control.mode and control.group admit may "
+			    "connect",
+			    a->path);
 	case EAGAIN:
-		return failed(c, EX_TEMPFAIL,
-			      "%s: the daemon accepts no connection; try "
-			      "again",
-			      c->path);
+		return fail(a, EX_TEMPFAIL,
+			    "%s: the daemon does not accept a connection "
+			    "now; try again",
+			    a->path);
 	case EPROTOTYPE:
-		return failed(c, EX_USAGE,
-			      "%s is not a control socket; is it where "
-			      "applications send?",
-			      c->path);
+		return fail(a, EX_USAGE,
+			    "%s is not a control socket; is it the socket "
+			    "that applications send to?",
+			    a->path);
 	default:
-		return failed(c, EX_OSERR, "%s: %s", c->path, strerror(err));
+		return fail(a, EX_OSERR, "%s: %s", a->path, strerror(err));
 	}
 }
 
-/* Of each send and receive from now on, and of connecting. */
-static void set_timeout(int fd, int ms)
+/* Applies to connect(2), and to each send and receive from now on. */
+static void set_timeout(int fd, int timeout_ms)
 {
-	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
 
-static bool open_connection(struct asker *c, int timeout)
+static bool open_connection(struct ask *a, int timeout_ms)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	if (strlen(c->path) >= sizeof(addr.sun_path))
-		return failed(c, EX_USAGE,
-			      "the path of the socket is longer than %zu "
-			      "bytes",
-			      sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, c->path);
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
-		return failed(c, EX_OSERR, "socket: %s", strerror(errno));
-	set_timeout(c->fd, timeout);
-	if (connect(c->fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
-		return failed_connect(c, errno);
+	if (strlen(a->path) >= sizeof(addr.sun_path))
+		return fail(a, EX_USAGE,
+			    "the path of the socket is longer than %zu "
+			    "bytes",
+			    sizeof(addr.sun_path) - 1);
+	strcpy(addr.sun_path, a->path);
+	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (a->fd < 0)
+		return fail(a, EX_OSERR, "socket: %s", strerror(errno));
+	set_timeout(a->fd, timeout_ms);
+	if (connect(a->fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
+		return fail_connect(a, errno);
 	return true;
 }
 
-static bool grow(struct asker *c)
+static bool grow(struct ask *a)
 {
-	size_t room = c->room ? 2 * c->room : 32 * 1024;
-	char *more = room <= ANSWER_MAX ? realloc(c->answer, room) : NULL;
+	size_t bytes = ANSWER_FIRST_BYTES;
+	char *answer = NULL;
 
-	if (more == NULL)
-		return failed(c, EX_OSERR, "no memory for the answer");
-	c->answer = more;
-	c->room = room;
+	if (a->answer_bytes)
+		bytes = 2 * a->answer_bytes;
+	if (bytes <= ANSWER_MAX_BYTES)
+		answer = realloc(a->answer, bytes);
+	if (!answer)
+		return fail(a, EX_OSERR, "not enough memory for the answer");
+	a->answer = answer;
+	a->answer_bytes = bytes;
 	return true;
 }
 
-static bool failed_receive(struct asker *c, ssize_t n)
+static bool fail_receive(struct ask *a, ssize_t n)
 {
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return failed(c, EX_TEMPFAIL,
-			      "the daemon did not answer in time");
-	return failed(c, EX_UNAVAILABLE, "the daemon closed the connection%s%s",
-		      n < 0 ? ": " : "", n < 0 ? strerror(errno) : "");
+		return fail(a, EX_TEMPFAIL,
+			    "the daemon did not answer in time");
+	return fail(a, EX_UNAVAILABLE, "the daemon closed the connection%s%s",
+		    n < 0 ? ": " : "", n < 0 ? strerror(errno) : "");
 }
 
-/* One line; the daemon sends no more than was asked for. */
-static bool receive(struct asker *c)
+/* Receives one line.  The daemon sends one line for one command. */
+static bool receive(struct ask *a)
 {
 	size_t len = 0;
 	ssize_t n;
 
 	for (;;) {
-		if (len + 1 >= c->room && !grow(c))
+		if (len + 1 >= a->answer_bytes && !grow(a))
 			return false;
-		n = recv(c->fd, c->answer + len, c->room - len - 1, 0);
+		assert(len + 1 < a->answer_bytes);
+		n = recv(a->fd, a->answer + len, a->answer_bytes - len - 1, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return failed_receive(c, n);
-		len += (size_t)n;
-		if (c->answer[len - 1] != '\n')
+			return fail_receive(a, n);
+		len += n;
+		if (a->answer[len - 1] != '\n')
 			continue;
-		c->answer[len - 1] = '\0';
+		a->answer[len - 1] = '\0';
 		return true;
 	}
 }
 
-/* What an error's code means for whoever started us. */
-static int status_of(const char *code)
+/* The exit status for the `code` of an error, see bufwriter-control(7). */
+static int exit_status(const char *code)
 {
 	static const struct {
 		const char *code;
@@ -178,64 +189,65 @@ static int status_of(const char *code)
 	return EX_SOFTWARE;
 }
 
-static bool check(struct asker *c)
+/* True if the answer is one of bufwriterd's, and not an error. */
+static bool check_answer(struct ask *a)
 {
 	char text[400], code[32];
 
-	if (!json_valid(c->answer) || *c->answer != '{')
-		return failed(c, EX_PROTOCOL,
-			      "what answers on %s is not bufwriterd", c->path);
-	if (!json_is_string(json_at(c->answer, "error")))
+	if (!json_valid(a->answer) || *a->answer != '{')
+		return fail(a, EX_PROTOCOL,
+			    "what answers on %s is not bufwriterd", a->path);
+	if (!json_is_string(json_at(a->answer, "error")))
 		return true;
-	json_string(json_at(c->answer, "error"), text, sizeof(text));
-	json_string(json_at(c->answer, "code"), code, sizeof(code));
-	/* With these it closes the connection. */
+	json_string(json_at(a->answer, "error"), text, sizeof(text));
+	json_string(json_at(a->answer, "code"), code, sizeof(code));
+	/* The daemon closes the connection after these two. */
 	if (strcmp(code, "busy") == 0 || strcmp(code, "idle") == 0)
-		disconnect(c);
-	c->status = status_of(code);
-	snprintf(c->why, sizeof(c->why), "%s", text);
+		disconnect(a);
+	a->status = exit_status(code);
+	snprintf(a->reason, sizeof(a->reason), "%s", text);
 	return false;
 }
 
-bool ask_command(struct asker *c, const char *command, int timeout)
+bool ask_command(struct ask *a, const char *command, int timeout_ms)
 {
 	char line[256];
 	int len = snprintf(line, sizeof(line), "%s\n", command);
 
-	if (c->fd < 0 && !open_connection(c, timeout))
+	assert(len > 0 && len < (int)sizeof(line));
+	if (a->fd < 0 && !open_connection(a, timeout_ms))
 		return false;
-	set_timeout(c->fd, timeout);
+	set_timeout(a->fd, timeout_ms);
 	/*
-	 * A daemon that refuses the connection may have closed it already,
-	 * and left the reason to be read.
+	 * EPIPE: the daemon has closed the connection already.  The reason
+	 * may still be there to be received.
 	 */
-	if (send(c->fd, line, (size_t)len, MSG_NOSIGNAL) != len &&
-	    errno != EPIPE)
-		return failed(c, EX_UNAVAILABLE, "%s: %s", c->path,
-			      strerror(errno));
-	return receive(c) && check(c);
+	if (send(a->fd, line, len, MSG_NOSIGNAL) != len && errno != EPIPE)
+		return fail(a, EX_UNAVAILABLE, "%s: %s", a->path,
+			    strerror(errno));
+	return receive(a) && check_answer(a);
 }
 
-int ask_failed(const struct asker *c, const char *cmd)
+int ask_print_failure(const struct ask *a, const char *cmd)
 {
-	fprintf(stderr, "bufwriter %s: %s\n", cmd, c->why);
-	return c->status;
+	fprintf(stderr, "bufwriter %s: %s\n", cmd, a->reason);
+	return a->status;
 }
 
-int ask_options(const struct ask_line *line, int argc, char **argv,
-		const char **socket)
+int ask_options_read(const struct ask_options *options, int argc, char **argv,
+		     const char **socket)
 {
 	const char *wrong;
 	int c;
 
-	while ((c = getopt_long(argc, argv, line->shorts, line->longs, NULL)) !=
-	       -1) {
+	while ((c = getopt_long(argc, argv, options->shorts, options->longs,
+				NULL)) != -1) {
 		switch (c) {
 		case 's':
 			*socket = optarg;
 			break;
 		case 'h':
-			fputs(line->usage, stdout);
+			fputs(options->usage, stdout);
 			return cmd_output(argv[0]);
 		case 'V':
 			return cmd_version(argv[0]);
@@ -243,14 +255,14 @@ int ask_options(const struct ask_line *line, int argc, char **argv,
 		case ':':
 			return cmd_bad_option(argv[0], argv, c);
 		default:
-			wrong = line->take(line->arg, c, optarg);
-			if (wrong != NULL)
+			wrong = options->take(options->arg, c, optarg);
+			if (wrong)
 				return cmd_misuse(argv[0], "'%s' %s", optarg,
 						  wrong);
 		}
 	}
 	if (optind < argc)
-		return cmd_misuse(argv[0], "'%s' is not expected",
+		return cmd_misuse(argv[0], "the argument '%s' is not expected",
 				  argv[optind]);
 	return -1;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* `bufwriter flush`: returns when what was sent before it is in files. */
+/*
+ * `bufwriter flush`: the daemon writes what it holds to files; the command
+ * returns when that is done.
+ */
 #include <stdio.h>
 
 #include "client/library/bufwriter.h"
@@ -7,9 +10,13 @@
 #include "client/command/ask.h"
 #include "client/command/json.h"
 
-/* Above the daemon's own limit of 24 h, it answers; we only outwait it. */
-#define NEVER (24 * 3600 * 1000)
-#define SLACK 5000
+/*
+ * `never` is the longest timeout that the daemon accepts, see
+ * bufwriter-control(7).
+ */
+#define NEVER_MS (24 * 3600 * 1000)
+/* The daemon answers when the timeout is over; its answer may be this late. */
+#define ANSWER_LATE_MS 5000
 
 static const char usage[] =
 	"Usage: bufwriter flush [OPTION]...\n"
@@ -24,30 +31,30 @@ static const char usage[] =
 	"permitted; see bufwriter(1).\n";
 
 struct flush_options {
-	int timeout;
-	int quiet;
+	int timeout_ms;
+	bool quiet;
 };
 
-static const char *take(void *arg, int c, const char *value)
+static const char *take_option(void *arg, int letter, const char *value)
 {
 	struct flush_options *opt = arg;
 
-	if (c == 'q')
-		opt->quiet = 1;
-	else if (cmd_parse_ms(value, &opt->timeout) != 0)
+	if (letter == 'q')
+		opt->quiet = true;
+	else if (cmd_parse_ms(value, &opt->timeout_ms) != 0)
 		return "is no duration";
 	return NULL;
 }
 
-/* The daemon knows why it takes so long. */
-static int failed(const struct asker *c)
+/* Also prints what the daemon says about why the flush takes so long. */
+static int print_failure(const struct ask *a)
 {
 	char why[300];
-	int status = ask_failed(c, "flush");
+	int status = ask_print_failure(a, "flush");
 
-	if (json_at(c->answer, "why") == NULL)
+	if (!json_at(a->answer, "why"))
 		return status;
-	json_string(json_at(c->answer, "why"), why, sizeof(why));
+	json_string(json_at(a->answer, "why"), why, sizeof(why));
 	fprintf(stderr, "bufwriter flush: the daemon says: %s\n", why);
 	return status;
 }
@@ -59,26 +66,26 @@ int cmd_flush(int argc, char **argv)
 		{ "quiet", no_argument, NULL, 'q' },
 		ASK_LONGS,
 	};
-	struct flush_options opt = { .timeout = 60000 };
-	const struct ask_line line = { usage, ":t:q" ASK_SHORTS, longs, take,
-				       &opt };
+	struct flush_options opt = { .timeout_ms = 60000 };
+	const struct ask_options options = { usage, ":t:q" ASK_SHORTS, longs,
+					     take_option, &opt };
 	const char *socket = NULL;
-	int status = ask_options(&line, argc, argv, &socket);
-	struct asker c;
+	int status = ask_options_read(&options, argc, argv, &socket);
+	struct ask a;
 	char command[64];
 
 	if (status >= 0)
 		return status;
-	if (opt.timeout == BW_FOREVER)
-		opt.timeout = NEVER;
-	snprintf(command, sizeof(command), "flush %d", opt.timeout);
-	ask_init(&c, socket);
+	if (opt.timeout_ms == BW_FOREVER)
+		opt.timeout_ms = NEVER_MS;
+	snprintf(command, sizeof(command), "flush %d", opt.timeout_ms);
+	ask_init(&a, socket);
 	status = 0;
-	if (!ask_command(&c, command, opt.timeout + SLACK))
-		status = failed(&c);
+	if (!ask_command(&a, command, opt.timeout_ms + ANSWER_LATE_MS))
+		status = print_failure(&a);
 	else if (!opt.quiet)
 		printf("everything sent before is in files (%.3f s)\n",
-		       json_number(json_at(c.answer, "seconds")));
-	ask_close(&c);
+		       json_number(json_at(a.answer, "seconds")));
+	ask_close(&a);
 	return status ? status : cmd_output("flush");
 }

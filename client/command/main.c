@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The command `bufwriter`: finds the subcommand and runs it.
- */
+/* The command `bufwriter`: finds the subcommand and runs it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -40,7 +38,7 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 	size_t i;
 
-	if (name == NULL)
+	if (!name)
 		return cmd_misuse(NULL, "a command is missing");
 	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
 		return help();

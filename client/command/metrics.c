@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `bufwriter metrics`: the daemon's numbers for a monitoring system. */
+/* `bufwriter metrics`: prints the daemon's numbers for a monitoring system. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,15 +15,15 @@ static const char usage[] =
 	"is what\n"
 	"                     promtool and the node exporter read too\n" ASK_HELP;
 
-static int print(struct asker *c)
+static int print_metrics(const struct ask *a)
 {
-	const char *value = json_at(c->answer, "metrics");
+	const char *value = json_at(a->answer, "metrics");
 	size_t len = json_string(value, NULL, 0);
 	char *text = malloc(len + 1);
 
-	if (text == NULL || !json_is_string(value)) {
+	if (!text || !json_is_string(value)) {
 		fprintf(stderr, "bufwriter metrics: %s\n",
-			text ? "the answer has no metrics" : "no memory");
+			text ? "the answer has no metrics" : "out of memory");
 		free(text);
 		return EX_PROTOCOL;
 	}
@@ -33,9 +33,9 @@ static int print(struct asker *c)
 	return cmd_output("metrics");
 }
 
-static const char *take(void *arg, int c, const char *value)
+static const char *take_option(void *arg, int letter, const char *value)
 {
-	(void)c;
+	(void)letter;
 	(void)value;
 	*(const char **)arg = "metrics openmetrics";
 	return NULL;
@@ -48,17 +48,18 @@ int cmd_metrics(int argc, char **argv)
 		ASK_LONGS,
 	};
 	const char *socket = NULL, *command = "metrics";
-	const struct ask_line line = { usage, ":o" ASK_SHORTS, longs, take,
-				       &command };
-	int status = ask_options(&line, argc, argv, &socket);
-	struct asker c;
+	const struct ask_options options = { usage, ":o" ASK_SHORTS, longs,
+					     take_option, &command };
+	int status = ask_options_read(&options, argc, argv, &socket);
+	struct ask a;
 
 	if (status >= 0)
 		return status;
-	ask_init(&c, socket);
-	status = ask_command(&c, command, ASK_TIMEOUT) ?
-			 print(&c) :
-			 ask_failed(&c, "metrics");
-	ask_close(&c);
+	ask_init(&a, socket);
+	if (ask_command(&a, command, ASK_TIMEOUT_MS))
+		status = print_metrics(&a);
+	else
+		status = ask_print_failure(&a, "metrics");
+	ask_close(&a);
 	return status;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* `bufwriter reload`: the daemon reads its settings again. */
+/* `bufwriter reload`: makes the daemon read its settings again. */
 #include <stdio.h>
 
 #include "client/command/cmd.h"
 #include "client/command/ask.h"
 #include "client/command/json.h"
 
+/* The exit status if some settings need a restart of the daemon. */
 #define SOME_NEED_A_RESTART 1
 
 static const char usage[] =
@@ -19,14 +20,14 @@ static const char usage[] =
 	"77 not\n"
 	"permitted; see bufwriter(1).\n";
 
-/* Prints each text of an array; returns how many. */
+/* Prints each string of the array on a line; returns how many. */
 static unsigned print_list(const char *array, FILE *to, const char *before)
 {
 	const char *item;
 	char text[4096];
 	unsigned n = 0;
 
-	while ((item = json_item(array, n)) != NULL) {
+	while ((item = json_item(array, n))) {
 		json_string(item, text, sizeof(text));
 		fprintf(to, "%s%s\n", before, text);
 		n++;
@@ -34,13 +35,13 @@ static unsigned print_list(const char *array, FILE *to, const char *before)
 	return n;
 }
 
-static int report(const struct asker *c)
+static int print_changes(const struct ask *a)
 {
 	unsigned applied, restart;
 
-	applied = print_list(json_at(c->answer, "applied"), stdout,
+	applied = print_list(json_at(a->answer, "applied"), stdout,
 			     "changed: ");
-	restart = print_list(json_at(c->answer, "restart"), stdout,
+	restart = print_list(json_at(a->answer, "restart"), stdout,
 			     "needs a restart: ");
 	if (applied + restart == 0)
 		puts("no setting changed");
@@ -50,21 +51,21 @@ static int report(const struct asker *c)
 int cmd_reload(int argc, char **argv)
 {
 	static const struct option longs[] = { ASK_LONGS };
-	const struct ask_line line = { usage, ":" ASK_SHORTS, longs, NULL,
-				       NULL };
+	const struct ask_options options = { usage, ":" ASK_SHORTS, longs, NULL,
+					     NULL };
 	const char *socket = NULL;
-	int status = ask_options(&line, argc, argv, &socket);
-	struct asker c;
+	int status = ask_options_read(&options, argc, argv, &socket);
+	struct ask a;
 
 	if (status >= 0)
 		return status;
-	ask_init(&c, socket);
-	if (ask_command(&c, "reload", ASK_TIMEOUT)) {
-		status = report(&c);
+	ask_init(&a, socket);
+	if (ask_command(&a, "reload", ASK_TIMEOUT_MS)) {
+		status = print_changes(&a);
 	} else {
-		print_list(json_at(c.answer, "problems"), stderr, "");
-		status = ask_failed(&c, "reload");
+		print_list(json_at(a.answer, "problems"), stderr, "");
+		status = ask_print_failure(&a, "reload");
 	}
-	ask_close(&c);
+	ask_close(&a);
 	return cmd_output("reload") ? EX_IOERR : status;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* `bufwriter status`: what the daemon does, for people and for checks. */
+/*
+ * `bufwriter status`: prints what the daemon does, for people, for programs
+ * (JSON), and for monitoring (one line and an exit status).
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +30,7 @@ static void print_process(const char *s)
 	char when[64] = "";
 	struct tm tm;
 
-	if (localtime_r(&started, &tm) != NULL)
+	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("bufwriterd %s, process %.0f, up %s, since %s\n\n",
 	       format_text(json_at(s, "version"), "?"),
@@ -43,17 +46,17 @@ static void print_process(const char *s)
 }
 
 static void print_rate(const char *s, const char *title, const char *name,
-		       const char *(*show)(double), double total)
+		       const char *(*format)(double), double total)
 {
 	const char *now = json_at(s, "rates.now");
 	const char *minute = json_at(s, "rates.minute");
 
 	printf("%-16s %12s %12s %14s\n", title,
-	       show(json_number(json_at(now, name))),
-	       show(json_number(json_at(minute, name))), show(total));
+	       format(json_number(json_at(now, name))),
+	       format(json_number(json_at(minute, name))), format(total));
 }
 
-static const char *show_total(double n)
+static const char *format_total(double n)
 {
 	return n < 1e15 ? format_rate(n) : "many";
 }
@@ -63,22 +66,22 @@ static void print_rates(const char *s)
 	const char *counters = json_at(s, "counters");
 	static const struct {
 		const char *title, *name;
-		int bytes;
+		bool is_bytes;
 	} rows[] = {
-		{ "received", "received", 0 },
-		{ "  bytes", "received_bytes", 1 },
-		{ "in files", "written", 0 },
-		{ "  files", "files", 0 },
-		{ "  bytes", "file_bytes", 1 },
+		{ "received", "received", false },
+		{ "  bytes", "received_bytes", true },
+		{ "in files", "written", false },
+		{ "  files", "files", false },
+		{ "  bytes", "file_bytes", true },
 	};
 	size_t i;
 
 	printf("\n%-16s %12s %12s %14s\n", "", "now/s", "minute/s", "total");
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		print_rate(s, rows[i].title, rows[i].name,
-			   rows[i].bytes ? format_bytes : show_total,
+			   rows[i].is_bytes ? format_bytes : format_total,
 			   json_number(json_at(counters, rows[i].name)));
-	print_rate(s, "dropped", "dropped", show_total,
+	print_rate(s, "dropped", "dropped", format_total,
 		   json_number(json_at(s, "messages.dropped")));
 }
 
@@ -135,7 +138,7 @@ static void print_recovery(const char *s)
 {
 	const char *r = json_at(s, "recovery");
 
-	if (json_at(r, "set_aside") != NULL)
+	if (json_at(r, "set_aside"))
 		printf("recovery   the state region could not be trusted, and "
 		       "is kept as\n           %s\n",
 		       format_text(json_at(r, "set_aside"), "?"));
@@ -167,7 +170,7 @@ static void print_worker(const char *w)
 	       json_number(json_at(w, "files")),
 	       format_bytes(json_number(json_at(w, "file_bytes"))),
 	       json_number(json_at(w, "failures")));
-	if (error != NULL)
+	if (error)
 		printf("        %s, for %s; %s\n",
 		       format_text(json_at(error, "text"), "?"),
 		       format_time(json_number(json_at(error, "seconds"))),
@@ -182,7 +185,7 @@ static void print_workers(const char *s)
 	printf("\n%6s  %-8s %10s %5s %8s %10s %8s %10s %6s\n", "worker",
 	       "state", "in memory", "full", "messages", "oldest", "files",
 	       "bytes", "failed");
-	for (i = 0; (w = json_item(list, i)) != NULL; i++)
+	for (i = 0; (w = json_item(list, i)); i++)
 		print_worker(w);
 }
 
@@ -197,43 +200,43 @@ static int print_human(const char *s)
 	return 0;
 }
 
-/* For a monitoring system: a daemon that does not answer fails. */
-static int print_check(const struct asker *c, bool answered)
+/* For a monitoring system.  A daemon that does not answer is failing. */
+static int print_check(const struct ask *a, bool answered)
 {
 	static const char *const words[] = { "ok", "degraded", "failing" };
 	const char *word;
 	int i;
 
 	if (!answered) {
-		printf("failing: %s\n", c->why);
+		printf("failing: %s\n", a->reason);
 		return 2;
 	}
-	word = format_text(json_at(c->answer, "health"), "failing");
+	word = format_text(json_at(a->answer, "health"), "failing");
 	for (i = 0; i < 2 && strcmp(word, words[i]) != 0; i++)
 		;
 	printf("%s: %s\n", words[i],
-	       format_text(json_at(c->answer, "why"), "?"));
+	       format_text(json_at(a->answer, "why"), "?"));
 	return i;
 }
 
-static int print(struct asker *c, enum mode mode)
+static int print_status(struct ask *a, enum mode mode)
 {
-	bool answered = ask_command(c, "status", ASK_TIMEOUT);
+	bool answered = ask_command(a, "status", ASK_TIMEOUT_MS);
 
 	if (mode == CHECK)
-		return print_check(c, answered);
+		return print_check(a, answered);
 	if (!answered)
-		return ask_failed(c, "status");
+		return ask_print_failure(a, "status");
 	if (mode == HUMAN)
-		return print_human(c->answer);
-	puts(c->answer);
+		return print_human(a->answer);
+	puts(a->answer);
 	return 0;
 }
 
-static const char *take(void *arg, int c, const char *value)
+static const char *take_option(void *arg, int letter, const char *value)
 {
 	(void)value;
-	*(enum mode *)arg = c == 'j' ? JSON : CHECK;
+	*(enum mode *)arg = letter == 'j' ? JSON : CHECK;
 	return NULL;
 }
 
@@ -245,16 +248,16 @@ int cmd_status(int argc, char **argv)
 		ASK_LONGS,
 	};
 	enum mode mode = HUMAN;
-	const struct ask_line line = { usage, ":jc" ASK_SHORTS, longs, take,
-				       &mode };
+	const struct ask_options options = { usage, ":jc" ASK_SHORTS, longs,
+					     take_option, &mode };
 	const char *socket = NULL;
-	int status = ask_options(&line, argc, argv, &socket);
-	struct asker c;
+	int status = ask_options_read(&options, argc, argv, &socket);
+	struct ask a;
 
 	if (status >= 0)
 		return status;
-	ask_init(&c, socket);
-	status = print(&c, mode);
-	ask_close(&c);
+	ask_init(&a, socket);
+	status = print_status(&a, mode);
+	ask_close(&a);
 	return cmd_output("status") ? EX_IOERR : status;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `bufwriter top`: a live screen of what the daemon does.  No line with numbers
- * reaches the 80th column, however large they are.
+ * `bufwriter top`: shows live what the daemon does.  Lines of numbers stay
+ * below 80 columns, however large the numbers are.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +16,16 @@
 #include "client/command/screen.h"
 #include "client/command/format.h"
 
-#define DELAY_MIN 100
-#define DELAY_MAX (3600 * 1000)
-#define BAR 12
-/* Longest delay with a connection that stays open, in ms. */
-#define KEEP 10000
-/* For an answer, in ms: no key is seen meanwhile. */
-#define PATIENCE 2000
+#define DELAY_MIN_MS 100
+#define DELAY_MAX_MS (3600 * 1000)
+#define BAR_COLUMNS 12
+/*
+ * With this delay or a longer one, each refresh makes a connection of its own.
+ * The daemon closes one that is idle for 30 s, see bufwriter-control(7).
+ */
+#define RECONNECT_DELAY_MS 10000
+/* How long a refresh waits for the answer.  Keys are not read meanwhile. */
+#define ANSWER_TIMEOUT_MS 2000
 
 static const char usage[] =
 	"Usage: bufwriter top [OPTION]...\n"
@@ -31,10 +35,10 @@ static const char usage[] =
 	"1s)\n" ASK_HELP;
 
 struct top {
-	struct asker control;
+	struct ask ask;
 	struct screen *screen;
-	int delay;
-	char *before; /* the answer before this one, or NULL */
+	int delay_ms;
+	char *previous; /* the answer of the last refresh, or NULL; owned */
 };
 
 static double at(const char *s, const char *path)
@@ -48,7 +52,7 @@ static void draw_head(struct top *t, const char *s)
 	time_t seconds = time(NULL);
 	struct tm tm;
 
-	if (localtime_r(&seconds, &tm) != NULL)
+	if (localtime_r(&seconds, &tm))
 		strftime(now, sizeof(now), "%H:%M:%S", &tm);
 	screen_title(t->screen, " bufwriterd %s  process %.0f  up %s  %s",
 		     format_text(json_at(s, "version"), "?"), at(s, "pid"),
@@ -59,7 +63,7 @@ static void draw_head(struct top *t, const char *s)
 	screen_line(t->screen, "%s", "");
 }
 
-/* As it fits its column. */
+/* A rate in at most 8 columns. */
 static const char *rate(double n)
 {
 	return n < 99999999 ? format_rate(n) : format_count(n, 8);
@@ -112,7 +116,7 @@ static const char *latency(double value)
 static void draw_flushes(struct top *t, const char *s)
 {
 	const char *all = json_at(s, "histograms.flush_seconds");
-	const char *old = json_at(t->before, "histograms.flush_seconds");
+	const char *old = json_at(t->previous, "histograms.flush_seconds");
 
 	screen_line(t->screen, " flush latency  now: half %s, 99 %% %s, all %s",
 		    latency(old ? format_quantile(all, old, 0.5) : -1),
@@ -125,22 +129,25 @@ static void draw_flushes(struct top *t, const char *s)
 		    latency(format_quantile(all, NULL, 0.99)));
 }
 
-static const char *bar(char out[BAR + 1], double part, double all)
+static const char *bar(char out[BAR_COLUMNS + 1], double part, double all)
 {
 	double share = all > 0 ? part / all : 0;
+	size_t filled;
 
-	/* What does not agree, of another moment, is full. */
+	/* The two numbers may be of different moments. */
 	if (share > 1)
 		share = 1;
-	memset(out, '.', BAR);
-	out[BAR] = '\0';
-	memset(out, '#', (size_t)(share * BAR + 0.5));
+	filled = share * BAR_COLUMNS + 0.5;
+	assert(filled <= BAR_COLUMNS);
+	memset(out, '.', BAR_COLUMNS);
+	memset(out, '#', filled);
+	out[BAR_COLUMNS] = '\0';
 	return out;
 }
 
 static void draw_memory(struct top *t, const char *s)
 {
-	char text[BAR + 1];
+	char text[BAR_COLUMNS + 1];
 	double oldest = at(s, "gauges.oldest_seconds");
 
 	screen_line(t->screen, " ring   [%s] %s of %s, at most %s   %s",
@@ -160,7 +167,7 @@ static void draw_memory(struct top *t, const char *s)
 
 static void draw_worker(struct top *t, const char *w)
 {
-	char text[BAR + 1];
+	char text[BAR_COLUMNS + 1];
 	const char *error = json_at(w, "error");
 
 	screen_line(t->screen, " %6.0f %-8s [%s] %9s %9s %9s %9s %6s",
@@ -171,7 +178,7 @@ static void draw_worker(struct top *t, const char *w)
 		    format_count(at(w, "files"), 9),
 		    format_bytes(at(w, "file_bytes")),
 		    format_count(at(w, "failures"), 6));
-	if (error != NULL)
+	if (error)
 		screen_line(t->screen, "        %s, for %s; %s",
 			    format_text(json_at(error, "text"), "?"),
 			    format_time(at(error, "seconds")),
@@ -184,17 +191,17 @@ static void draw_workers(struct top *t, const char *s)
 	unsigned i;
 
 	screen_title(t->screen, " %6s %-8s %*s %9s %9s %9s %9s %6s", "worker",
-		     "state", -(BAR + 2), "arena", "in memory", "messages",
-		     "files", "bytes", "failed");
-	for (i = 0; (w = json_item(list, i)) != NULL; i++)
+		     "state", -(BAR_COLUMNS + 2), "arena", "in memory",
+		     "messages", "files", "bytes", "failed");
+	for (i = 0; (w = json_item(list, i)); i++)
 		draw_worker(t, w);
 }
 
-/* Asks, and shows what came. */
-static void look(struct top *t)
+/* Asks the daemon and draws a frame with the answer. */
+static void refresh(struct top *t)
 {
-	bool answered = ask_command(&t->control, "status", PATIENCE);
-	const char *s = t->control.answer;
+	bool answered = ask_command(&t->ask, "status", ANSWER_TIMEOUT_MS);
+	const char *s = t->ask.answer;
 
 	screen_begin(t->screen);
 	if (answered) {
@@ -204,40 +211,40 @@ static void look(struct top *t)
 		draw_workers(t, s);
 	} else {
 		screen_title(t->screen, " bufwriter top");
-		screen_line(t->screen, " %s", t->control.why);
+		screen_line(t->screen, " %s", t->ask.reason);
 		screen_line(t->screen, " trying again; q quits");
 	}
 	screen_end(t->screen);
-	free(t->before);
-	t->before = answered ? strdup(s) : NULL;
-	/* The daemon closes a connection that has nothing to say. */
-	if (t->delay >= KEEP)
-		ask_close(&t->control);
+	free(t->previous);
+	t->previous = answered ? strdup(s) : NULL;
+	if (t->delay_ms >= RECONNECT_DELAY_MS)
+		ask_close(&t->ask);
 }
 
 static void run(struct top *t)
 {
 	int key = SCREEN_CHANGED;
-	int64_t next = 0, left;
+	int64_t next_ms = 0, left_ms;
 
 	while (key != 'q' && key != 'Q' && key != SCREEN_END) {
-		left = next - cmd_clock_ms(CLOCK_MONOTONIC);
-		if (left <= 0 || key == SCREEN_CHANGED || key == ' ') {
-			look(t);
-			left = t->delay;
-			next = cmd_clock_ms(CLOCK_MONOTONIC) + left;
+		left_ms = next_ms - cmd_clock_ms(CLOCK_MONOTONIC);
+		if (left_ms <= 0 || key == SCREEN_CHANGED || key == ' ') {
+			refresh(t);
+			left_ms = t->delay_ms;
+			next_ms = cmd_clock_ms(CLOCK_MONOTONIC) + left_ms;
 		}
-		key = screen_wait(t->screen, (int)left);
+		assert(left_ms >= 0 && left_ms <= DELAY_MAX_MS);
+		key = screen_wait(t->screen, left_ms);
 	}
 }
 
-static const char *take(void *arg, int c, const char *value)
+static const char *take_option(void *arg, int letter, const char *value)
 {
 	struct top *t = arg;
 
-	(void)c;
-	if (cmd_parse_ms(value, &t->delay) != 0 || t->delay < DELAY_MIN ||
-	    t->delay > DELAY_MAX)
+	(void)letter;
+	if (cmd_parse_ms(value, &t->delay_ms) != 0 ||
+	    t->delay_ms < DELAY_MIN_MS || t->delay_ms > DELAY_MAX_MS)
 		return "is no delay from 100ms to 1h";
 	return NULL;
 }
@@ -248,35 +255,37 @@ int cmd_top(int argc, char **argv)
 		{ "delay", required_argument, NULL, 'd' },
 		ASK_LONGS,
 	};
-	struct top t = { .delay = 1000 };
-	const struct ask_line line = { usage, ":d:" ASK_SHORTS, longs, take,
-				       &t };
+	struct top t = { .delay_ms = 1000 };
+	const struct ask_options options = { usage, ":d:" ASK_SHORTS, longs,
+					     take_option, &t };
 	const char *socket = NULL;
-	int status = ask_options(&line, argc, argv, &socket);
-	const char *why = screen_refusal();
+	int status = ask_options_read(&options, argc, argv, &socket);
+	const char *refusal = screen_refusal();
 
 	if (status >= 0)
 		return status;
-	if (why != NULL) {
-		fprintf(stderr, "bufwriter top: %s\n", why);
+	if (refusal) {
+		fprintf(stderr, "bufwriter top: %s\n", refusal);
 		return EX_USAGE;
 	}
-	ask_init(&t.control, socket);
-	/* A wrong path is said at once, on a screen that stays. */
-	if (!ask_command(&t.control, "ping", PATIENCE)) {
-		ask_close(&t.control);
-		return ask_failed(&t.control, "top");
+	ask_init(&t.ask, socket);
+	/*
+	 * A wrong path is an error before the screen is taken, where the user
+	 * can still read it afterwards.
+	 */
+	if (!ask_command(&t.ask, "ping", ANSWER_TIMEOUT_MS)) {
+		ask_close(&t.ask);
+		return ask_print_failure(&t.ask, "top");
 	}
 	t.screen = screen_open();
-	if (t.screen == NULL) {
-		fputs("bufwriter top: the terminal can not be set up\n",
-		      stderr);
-		ask_close(&t.control);
+	if (!t.screen) {
+		fputs("bufwriter top: the terminal cannot be set up\n", stderr);
+		ask_close(&t.ask);
 		return EX_OSERR;
 	}
 	run(&t);
 	status = screen_close(t.screen);
-	ask_close(&t.control);
-	free(t.before);
+	ask_close(&t.ask);
+	free(t.previous);
 	return status ? 128 + status : 0;
 }

@@ -77,8 +77,9 @@ START_TEST(an_answer_without_an_end_is_given_up)
 	memset(endless, ' ', sizeof(endless) - 1);
 	peer = peer_start(endless, 1);
 	ck_assert_int_eq(command("reload"), EX_OSERR);
-	ck_assert_str_eq(command_output,
-			 "bufwriter reload: no memory for the answer\n");
+	ck_assert_str_eq(
+		command_output,
+		"bufwriter reload: not enough memory for the answer\n");
 	peer_stop(peer);
 }
 END_TEST
