@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See show.h. */
+/* See format.h. */
 #include <math.h>
 #include <stdio.h>
 
@@ -22,7 +22,7 @@ const char *format_bytes(double bytes)
 	size_t room, i = 0;
 	char *out = next_text(&room);
 
-	/* 1023.96 would be shown as 1024.0 */
+	/* 1023.96 would be printed as 1024.0. */
 	while (bytes >= 1023.95 && i < 5) {
 		bytes /= 1024;
 		i++;
@@ -37,7 +37,7 @@ const char *format_rate(double n)
 	size_t room;
 	char *out = next_text(&room);
 
-	/* totals are shown with this too, and 3 messages are not 3.0 */
+	/* A total of 3 is printed as 3 and not as 3.0. */
 	snprintf(out, room, "%.*f", n < 9.95 && n > (int)n ? 1 : 0, n);
 	return out;
 }
@@ -50,7 +50,7 @@ const char *format_count(double n, int digits)
 
 	if (snprintf(out, room, "%.0f", n) <= digits)
 		return out;
-	/* 999.96 would be shown as 1000 */
+	/* 999.96 would be printed as 1000. */
 	for (n /= 1000; n >= 999.5 && i < 5; i++)
 		n /= 1000;
 	snprintf(out, room, "%.*f %s", n < 99.95 ? 1 : 0, n, units[i]);
@@ -87,14 +87,14 @@ const char *format_text(const char *value, const char *none)
 	if (!json_is_string(value))
 		return none;
 	json_string(value, out, room);
-	/* A path may hold what a terminal would obey. */
+	/* A path may contain control sequences. */
 	for (i = 0; out[i] != '\0'; i++)
 		if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
 			out[i] = '?';
 	return out;
 }
 
-/* Values counted in bucket i since `before`. */
+/* How many values came into bucket i since `before`. */
 static double counted(const char *histogram, const char *before, unsigned i)
 {
 	return json_number(json_item(json_at(histogram, "counts"), i)) -
@@ -108,7 +108,7 @@ double format_quantile(const char *histogram, const char *before, double share)
 	double all = 0, sum = 0;
 	unsigned i, n;
 
-	for (n = 0; json_item(counts, n) != NULL; n++)
+	for (n = 0; json_item(counts, n); n++)
 		all += counted(histogram, before, n);
 	if (!(all > 0))
 		return -1;
@@ -117,7 +117,7 @@ double format_quantile(const char *histogram, const char *before, double share)
 		if (sum >= share * all)
 			break;
 	}
-	if (json_item(bounds, i) == NULL)
+	if (!json_item(bounds, i))
 		return INFINITY;
 	return json_number(json_item(bounds, i));
 }

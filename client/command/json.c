@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* See json.h. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/command/json.h"
 
-/* The daemon's answers have a depth of 4. */
+/* How deep values may be nested.  The daemon's answers reach 4. */
 #define DEPTH 32
 
 static const char *skip_space(const char *p)
@@ -13,7 +14,10 @@ static const char *skip_space(const char *p)
 	return p + strspn(p, " \t\r\n");
 }
 
-/* The following return the byte behind, or NULL: not what it should be. */
+/*
+ * Each skip function takes the first byte of something.  It returns the byte
+ * behind it, or NULL if the text is not valid there.
+ */
 
 static const char *skip_hex(const char *p)
 {
@@ -26,7 +30,7 @@ static const char *skip_string(const char *p)
 		return NULL;
 	while (*p != '"') {
 		if ((unsigned char)*p < ' ')
-			return NULL; /* the end of the text, too */
+			return NULL; /* also at the end of the text */
 		if (*p++ != '\\')
 			continue;
 		if (*p == 'u')
@@ -35,7 +39,7 @@ static const char *skip_string(const char *p)
 			p++;
 		else
 			return NULL;
-		if (p == NULL)
+		if (!p)
 			return NULL;
 	}
 	return p + 1;
@@ -56,9 +60,9 @@ static const char *skip_number(const char *p)
 		p++;
 	else
 		p = skip_digits(p);
-	if (p != NULL && *p == '.')
+	if (p && *p == '.')
 		p = skip_digits(p + 1);
-	if (p != NULL && (*p == 'e' || *p == 'E')) {
+	if (p && (*p == 'e' || *p == 'E')) {
 		p++;
 		if (*p == '+' || *p == '-')
 			p++;
@@ -74,7 +78,7 @@ static const char *skip_entry(const char *p, bool object, unsigned depth)
 {
 	if (object) {
 		p = skip_string(p);
-		if (p == NULL)
+		if (!p)
 			return NULL;
 		p = skip_space(p);
 		if (*p++ != ':')
@@ -82,7 +86,7 @@ static const char *skip_entry(const char *p, bool object, unsigned depth)
 		p = skip_space(p);
 	}
 	p = skip_value(p, depth);
-	return p != NULL ? skip_space(p) : NULL;
+	return p ? skip_space(p) : NULL;
 }
 
 static const char *skip_group(const char *p, unsigned depth)
@@ -97,7 +101,7 @@ static const char *skip_group(const char *p, unsigned depth)
 		return p + 1;
 	for (;;) {
 		p = skip_entry(p, object, depth - 1);
-		if (p == NULL)
+		if (!p)
 			return NULL;
 		if (*p == end)
 			return p + 1;
@@ -126,31 +130,44 @@ bool json_valid(const char *text)
 {
 	const char *p = skip_value(skip_space(text), DEPTH);
 
-	return p != NULL && *skip_space(p) == '\0';
+	return p && *skip_space(p) == '\0';
 }
 
-static const char *real(const char *value)
+/* NULL for `null`. */
+static const char *not_null(const char *value)
 {
-	return value != NULL && *value != 'n' ? value : NULL;
+	return *value != 'n' ? value : NULL;
 }
 
-/* A member by the len bytes of its name; names have no escapes here. */
+/* From a value in valid text to the next one, or to the end of the group. */
+static const char *skip_next(const char *p)
+{
+	p = skip_value(p, DEPTH);
+	assert(p);
+	p = skip_space(p);
+	assert(*p == ',' || *p == '}' || *p == ']');
+	return *p == ',' ? skip_space(p + 1) : p;
+}
+
+/*
+ * A member of an object by the `len` bytes of its name.  The daemon's names have
+ * no escapes.
+ */
 static const char *member(const char *p, const char *name, size_t len)
 {
 	const char *key;
 
-	if (p == NULL || *p != '{')
+	if (!p || *p != '{')
 		return NULL;
 	p = skip_space(p + 1);
 	while (*p == '"') {
 		key = p + 1;
 		p = skip_string(p);
+		assert(p);
 		p = skip_space(skip_space(p) + 1);
 		if (strncmp(key, name, len) == 0 && key[len] == '"')
-			return real(p);
-		p = skip_space(skip_value(p, DEPTH));
-		if (*p == ',')
-			p = skip_space(p + 1);
+			return not_null(p);
+		p = skip_next(p);
 	}
 	return NULL;
 }
@@ -159,9 +176,9 @@ const char *json_at(const char *value, const char *path)
 {
 	size_t len;
 
-	if (value != NULL)
+	if (value)
 		value = skip_space(value);
-	for (; value != NULL; path += len + 1) {
+	for (; value; path += len + 1) {
 		len = strcspn(path, ".");
 		value = member(value, path, len);
 		if (path[len] == '\0')
@@ -174,27 +191,25 @@ const char *json_item(const char *array, unsigned index)
 {
 	const char *p = array;
 
-	if (p == NULL || *p != '[')
+	if (!p || *p != '[')
 		return NULL;
 	p = skip_space(p + 1);
 	while (*p != ']') {
 		if (index-- == 0)
-			return real(p);
-		p = skip_space(skip_value(p, DEPTH));
-		if (*p == ',')
-			p = skip_space(p + 1);
+			return not_null(p);
+		p = skip_next(p);
 	}
 	return NULL;
 }
 
 bool json_is_string(const char *value)
 {
-	return value != NULL && *value == '"';
+	return value && *value == '"';
 }
 
 static bool is_number(const char *value)
 {
-	return value != NULL && strchr("-0123456789", *value) != NULL;
+	return value && strchr("-0123456789", *value);
 }
 
 double json_number(const char *value)
@@ -208,7 +223,10 @@ uint64_t json_count(const char *value)
 						   0;
 }
 
-/* A code point as UTF-8; half a surrogate pair becomes U+FFFD. */
+/*
+ * Encodes a code point as UTF-8 and returns the bytes it takes.  Half a
+ * surrogate pair becomes U+FFFD.
+ */
 static size_t encode(unsigned code, char out[4])
 {
 	if (code >= 0xd800 && code < 0xe000)
@@ -228,13 +246,15 @@ static size_t encode(unsigned code, char out[4])
 	return 3;
 }
 
-/* One character of a string; advances *p. */
+/* Decodes one character of a string in valid text, and advances *p. */
 static size_t decode(const char **p, char out[4])
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
 	char hex[5] = "";
 	const char *s = *p;
+	const char *escape;
 
+	assert((unsigned char)*s >= ' ');
 	if (*s != '\\') {
 		out[0] = *s;
 		*p = s + 1;
@@ -245,8 +265,8 @@ static size_t decode(const char **p, char out[4])
 		*p = s + 6;
 		return encode((unsigned)strtoul(hex, NULL, 16), out);
 	}
-	out[0] = strchr(from, s[1]) != NULL ? to[strchr(from, s[1]) - from] :
-					      s[1];
+	escape = strchr(from, s[1]);
+	out[0] = escape ? to[escape - from] : s[1];
 	*p = s + 2;
 	return 1;
 }
@@ -264,7 +284,7 @@ size_t json_string(const char *value, char *out, size_t room)
 			if (!full)
 				memcpy(out + len, bytes, n);
 		}
-	if (room > 0)
+	if (room)
 		out[len < room ? len : room - 1] = '\0';
 	return len;
 }

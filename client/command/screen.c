@@ -2,13 +2,15 @@
 /*
  * See screen.h.
  *
- * Job control.  The signals that end or stop the program are read from a
- * descriptor, and nobody reads while it is stopped: there they have to act by
- * themselves, or a stopped program could not be ended.  So the terminal is
- * given back first, then they are let through, then the program stops, by a
- * SIGTSTP or because it is in the background and asks for the terminal.  After
- * a SIGSTOP, which nobody can see coming, the same is done when it goes on.
+ * Job control.  The program blocks the signals that end or stop it, and reads
+ * them from a descriptor.  A stopped program reads nothing, so while it is
+ * stopped the signals must have their default action; otherwise nobody could
+ * end it.  Therefore a stop has three steps: the program restores the
+ * terminal, unblocks the signals, and stops.  It stops by a SIGTSTP, or because
+ * it is in the background and touches the terminal.  A SIGSTOP gives no chance
+ * to do this, so the program does it when it continues.
  */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -30,20 +32,27 @@
 #define REST_OF_LINE "\033[K"
 #define REST_OF_SCREEN "\033[J"
 
-/* A larger terminal shows no more than this. */
+/* On a larger terminal the rest stays empty. */
 #define COLUMNS_MAX 512
 #define LINES_MAX 256
+/* One line of text, and the sequences around it. */
+#define TEXT_MAX_BYTES 1024
+#define LINE_MAX_BYTES (TEXT_MAX_BYTES + 16)
 
 struct screen {
-	struct termios before; /* to give back */
-	sigset_t mask;	       /* the same */
-	sigset_t taken;	       /* those that signals reads */
-	int signals;	       /* signalfd */
-	int ended;	       /* signal */
+	/* constant after screen_open() */
+	struct termios old_termios; /* screen_close() restores these two */
+	sigset_t old_mask;
+	sigset_t handled; /* the signals that signal_fd reads */
+	int signal_fd;
+
+	int end_signal; /* the signal that ends the program, or 0 */
 	int columns, lines;
-	int line; /* next one of the frame */
-	size_t len;
-	char frame[LINES_MAX * (COLUMNS_MAX + 16)];
+
+	/* the frame that is being drawn */
+	int line; /* the next one, from 0 */
+	size_t frame_bytes;
+	char frame[LINES_MAX * LINE_MAX_BYTES];
 };
 
 static void write_out(const char *bytes, size_t len)
@@ -56,7 +65,7 @@ static void write_out(const char *bytes, size_t len)
 			return;
 		if (n > 0) {
 			bytes += n;
-			len -= (size_t)n;
+			len -= n;
 		}
 	}
 }
@@ -76,26 +85,27 @@ static void get_size(struct screen *s)
 		s->columns = COLUMNS_MAX;
 	if (s->lines > LINES_MAX)
 		s->lines = LINES_MAX;
+	assert(s->columns > 0 && s->lines > 0);
 }
 
 /*
- * Returns when the terminal is for this program to change; the kernel stops it
- * until then.  0, or -1: it will not be.
+ * Returns 0 when this program may change the terminal.  In the background, the
+ * kernel stops the program until then.  Returns -1 if it never may.
  */
 static int await_terminal(void)
 {
-	/* Changes nothing, but asks as if it did. */
+	/* tcdrain(3) changes nothing, but the kernel checks the right to. */
 	return tcdrain(STDIN_FILENO);
 }
 
-/* The terminal is given back, or was not taken yet. */
-static void take(struct screen *s)
+/* Sets the terminal up.  It must be in its old state. */
+static void enter(struct screen *s)
 {
-	struct termios raw = s->before;
+	struct termios raw = s->old_termios;
 
-	sigprocmask(SIG_UNBLOCK, &s->taken, NULL);
+	sigprocmask(SIG_UNBLOCK, &s->handled, NULL);
 	await_terminal();
-	sigprocmask(SIG_BLOCK, &s->taken, NULL);
+	sigprocmask(SIG_BLOCK, &s->handled, NULL);
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	raw.c_cc[VMIN] = 0;
 	raw.c_cc[VTIME] = 0;
@@ -108,12 +118,15 @@ static bool in_background(void)
 {
 	pid_t front = tcgetpgrp(STDIN_FILENO);
 
-	/* -1: a terminal without jobs */
+	/* -1: the terminal has no job control. */
 	return front >= 0 && front != getpgrp();
 }
 
-/* Never stops: in the background whoever has the terminal has set it up. */
-static void give_back(struct screen *s)
+/*
+ * Restores the terminal.  This never stops the program, even in the background:
+ * SIGTTOU is blocked, and the modes are left to the job that is in front.
+ */
+static void leave(struct screen *s)
 {
 	sigset_t output, mask;
 
@@ -122,7 +135,7 @@ static void give_back(struct screen *s)
 	sigprocmask(SIG_BLOCK, &output, &mask);
 	write_out(LEAVE, strlen(LEAVE));
 	if (!in_background())
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &s->before);
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &s->old_termios);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
@@ -130,11 +143,11 @@ const char *screen_refusal(void)
 {
 	const char *term = getenv("TERM");
 
-	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term != NULL &&
-	    *term != '\0' && strcmp(term, "dumb") != 0)
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term && *term &&
+	    strcmp(term, "dumb") != 0)
 		return NULL;
-	return "this needs a terminal; for a program there is 'bufwriter "
-	       "status --json'";
+	return "this needs a terminal; programs can use 'bufwriter status "
+	       "--json'";
 }
 
 struct screen *screen_open(void)
@@ -142,53 +155,57 @@ struct screen *screen_open(void)
 	static struct screen screen;
 	struct screen *s = &screen;
 
-	/* In the background it is set up for somebody else. */
-	if (await_terminal() != 0 || tcgetattr(STDIN_FILENO, &s->before) != 0)
+	/* In the background, the modes are those of another job. */
+	if (await_terminal() != 0 ||
+	    tcgetattr(STDIN_FILENO, &s->old_termios) != 0)
 		return NULL;
-	sigemptyset(&s->taken);
-	sigaddset(&s->taken, SIGINT);
-	sigaddset(&s->taken, SIGTERM);
-	sigaddset(&s->taken, SIGHUP);
-	sigaddset(&s->taken, SIGQUIT);
-	sigaddset(&s->taken, SIGTSTP);
-	sigaddset(&s->taken, SIGCONT);
-	sigaddset(&s->taken, SIGWINCH);
-	sigprocmask(SIG_BLOCK, &s->taken, &s->mask);
-	s->signals = signalfd(-1, &s->taken, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signals < 0)
+	sigemptyset(&s->handled);
+	sigaddset(&s->handled, SIGINT);
+	sigaddset(&s->handled, SIGTERM);
+	sigaddset(&s->handled, SIGHUP);
+	sigaddset(&s->handled, SIGQUIT);
+	sigaddset(&s->handled, SIGTSTP);
+	sigaddset(&s->handled, SIGCONT);
+	sigaddset(&s->handled, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &s->handled, &s->old_mask);
+	s->signal_fd = signalfd(-1, &s->handled, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
 		return NULL;
-	take(s);
+	enter(s);
 	return s;
 }
 
 int screen_close(struct screen *s)
 {
-	give_back(s);
-	close(s->signals);
-	sigprocmask(SIG_SETMASK, &s->mask, NULL);
-	return s->ended;
+	leave(s);
+	close(s->signal_fd);
+	sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+	return s->end_signal;
 }
 
 /* -- a frame ------------------------------------------------------------- */
 
-static void add(struct screen *s, const char *text)
+static void append(struct screen *s, const char *text)
 {
 	size_t n = strlen(text);
 
-	if (n > sizeof(s->frame) - s->len)
-		return;
-	memcpy(s->frame + s->len, text, n);
-	s->len += n;
+	/* The frame has room for LINES_MAX of the longest lines. */
+	assert(n <= sizeof(s->frame) - s->frame_bytes);
+	memcpy(s->frame + s->frame_bytes, text, n);
+	s->frame_bytes += n;
 }
 
 void screen_begin(struct screen *s)
 {
 	s->line = 0;
-	s->len = 0;
-	add(s, "\033[H");
+	s->frame_bytes = 0;
+	append(s, "\033[H");
 }
 
-/* Bytes of text that take `columns`; a character of UTF-8 counts as one. */
+/*
+ * How many bytes of the text fit this many columns.  Every character of UTF-8
+ * counts as one column.
+ */
 static size_t fitting(const char *text, int columns)
 {
 	size_t i;
@@ -202,16 +219,16 @@ static size_t fitting(const char *text, int columns)
 __attribute__((format(printf, 3, 0))) static void
 add_line(struct screen *s, const char *style, const char *fmt, va_list args)
 {
-	char text[1024];
+	char text[TEXT_MAX_BYTES];
 
-	/* The last line stays free: a newline there would scroll. */
+	/* The last row stays free: a newline there would scroll. */
 	if (s->line >= s->lines - 1)
 		return;
 	vsnprintf(text, sizeof(text), fmt, args);
 	text[fitting(text, s->columns)] = '\0';
-	add(s, style);
-	add(s, text);
-	add(s, REST_OF_LINE PLAIN "\r\n");
+	append(s, style);
+	append(s, text);
+	append(s, REST_OF_LINE PLAIN "\r\n");
 	s->line++;
 }
 
@@ -235,57 +252,57 @@ void screen_title(struct screen *s, const char *fmt, ...)
 
 void screen_end(struct screen *s)
 {
-	add(s, REST_OF_SCREEN);
-	write_out(s->frame, s->len);
+	append(s, REST_OF_SCREEN);
+	write_out(s->frame, s->frame_bytes);
 }
 
 /* -- keys and signals ---------------------------------------------------- */
 
-/* ^Z: the shell gets the terminal as it was, and we get it again later. */
-static void stop(struct screen *s)
+/* ^Z: the shell gets the terminal in its old state until the job continues. */
+static void suspend(struct screen *s)
 {
-	give_back(s);
-	raise(SIGTSTP); /* acts when take() lets it through */
-	take(s);
+	leave(s);
+	raise(SIGTSTP); /* stops the program when enter() unblocks it */
+	enter(s);
 }
 
 static int read_signal(struct screen *s)
 {
 	struct signalfd_siginfo info;
 
-	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return SCREEN_NOTHING;
 	switch (info.ssi_signo) {
 	case SIGWINCH:
 		get_size(s);
 		return SCREEN_CHANGED;
 	case SIGCONT:
-		/* After a SIGSTOP: as it would have been after a SIGTSTP. */
-		give_back(s);
-		take(s);
+		/* After a SIGSTOP: do what suspend() does for a SIGTSTP. */
+		leave(s);
+		enter(s);
 		return SCREEN_CHANGED;
 	case SIGTSTP:
-		stop(s);
+		suspend(s);
 		return SCREEN_CHANGED;
 	default:
-		s->ended = (int)info.ssi_signo;
+		s->end_signal = info.ssi_signo;
 		return SCREEN_END;
 	}
 }
 
-int screen_wait(struct screen *s, int ms)
+int screen_wait(struct screen *s, int timeout_ms)
 {
 	struct pollfd fds[2] = {
 		{ .fd = STDIN_FILENO, .events = POLLIN },
-		{ .fd = s->signals, .events = POLLIN },
+		{ .fd = s->signal_fd, .events = POLLIN },
 	};
 	unsigned char key;
 
-	if (poll(fds, 2, ms) <= 0)
+	if (poll(fds, 2, timeout_ms) <= 0)
 		return SCREEN_NOTHING;
 	if (fds[1].revents != 0)
 		return read_signal(s);
-	/* No byte although something is there: the terminal is gone. */
+	/* Ready, but without a byte: the terminal is gone. */
 	if (read(STDIN_FILENO, &key, 1) != 1)
 		return SCREEN_END;
 	return key > SCREEN_END ? key : SCREEN_NOTHING;
