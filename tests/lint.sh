@@ -121,7 +121,7 @@ manual=$(ls daemon/*.[78] client/*.1 client/library/*.3 "$build"/man/* 2>/dev/nu
 			--enable=warning,performance,portability \
 			--inline-suppr --suppress=missingIncludeSystem \
 			--suppress=checkersReport --suppress=ctuuninitvar \
-			-D_GNU_SOURCE -DBW_POINTS $sources
+			-D_GNU_SOURCE -DBW_FAILPOINTS $sources
 	have shellcheck scripts &&
 		run shellcheck shellcheck $scripts
 	[ -n "$manual" ] && have mandoc manual &&

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Named points for tests; in a daemon without BW_FAILPOINTS this file is empty.
+ * See failpoint.h.  Without BW_FAILPOINTS this file is empty.
  *
  * Any thread passes points.  The rules are read from the environment once
- * and do not change; what changes is a count for each rule and the list of
- * names that were logged, both atomic.  With no rule for a point, passing it
- * costs a comparison for each rule there is.
+ * and do not change.  Two things change, both atomic: a count for each rule,
+ * and the list of names that were logged.  A point without a rule costs one
+ * comparison for each rule that exists.
  *
- * A rule that can not be understood ends the process: a test whose failure
- * is not injected would pass and prove nothing.
+ * A rule that cannot be parsed ends the process: a test whose failure is not
+ * injected would pass and prove nothing.
  */
 #include "daemon/base/failpoint.h"
 
@@ -20,13 +20,16 @@ _Static_assert(FAILPOINT_SHORT > 0, "an injected error is negative");
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "daemon/base/atomic.h"
+#include "daemon/base/clock.h"
 
 #define MAX_RULES 32
 #define MAX_NAMES 256
@@ -39,7 +42,7 @@ struct rule {
 	const char *name;
 	const char *file; /* only while it exists, or NULL */
 	size_t len;	  /* of the name, without '*' */
-	int any;	  /* the name ended in '*' */
+	bool any;	  /* the name ended in '*' */
 	enum action action;
 	int value;    /* errno, or milliseconds */
 	uint64_t nth; /* 0: every time */
@@ -49,7 +52,7 @@ struct rule {
 
 /* constant after start */
 static struct rule rules[MAX_RULES];
-static char *rules_text; /* what they point into */
+static char *rules_text; /* the rules point into it */
 static unsigned nrules;
 static int log_fd = -1;
 
@@ -66,30 +69,31 @@ __attribute__((noreturn)) static void fail(const char *text, const char *about)
 
 /* --- reading the rules --------------------------------------------------- */
 
-/* At the end of an action: takes off `@N`. */
+/* Cuts `@N` off the end of an action.  0: every time. */
 static uint64_t parse_nth(char *action)
 {
-	char *at = strrchr(action, '@');
-	char *end;
+	char *at = strrchr(action, '@'), *end;
 	uint64_t n;
 
 	if (!at)
 		return 0;
 	n = strtoull(at + 1, &end, 10);
 	if (end == at + 1 || *end)
-		return 0; /* a '@' in a file's name */
-	if (n == 0)
+		return 0; /* an '@' in a file's name */
+	if (!n)
 		fail("counting begins at 1", action);
-	*at = '\0';
+	*at = 0;
 	return n;
 }
 
 static int parse_errno(const char *name)
 {
-	for (int err = 1; err < 200; err++) {
-		const char *known = strerrorname_np(err);
+	const char *known;
+	int err;
 
-		if (known && strcmp(known, name) == 0)
+	for (err = 1; err < 200; err++) {
+		known = strerrorname_np(err);
+		if (known && !strcmp(known, name))
 			return err;
 	}
 	return 0;
@@ -97,22 +101,21 @@ static int parse_errno(const char *name)
 
 static void parse_action(struct rule *rule, char *action)
 {
-	char *arg = strchr(action, ':');
-	char *end;
+	char *arg = strchr(action, ':'), *end;
 
 	if (arg)
-		*arg++ = '\0';
+		*arg++ = 0;
 	rule->file = arg;
-	if (strcmp(action, "kill") == 0 && !arg) {
+	if (!strcmp(action, "kill") && !arg) {
 		rule->action = DO_KILL;
-	} else if (strcmp(action, "short") == 0 && !arg) {
+	} else if (!strcmp(action, "short") && !arg) {
 		rule->action = DO_SHORT;
-	} else if (strcmp(action, "stall") == 0 && arg && *arg) {
+	} else if (!strcmp(action, "stall") && arg && *arg) {
 		rule->action = DO_STALL;
-	} else if (strcmp(action, "sleep") == 0 && arg && *arg) {
+	} else if (!strcmp(action, "sleep") && arg && *arg) {
 		rule->action = DO_SLEEP;
 		rule->file = NULL;
-		rule->value = (int)strtol(arg, &end, 10);
+		rule->value = strtol(arg, &end, 10);
 		if (*end || rule->value < 0)
 			fail("not a number of milliseconds", arg);
 	} else {
@@ -132,11 +135,11 @@ static void parse_rule(char *text)
 		fail("too many rules", text);
 	if (!action || action == text)
 		fail("not NAME=ACTION", text);
-	*action++ = '\0';
+	*action++ = 0;
 	rule->name = text;
 	rule->len = strlen(text);
 	if (text[rule->len - 1] == '*') {
-		rule->any = 1;
+		rule->any = true;
 		rule->len--;
 	}
 	rule->nth = parse_nth(action);
@@ -148,14 +151,13 @@ static void start(void)
 {
 	const char *env = getenv("BW_FAILPOINTS");
 	const char *log = getenv("BW_FAILPOINTS_LOG");
-	char *text;
-	char *rest;
+	char *text, *rest;
 
 	if (log && *log) {
 		log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
 			      0644);
 		if (log_fd < 0)
-			fail("can not open BW_FAILPOINTS_LOG", log);
+			fail("cannot open BW_FAILPOINTS_LOG", log);
 	}
 	if (!env)
 		return;
@@ -169,43 +171,43 @@ static void start(void)
 /* --- passing a point ----------------------------------------------------- */
 
 /*
- * The exchange decides which of two threads logs a name; it orders nothing,
- * as names are texts of the program and there from its start.
+ * The exchange decides which of two threads logs a name.  Relaxed: it orders
+ * nothing, because names are constants of the program.
  */
 static void log_name(const char *name)
 {
+	const char *known;
 	char line[128];
+	unsigned i;
 	int len;
 
-	for (unsigned i = 0; i < MAX_NAMES; i++) {
-		const char *known = atomic_load_explicit(&logged[i],
-							 memory_order_relaxed);
-
+	for (i = 0; i < MAX_NAMES; i++) {
+		known = load_relaxed(&logged[i]);
 		if (!known &&
 		    atomic_compare_exchange_strong_explicit(
 			    &logged[i], &known, name, memory_order_relaxed,
 			    memory_order_relaxed)) {
 			len = snprintf(line, sizeof(line), "%s\n", name);
-			if (write(log_fd, line, (size_t)len) != len)
-				fail("can not write BW_FAILPOINTS_LOG", name);
+			if (write(log_fd, line, len) != len)
+				fail("cannot write BW_FAILPOINTS_LOG", name);
 			return;
 		}
-		if (strcmp(known, name) == 0)
+		if (!strcmp(known, name))
 			return;
 	}
 	fail("too many names for BW_FAILPOINTS_LOG", name);
 }
 
-static int exists(const char *file)
+static bool exists(const char *file)
 {
-	return access(file, F_OK) == 0;
+	return !access(file, F_OK);
 }
 
 static void sleep_ms(int ms)
 {
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000L };
+	struct timespec left = clock_timespec(ms * CLOCK_MS);
 
-	while (nanosleep(&time, &time) < 0 && errno == EINTR)
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
 		;
 }
 
@@ -213,7 +215,7 @@ static int act(const struct rule *rule)
 {
 	switch (rule->action) {
 	case DO_KILL:
-		/* the whole process, and this thread goes no step further */
+		/* Ends the process; this thread must not take another step. */
 		for (;;) {
 			kill(getpid(), SIGKILL);
 			pause();
@@ -235,25 +237,22 @@ static int act(const struct rule *rule)
 	return 0;
 }
 
-static int matches(const struct rule *rule, const char *name)
+static bool matches(const struct rule *rule, const char *name)
 {
-	return strncmp(rule->name, name, rule->len) == 0 &&
-	       (rule->any || name[rule->len] == '\0');
+	return !strncmp(rule->name, name, rule->len) &&
+	       (rule->any || !name[rule->len]);
 }
 
 int failpoint_hit(const char *name)
 {
-	int saved = errno;
-	int result = 0;
+	int saved = errno, result = 0, ret;
+	struct rule *rule;
+	uint64_t n;
 
 	pthread_once(&once, start);
 	if (log_fd >= 0)
 		log_name(name);
-	for (unsigned i = 0; i < nrules; i++) {
-		struct rule *rule = &rules[i];
-		uint64_t n;
-		int ret;
-
+	for (rule = rules; rule < rules + nrules; rule++) {
 		if (!matches(rule, name))
 			continue;
 		/* relaxed: only the number of passages counts */

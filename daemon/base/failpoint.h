@@ -2,23 +2,24 @@
 /*
  * Named points at which a test can kill, stall or fail the daemon.
  *
- * A daemon built with BW_FAILPOINTS reads the environment variable BW_FAILPOINTS:
+ * A daemon built with BW_FAILPOINTS reads the environment variable
+ * BW_FAILPOINTS:
  *
  *	NAME=ACTION[@N][;NAME=ACTION[@N]]...
  *
- * and does ACTION when the point is passed, with @N only the N-th time
+ * and does ACTION when it passes the point, with @N only the N-th time
  * (from 1), else every time:
  *
- *	kill		SIGKILL to itself
+ *	kill		sends itself SIGKILL
  *	stall:FILE	waits while FILE exists
  *	ERRNO		fails with this error, for example ENOSPC
  *	ERRNO:FILE	fails while FILE exists
- *	short		a write(2) takes half of what it was given
+ *	short		a write(2) takes half of the bytes
  *	sleep:MS	sleeps, then goes on
  *
- * NAME may end in '*'.  With BW_FAILPOINTS_LOG=FILE the name of each point is
- * appended to FILE the first time it is passed, so that a test can list them.
- * In other builds a point is the constant 0 and costs nothing.
+ * NAME may end in '*'.  With BW_FAILPOINTS_LOG=FILE the daemon appends the
+ * name of each point to FILE the first time it passes it, so that a test can
+ * list them.  In other builds a point is the constant 0 and costs nothing.
  */
 #ifndef BUFWRITER_FAILPOINT_H
 #define BUFWRITER_FAILPOINT_H

@@ -3,7 +3,7 @@
 #ifndef BUFWRITER_REMEDY_H
 #define BUFWRITER_REMEDY_H
 
-/* A phrase for the end of a log line; err is a -errno. */
+/* An imperative phrase for the end of a log line; err is a -errno. */
 const char *remedy(int err);
 
 #endif

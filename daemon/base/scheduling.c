@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See priority.h. */
+/* See scheduling.h. */
 #include "daemon/base/scheduling.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ void scheduling_yield(void)
 	(void)sched_setscheduler(0, SCHED_BATCH, &param);
 }
 
-/* In Linux the nice value is a thread's own: setpriority(2), NOTES. */
+/* In Linux each thread has its own nice value: setpriority(2), NOTES. */
 bool scheduling_boost(unsigned boost)
 {
 	int before = getpriority(PRIO_PROCESS, 0), wish = -(int)boost;

@@ -2,15 +2,19 @@
 /* See stats.h. */
 #include "daemon/base/stats.h"
 
-#define US UINT64_C(1000)
-#define MS (1000 * US)
-#define S (1000 * MS)
+#include <assert.h>
+
+#include "daemon/base/clock.h"
+
+#define US CLOCK_US
+#define MS CLOCK_MS
+#define S CLOCK_SECOND
 #define K UINT64_C(1024)
 #define M (1024 * K)
 
 /*
- * A flush of 1 MiB into the page cache takes about 300 us, a sync on a disk
- * 5 to 50 ms, a full disk as long as it likes.
+ * Times reach from a flush of 1 MiB into the page cache, about 300 us, over a
+ * sync on a disk, 5 to 50 ms, to a disk that is full for minutes.
  */
 const struct stats_bounds stats_bounds = {
 	.flush_seconds = { 50 * US, 100 * US, 200 * US, 500 * US, 1 * MS,
@@ -27,8 +31,8 @@ void stats_observe(struct stats_histogram *histogram,
 {
 	unsigned i = 0;
 
-	while (i < STATS_BUCKETS && value > bounds[i])
-		i++;
+	for (; i < STATS_BUCKETS && value > bounds[i]; i++)
+		assert(!i || bounds[i] > bounds[i - 1]);
 	stats_add(&histogram->bucket[i], 1);
 	stats_add(&histogram->sum, value);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters and histograms from one table, stats.def.  Each has one writer;
- * any thread may read.  Relaxed: a counter orders nothing.
+ * Counters and histograms from one table, stats.def.  Each has one writing
+ * thread; any thread may read.  All accesses are relaxed: a counter orders
+ * nothing.
  */
 #ifndef BUFWRITER_STATS_H
 #define BUFWRITER_STATS_H
 
-#include <stdatomic.h>
 #include <stdint.h>
+
+#include "daemon/base/atomic.h"
 
 typedef _Atomic uint64_t stats_counter;
 
@@ -22,7 +24,7 @@ struct stats_control {
 #include "daemon/base/stats.def"
 };
 
-/* Bounds of a histogram's buckets; one more bucket takes what is above. */
+/* Bounds of a histogram; one more bucket counts what is above all of them. */
 #define STATS_BUCKETS 18
 
 struct stats_histogram {
@@ -47,21 +49,18 @@ struct stats_bounds {
 
 extern const struct stats_bounds stats_bounds;
 
-/* The counter's one writer: no locked instruction is needed. */
+/* By the counter's one writer, so that no locked instruction is needed. */
 static inline void stats_add(stats_counter *counter, uint64_t n)
 {
-	atomic_store_explicit(
-		counter,
-		atomic_load_explicit(counter, memory_order_relaxed) + n,
-		memory_order_relaxed);
+	store_relaxed(counter, load_relaxed(counter) + n);
 }
 
 static inline uint64_t stats_get(const stats_counter *counter)
 {
-	return atomic_load_explicit(counter, memory_order_relaxed);
+	return load_relaxed(counter);
 }
 
-/* The histogram's one writer. */
+/* By the histogram's one writer. */
 void stats_observe(struct stats_histogram *histogram,
 		   const uint64_t bounds[STATS_BUCKETS], uint64_t value);
 #define STATS_OBSERVE(stats, name, value) \

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * systemd's protocols for services: stable, documented, a few lines each.
- *
- * Loop thread only.  No call waits: a manager that does not read its socket
- * must not stop the daemon.
+ * See systemd.h.  The protocols are documented, stable and a few lines each.
+ * All calls but systemd_insist() return at once: a manager that does not read
+ * its socket must not stop the daemon.
  */
 #include "daemon/base/systemd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,9 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Between two tries of systemd_insist(). */
+#include "daemon/base/clock.h"
+
+/* The pause between two tries of systemd_insist(). */
 #define TRY_MS 10
-/* The first descriptor that is passed, SD_LISTEN_FDS_START. */
+/* The first passed descriptor, SD_LISTEN_FDS_START. */
 #define FIRST_FD 3
 #define MAX_FDS 1024
 
@@ -32,16 +34,16 @@ static int notify_fd = -1;
 static struct sockaddr_un notify_addr;
 static socklen_t notify_len;
 
-/* A decimal number and nothing else.  0, or -EINVAL. */
-static int parse(const char *text, uint64_t max, uint64_t *out)
+/* False: the text is not a decimal number up to max, or not only that. */
+static bool parse(const char *text, uint64_t max, uint64_t *out)
 {
 	char *end;
 
 	if (*text < '0' || *text > '9')
-		return -EINVAL;
+		return false;
 	errno = 0;
 	*out = strtoull(text, &end, 10);
-	return errno || *end || *out > max ? -EINVAL : 0;
+	return !errno && !*end && *out <= max;
 }
 
 /* --- readiness and status ------------------------------------------------ */
@@ -53,16 +55,14 @@ void systemd_open(void)
 
 	systemd_close();
 	memset(&notify_addr, 0, sizeof(notify_addr));
-	/* systemd also knows vsock:, for virtual machines: nothing for us */
+	/* Not vsock:, which systemd uses for virtual machines. */
 	if (len > 1 && len < sizeof(notify_addr.sun_path) &&
 	    (*path == '/' || *path == '@')) {
 		notify_addr.sun_family = AF_UNIX;
 		memcpy(notify_addr.sun_path, path, len);
-		notify_len = (socklen_t)(offsetof(struct sockaddr_un,
-						  sun_path) +
-					 len);
+		notify_len = offsetof(struct sockaddr_un, sun_path) + len;
 		if (*path == '@')
-			notify_addr.sun_path[0] = '\0';
+			notify_addr.sun_path[0] = 0;
 		else
 			notify_len++;
 		notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -88,8 +88,8 @@ __attribute__((format(printf, 1, 0))) static int send_text(const char *fmt,
 	len = vsnprintf(text, sizeof(text), fmt, ap);
 	if (len < 0 || (size_t)len >= sizeof(text))
 		return -EMSGSIZE;
-	if (sendto(notify_fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT,
-		   (const struct sockaddr *)&notify_addr, notify_len) < 0)
+	if (sendto(notify_fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		   (const void *)&notify_addr, notify_len) < 0)
 		return -errno;
 	return 0;
 }
@@ -107,7 +107,7 @@ int systemd_notify(const char *fmt, ...)
 
 int systemd_insist(unsigned ms, const char *fmt, ...)
 {
-	const struct timespec pause = { .tv_nsec = TRY_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = TRY_MS * CLOCK_MS };
 	va_list ap;
 	int err;
 
@@ -124,12 +124,8 @@ int systemd_insist(unsigned ms, const char *fmt, ...)
 
 int systemd_reloading(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	return systemd_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-			      (uint64_t)now.tv_sec * 1000000 +
-				      (uint64_t)now.tv_nsec / 1000);
+			      clock_now() / CLOCK_US);
 }
 
 /* --- watchdog ------------------------------------------------------------ */
@@ -140,16 +136,16 @@ uint64_t systemd_watchdog(void)
 	const char *pid = getenv("WATCHDOG_PID");
 	uint64_t n;
 
-	if (pid && (parse(pid, INT_MAX, &n) < 0 || n != (uint64_t)getpid()))
+	if (pid && (!parse(pid, INT_MAX, &n) || n != (uint64_t)getpid()))
 		return 0;
-	if (!usec || parse(usec, UINT64_MAX / 1000, &n) < 0)
+	if (!usec || !parse(usec, UINT64_MAX / CLOCK_US, &n))
 		return 0;
-	return n * 1000;
+	return n * CLOCK_US;
 }
 
 /* --- sockets ------------------------------------------------------------- */
 
-/* What is wrong with it, or NULL. */
+/* What is wrong with this descriptor, or NULL. */
 static const char *check_socket(int fd)
 {
 	struct sockaddr_storage addr;
@@ -167,7 +163,7 @@ static const char *check_socket(int fd)
 		return "the socket is not a datagram socket; "
 		       "use ListenDatagram=";
 	len = sizeof(addr);
-	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
+	if (getsockname(fd, (void *)&addr, &len) < 0 ||
 	    len <= sizeof(sa_family_t))
 		return "the socket is bound to no address";
 	return NULL;
@@ -192,6 +188,7 @@ static const char *take_socket(int n)
 	const char *wrong;
 	int flags;
 
+	assert(n > 0 && n <= MAX_FDS);
 	if (!set_cloexec(n))
 		return "LISTEN_FDS promises a descriptor that is not open";
 	if (n > 1)
@@ -216,11 +213,11 @@ static const char *count_passed(uint64_t *n)
 	*n = 0;
 	if (!pid || !fds)
 		return NULL;
-	if (parse(pid, INT_MAX, &passed_to))
+	if (!parse(pid, INT_MAX, &passed_to))
 		return "LISTEN_PID is not a number";
 	if (passed_to != (uint64_t)getpid())
 		return NULL;
-	if (parse(fds, MAX_FDS, n))
+	if (!parse(fds, MAX_FDS, n))
 		return "LISTEN_FDS is not a number of descriptors";
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What systemd asks of a service, without libsystemd: readiness and status
- * (sd_notify(3)), the watchdog, and sockets it passes (sd_listen_fds(3)).
+ * systemd's protocols for services, without libsystemd: readiness and status
+ * (sd_notify(3)), the watchdog, and passed sockets (sd_listen_fds(3)).
  * Loop thread only.  Without systemd every call does nothing.
  */
 #ifndef BUFWRITER_SYSTEMD_H
@@ -16,23 +16,23 @@ void systemd_open(void);
 void systemd_close(void);
 
 /*
- * Sends one state text such as "READY=1", "STOPPING=1", "WATCHDOG=1",
- * "STATUS=...\n" (printf style; never waits).  systemd_reloading() adds the
- * MONOTONIC_USEC that Type=notify-reload asks for.
- * 0, or -errno (the caller may ignore it).
+ * Sends one state such as "READY=1", "STOPPING=1", "WATCHDOG=1" or "STATUS=..."
+ * (printf style); never waits.  systemd_reloading() adds the MONOTONIC_USEC
+ * that Type=notify-reload requires.  0, or -errno, which the caller may
+ * ignore; -EAGAIN: systemd's queue is full.
  */
 int systemd_notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int systemd_reloading(void);
 /*
- * The same for what systemd must not miss: while its queue has no room, it is
- * tried again, for so many milliseconds at most.
+ * The same for a state that systemd must not miss: while its queue is full,
+ * this tries again, for `ms` milliseconds at most.
  */
 int systemd_insist(unsigned ms, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * The watchdog's interval in ns if one is asked of this process, else 0;
- * from WATCHDOG_USEC and WATCHDOG_PID.
+ * The interval of systemd's watchdog over this process in ns, 0: there is
+ * none.  From WATCHDOG_USEC and WATCHDOG_PID.
  */
 uint64_t systemd_watchdog(void);
 
