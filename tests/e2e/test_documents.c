@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The documents of the tree are in step with it: daemon/README.md names
+ * functions and files that exist, and links between documents lead somewhere.
+ * (test_manual.c has README and the manual pages, test_messages.c the log.)
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <glob.h>
+#include <regex.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
+
+#define MAP "daemon/README.md"
+#define DOCUMENTS "{,daemon/,tests/,tests/bench/,.github/}*.md"
+#define SOURCES "{daemon,conf}/{*.[ch],*/*.[ch]}"
+
+typedef void span_fn(const char *span);
+
+/*
+ * Calls fn() for each text between two backquotes, outside of code blocks; a
+ * line break in it is a space.
+ */
+static void for_each_span(const char *page, span_fn *fn)
+{
+	char *text = source_read(page);
+	char *block = text;
+	char *rest, *span, *at;
+	unsigned n;
+
+	/* Every second part of a text cut at ``` is a code block. */
+	while ((at = strstr(block, "\n```"))) {
+		char *end = strstr(at + 4, "\n```");
+
+		ck_assert_ptr_nonnull(end);
+		memset(at, ' ', (size_t)(end + 4 - at));
+		block = end + 4;
+	}
+	for (at = text; *at; at++)
+		if (*at == '\n')
+			*at = ' ';
+	rest = text;
+	for (n = 0; (span = strsep(&rest, "`")); n++)
+		if (n % 2)
+			fn(span);
+	free(text);
+}
+
+static bool matches(const char *pattern, const char *text, regmatch_t *m,
+		    size_t n)
+{
+	regex_t regex;
+	int err;
+
+	ck_assert_int_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NEWLINE),
+			 0);
+	err = regexec(&regex, text, n, m, 0);
+	regfree(&regex);
+	return !err;
+}
+
+static const char *part(const char *text, const regmatch_t *m)
+{
+	return bed_text("%.*s", (int)(m->rm_eo - m->rm_so), text + m->rm_so);
+}
+
+/* --- functions ----------------------------------------------------------- */
+
+static unsigned functions;
+
+/* `folder/file.c function()`: that file of the daemon defines it. */
+static void check_function(const char *span)
+{
+	const char *file, *name;
+	regmatch_t m[3];
+	char *source;
+
+	if (!matches("^([a-z_/]+\\.[ch]) ([a-z_0-9]+)\\(\\)$", span, m, 3))
+		return;
+	file = bed_text("daemon/%s", part(span, &m[1]));
+	name = part(span, &m[2]);
+	ck_assert_msg(!access(source_path(file), F_OK),
+		      MAP " names %s, which is not there", file);
+	source = source_read(file);
+	ck_assert_msg(matches(bed_text("^([a-z].*[ *])?%s\\(", name), source,
+			      NULL, 0),
+		      MAP " names %s(), which is not in %s", name, file);
+	free(source);
+	functions++;
+}
+
+START_TEST(the_map_names_functions_that_their_files_have)
+{
+	functions = 0;
+	for_each_span(MAP, check_function);
+	ck_assert_uint_ge(functions, 40);
+}
+END_TEST
+
+static char *all_sources;
+
+static char *read_all(const char *pattern)
+{
+	char *out = NULL;
+	size_t size, i;
+	FILE *to = open_memstream(&out, &size);
+	glob_t files;
+
+	ck_assert_ptr_nonnull(to);
+	ck_assert_int_eq(glob(source_path(pattern), GLOB_BRACE, NULL, &files),
+			 0);
+	for (i = 0; i < files.gl_pathc; i++) {
+		char *text = source_read(files.gl_pathv[i]);
+
+		fputs(text, to);
+		free(text);
+	}
+	globfree(&files);
+	ck_assert_int_eq(fclose(to), 0);
+	return out;
+}
+
+/* `function()` without a file, and `struct name`: somewhere in the source. */
+static void check_name(const char *span)
+{
+	regmatch_t m[2];
+
+	if (matches("^([a-z_0-9]+)\\(\\)$", span, m, 2))
+		ck_assert_msg(matches(bed_text("\\<%s\\(", part(span, &m[1])),
+				      all_sources, NULL, 0),
+			      MAP " names %s, which is nowhere", span);
+	if (matches("^struct [a-z_]+$", span, NULL, 0) &&
+	    strcmp(span, "struct mmsghdr"))
+		ck_assert_msg(matches(bed_text("^%s \\{", span), all_sources,
+				      NULL, 0),
+			      MAP " names %s, which is nowhere", span);
+}
+
+START_TEST(the_map_names_functions_and_structs_that_exist)
+{
+	all_sources = read_all(SOURCES);
+	for_each_span(MAP, check_name);
+	free(all_sources);
+}
+END_TEST
+
+/* `I4` in a comment is a heading of the list. */
+START_TEST(the_source_refers_to_invariants_of_the_map)
+{
+	char *map = source_read(MAP);
+	char *sources = read_all(SOURCES);
+	const char *at = sources;
+	regmatch_t m[2];
+
+	for (; matches("\\<(I[0-9]+)\\>", at, m, 2); at += m[1].rm_eo)
+		ck_assert_msg(strstr(map, bed_text("\n**%s \xe2\x80\x94",
+						   part(at, &m[1]))) != NULL,
+			      "the source refers to %s, which " MAP
+			      " does not have",
+			      part(at, &m[1]));
+	free(map);
+	free(sources);
+}
+END_TEST
+
+/* --- files and links ----------------------------------------------------- */
+
+/* A span that looks like a path is one, from the top or from daemon/. */
+static void check_path(const char *span)
+{
+	if (!matches("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]*)*$", span, NULL, 0) ||
+	    !matches("/|\\.(c|h|def|pml|[78]|ini|md)$", span, NULL, 0) ||
+	    strstr(span, "NAME"))
+		return;
+	ck_assert_msg(!access(source_path(span), F_OK) ||
+			      !access(source_path(bed_text("daemon/%s", span)),
+				      F_OK),
+		      MAP " names %s, which is not there", span);
+}
+
+START_TEST(the_map_names_files_that_exist)
+{
+	for_each_span(MAP, check_path);
+}
+END_TEST
+
+/* The anchor that a heading gets: `## Start, stop` is #start-stop. */
+static const char *anchor_of(const char *heading)
+{
+	static char anchor[256];
+	size_t n = 0;
+
+	for (; *heading && *heading != '\n'; heading++) {
+		ck_assert_uint_lt(n + 1, sizeof(anchor));
+		if (*heading == ' ')
+			anchor[n++] = '-';
+		else if (isalnum((unsigned char)*heading) ||
+			 strchr("-_", *heading))
+			anchor[n++] = (char)tolower((unsigned char)*heading);
+	}
+	anchor[n] = '\0';
+	return anchor;
+}
+
+static bool has_heading(const char *text, const char *anchor)
+{
+	const char *at;
+
+	for (at = text; (at = strstr(at, "\n#")); at++) {
+		const char *heading = at + 1 + strspn(at + 1, "#");
+
+		if (*heading == ' ' && !strcmp(anchor_of(heading + 1), anchor))
+			return true;
+	}
+	return false;
+}
+
+static void check_link(const char *page, const char *target)
+{
+	const char *slash = strrchr(page, '/');
+	const char *file = page;
+	size_t len = strcspn(target, "#");
+	char *text;
+
+	if (!strncmp(target, "http", 4))
+		return;
+	if (len)
+		file = bed_text("%.*s/%.*s", slash ? (int)(slash - page) : 1,
+				slash ? page : ".", (int)len, target);
+	ck_assert_msg(!access(source_path(file), F_OK),
+		      "%s links to %s, which is not there", page, target);
+	if (!target[len])
+		return;
+	text = source_read(file);
+	ck_assert_msg(has_heading(text, target + len + 1),
+		      "%s links to %s, but %s has no such heading", page,
+		      target, file);
+	free(text);
+}
+
+START_TEST(links_between_documents_lead_somewhere)
+{
+	size_t top = strlen(source_path(""));
+	unsigned links = 0;
+	regmatch_t m[2];
+	glob_t files;
+	size_t i;
+
+	ck_assert_int_eq(glob(source_path(DOCUMENTS), GLOB_BRACE, NULL, &files),
+			 0);
+	ck_assert_uint_ge(files.gl_pathc, 7);
+	for (i = 0; i < files.gl_pathc; i++) {
+		const char *page = files.gl_pathv[i] + top;
+		char *text = source_read(page);
+		const char *at = text;
+
+		for (; matches("\\]\\(([^) ]+)\\)", at, m, 2);
+		     at += m[1].rm_eo, links++)
+			check_link(page, part(at, &m[1]));
+		free(text);
+	}
+	ck_assert_uint_ge(links, 15);
+	globfree(&files);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("documents");
+	TCase *tcase = tcase_create("documents");
+
+	tcase_add_test(tcase, the_map_names_functions_that_their_files_have);
+	tcase_add_test(tcase, the_map_names_functions_and_structs_that_exist);
+	tcase_add_test(tcase, the_source_refers_to_invariants_of_the_map);
+	tcase_add_test(tcase, the_map_names_files_that_exist);
+	tcase_add_test(tcase, links_between_documents_lead_somewhere);
+	suite_add_tcase(suite, tcase);
+	return bed_run(suite);
+}
