@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libbufwriter hands messages to bufwriterd, the logging daemon.
+ * libbufwriter sends messages to bufwriterd, the logging daemon.
  *
  * A complete program (cc example.c $(pkg-config --cflags --libs bufwriter)):
  *
@@ -23,25 +23,26 @@
  *		return err != 0;
  *	}
  *
- * One message is one datagram, and one datagram is one system call: nothing
- * is buffered here.  A message that bw_write() has taken is in the daemon's
- * queue in the kernel, also when this process dies a moment later.
+ * One message is one datagram, and one datagram is one system call: the library
+ * buffers nothing.  When bw_write() has returned 0, the message is in the
+ * daemon's queue in the kernel.  It arrives even if the process dies right
+ * after.
  *
- * Threads: a handle is one for the whole process.  Any number of threads may
- * write with one handle at the same time; none of them ever waits for another
- * one, only for the daemon.  bw_close() must come after all of them.  The
- * calls may be used where a thread can be cancelled; they hold no lock.  They
- * may not be used in signal handlers.
+ * Threads: one handle serves the whole process.  Any number of threads may
+ * write with the same handle at the same time.  A thread never waits for
+ * another thread, only for the daemon.  bw_close() must be the last call with a
+ * handle.  A thread may be cancelled during a call, because no call holds a
+ * lock.  Signal handlers must not call any of these functions.
  *
- * Fork: parent and child may both go on with a handle that was opened before
- * fork(2), and each closes its own.
+ * Fork: after fork(2), parent and child may both use a handle that was opened
+ * before.  Each of them closes its own.
  *
- * Signals: SIGPIPE is never raised.  A signal that is handled while a call
- * waits does not end the wait and does not make it longer.
+ * Signals: the library never raises SIGPIPE.  A signal handler that runs while
+ * a call waits neither ends the wait nor makes it longer.
  *
- * Errors: every call returns 0 or one of the negative numbers below.  A
- * message for which a call returned an error has not been taken: it is in no
- * file and never will be.
+ * Errors: bw_open(), bw_write() and bw_writev() return 0 or a negative error.
+ * When a write has returned an error, the daemon has not received the message
+ * and never will.
  */
 #ifndef BUFWRITER_H
 #define BUFWRITER_H
@@ -54,36 +55,39 @@
 extern "C" {
 #endif
 
-/* Each is a negative errno(3); other negative errno values can come too. */
+/*
+ * Each error is a negative errno(3) value.  Functions can return other negative
+ * errno values as well.
+ */
 enum {
-	/* The daemon took nothing for the whole timeout. */
+	/* The daemon's queue stayed full for the whole timeout. */
 	BW_TIMEOUT = -ETIMEDOUT,
-	/* More than a datagram on this system can carry. */
+	/* The message is larger than a datagram can be on this system. */
 	BW_TOO_LARGE = -EMSGSIZE,
 	/* No daemon listens on the socket. */
 	BW_NO_DAEMON = -ECONNREFUSED,
-	/* The daemon's socket may not be written to by this user. */
+	/* This user may not write to the daemon's socket. */
 	BW_NOT_PERMITTED = -EACCES,
-	/* The path leads to a socket, but of another type. */
+	/* The path leads to a socket of another type. */
 	BW_WRONG_SOCKET = -EPROTOTYPE,
-	/* The path is longer than a socket address can hold. */
+	/* The path is longer than 107 bytes, see unix(7). */
 	BW_PATH_TOO_LONG = -ENAMETOOLONG,
-	/* An argument or option makes no sense. */
+	/* An argument or option has a value that is not allowed. */
 	BW_INVALID = -EINVAL,
 	/* This process or the kernel is out of memory. */
 	BW_NO_MEMORY = -ENOMEM,
-	/* The program closed the handle's file descriptor behind its back. */
+	/* The program has closed the handle's file descriptor. */
 	BW_CLOSED = -EBADF
 };
 
-/* Where the daemon listens. */
+/* The path of the daemon's socket: the default of its setting socket.path. */
 #define BW_SOCKET "/run/bufwriter.sock"
-/* bw_options.timeout, in milliseconds */
+/* Values of bw_options.timeout, in milliseconds. */
 #define BW_DEFAULT_TIMEOUT 100
 #define BW_FOREVER (-1)
 
 /*
- * Options are set after all of them got their defaults:
+ * Options begin with their defaults, and the program then changes some of them:
  *
  *	struct bw_options options = BW_OPTIONS;
  *
@@ -91,22 +95,26 @@ enum {
  *	err = bw_open(&bw, &options);
  */
 struct bw_options {
-	/* sizeof(struct bw_options): later versions may add fields */
+	/*
+	 * sizeof(struct bw_options).  BW_OPTIONS sets it.  It tells the library
+	 * which fields the program knows, because later versions may add some.
+	 */
 	size_t size;
 	/*
-	 * Path of the socket.  NULL: the environment variable
-	 * BUFWRITER_SOCKET, or BW_SOCKET without it.  The variable is not
-	 * looked at in a set-user-ID or set-group-ID program.  A path that
-	 * does not begin with a slash is looked up again from the working
-	 * directory each time a connection is made.
+	 * The path of the socket.  NULL means the environment variable
+	 * BUFWRITER_SOCKET, or BW_SOCKET if the variable is not set or empty.
+	 * A set-user-ID or set-group-ID program ignores the variable.  If the
+	 * path does not begin with a slash, each new connection looks it up
+	 * from the working directory.
 	 */
 	const char *socket;
 	/*
-	 * How long a write may wait, in milliseconds, for room in a full
-	 * queue or for a daemon that is gone.  0: never; BW_FOREVER: until
-	 * the message is taken.  The kernel rounds up to its clock tick, and
-	 * a write that finds first its own send buffer and then the daemon's
-	 * queue full can take up to twice as long.
+	 * How long a write may wait, in milliseconds, while the daemon's queue
+	 * is full or the daemon is gone.  0: a write never waits.
+	 * BW_FOREVER: a write waits until the message is sent.  The kernel
+	 * rounds the time up to its clock tick.  A write can take up to twice
+	 * as long if it finds first its own send buffer full and then the
+	 * daemon's queue.
 	 */
 	int timeout;
 };
@@ -119,60 +127,79 @@ struct bw_options {
 struct bw;
 
 /*
- * Makes a handle and stores it in *bw; the caller gives it back with
- * bw_close().  options may be NULL: defaults.  The struct and the path in it
- * are copied.
+ * Makes a handle and stores it in *bw.  The caller owns the handle and closes
+ * it with bw_close().  `options` may be NULL, for the defaults.  The library
+ * copies the struct and the path in it.
  *
- * That the daemon is not there, or may not be written to, is no error here:
- * every write tries again, and says so.  A program may start before the
- * daemon does.  The handle holds one file descriptor, close-on-exec and never
- * 0, 1 or 2; a program that closes all its descriptors to become a daemon
- * opens its handle after that.
+ * A program may start before the daemon: bw_open() succeeds even if the daemon
+ * does not run, or if the program may not write to its socket.  Each write
+ * then tries to connect again and returns the error if it cannot.
  *
- * Any thread.  BW_INVALID: size is not that of a struct bw_options, a timeout
- * below BW_FOREVER, an empty path, or a field set that this version of the
- * library does not know.  BW_PATH_TOO_LONG.  BW_NO_MEMORY.  -EMFILE or
- * -ENFILE: no file descriptor left.  *bw is NULL after an error.
+ * The handle holds one file descriptor.  The descriptor is close-on-exec and
+ * never 0, 1 or 2.  A program that closes all its descriptors to become a
+ * daemon must open the handle after that.
+ *
+ * Any thread may call this function.  After an error, *bw is NULL.
+ *
+ * BW_INVALID		options.size is not the size of a struct bw_options, the
+ *			timeout is below BW_FOREVER, the path is empty, or a
+ *			field is set that this version does not know
+ * BW_PATH_TOO_LONG	the path has more than 107 bytes
+ * BW_NO_MEMORY		the process is out of memory
+ * -EMFILE, -ENFILE	the process or the system has no file descriptor left
  */
 int bw_open(struct bw **bw, const struct bw_options *options);
 
 /*
- * Sends one message of len bytes, any bytes, 0 too.  Bytes are not changed;
- * what ends a message in the files is the daemon's setting.
+ * Sends the len bytes at data as one message.  A message may contain any bytes
+ * and may be empty.  The library does not change them; the daemon's setting
+ * files.framing says what ends a message in the files.  The caller may reuse
+ * the bytes as soon as the function returns.
  *
- * When the daemon was restarted, the same call connects again and sends.
- * When no daemon is there, it tries again with growing pauses until the
- * daemon has been gone for the timeout; after that, writes fail at once, each
- * after one try, so that a daemon that stays away does not slow its callers.
+ * If the daemon has been restarted, the same call connects again and sends.  If
+ * there is no daemon, the call tries again, with growing pauses, until the
+ * daemon has been gone for the timeout.  From then on each write tries once and
+ * fails at once, so that a daemon that stays away does not slow its callers.
  *
- * Any thread, many at a time.
+ * Any thread may call this function, many threads at the same time.
  *
- * BW_TIMEOUT: the queue stayed full.  BW_NO_DAEMON, BW_NOT_PERMITTED,
- * BW_WRONG_SOCKET: about the socket; permission is checked when a connection
- * is made, so after a restart of the daemon by the rights of then.
- * BW_TOO_LARGE: above what the kernel takes as a datagram, which is at least
- * 208 KiB unless net.core.wmem_max was lowered.  (A message below that, but
- * above the daemon's max_message, is taken and then dropped by the daemon,
- * which counts it.)  BW_NO_MEMORY: the kernel had no memory for the datagram
- * until the timeout.  BW_CLOSED.  -EFAULT: data is no valid pointer.
+ * BW_TIMEOUT		the daemon's queue stayed full for the timeout
+ * BW_NO_DAEMON		no daemon listens on the socket
+ * BW_NOT_PERMITTED	this user may not write to the socket.  The kernel
+ *			checks this when a connection is made, so after a
+ *			restart of the daemon it checks the rights of that time
+ * BW_WRONG_SOCKET	the path leads to a socket of another type
+ * BW_TOO_LARGE		the kernel sends no datagram of this size.  208 KiB
+ *			always fit, unless net.core.wmem_max was lowered.  The
+ *			daemon drops and counts a message above its setting
+ *			socket.max_message, and the caller is not told
+ * BW_NO_MEMORY		the kernel had no memory for the datagram until the
+ *			timeout
+ * BW_CLOSED		the program has closed the handle's descriptor
+ * -EFAULT		data is not a valid pointer
  */
 int bw_write(struct bw *bw, const void *data, size_t len);
 
 /*
- * The same, with one message gathered from iovcnt pieces.  BW_INVALID also:
- * iovcnt is negative or above IOV_MAX (1024), or a length is above SSIZE_MAX.
+ * Sends one message that consists of iovcnt pieces.  All else is as in
+ * bw_write(), with one more error:
+ *
+ * BW_INVALID		iovcnt is negative or above IOV_MAX (1024), or a length
+ *			is above SSIZE_MAX
  */
 int bw_writev(struct bw *bw, const struct iovec *iov, int iovcnt);
 
 /*
- * Gives the handle back.  Messages that were taken stay taken.  No thread may
- * be in a call with this handle.  NULL is allowed.
+ * Closes the handle and frees it, without waiting.  Messages that were sent
+ * stay sent.  No other thread may be in a call with this handle.  bw may be
+ * NULL.
  */
 void bw_close(struct bw *bw);
 
 /*
- * What a return value means and what can be done, as one sentence in English
- * without a newline.  Never NULL, constant, valid for ever.  Any thread.
+ * Describes an error in English: what it means and what can be done.  The text
+ * has no newline.  It is never NULL, constant, and valid for ever; the caller
+ * does not free it.  Any thread may call this function.
  */
 const char *bw_strerror(int error);
 
