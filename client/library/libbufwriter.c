@@ -2,42 +2,45 @@
 /*
  * The client library: one message, one datagram, one system call.
  *
- * Runs in the threads of its callers and has none of its own.  It knows
- * nothing of the daemon but the path of its socket.
+ * The library runs in the threads of its callers and has no threads of its own.
+ * All it knows of the daemon is the path of a socket, and it shares no source
+ * with the daemon.
  *
- * Why no lock and no counted connections.  A handle has one descriptor from
- * bw_open() to bw_close(), and its number always means the same socket: the
- * library never closes it, replaces it or makes another one.  So no thread
- * can ever write to a descriptor that was closed or used again, whatever the
- * others do.  When the daemon is gone, the socket stays and connect(2) gives
- * it a new peer.  The kernel exchanges the peer of a datagram socket under
- * the socket's own lock, at any time, also while other threads send:
+ * Why there are no locks and no reference counts.  A handle has one descriptor
+ * from bw_open() to bw_close(), and the descriptor always means the same
+ * socket: the library never closes it, replaces it or opens a second one.  So
+ * no thread can write to a descriptor that another thread has closed.  When
+ * the daemon is gone, the socket stays, and connect(2) gives it a new peer.
+ * The kernel changes the peer of a datagram socket under the socket's own
+ * lock.  This may happen at any time, even while other threads send:
  *
- * - A send that began earlier holds a reference to the old peer.  It ends in
- *   ECONNREFUSED, ECONNRESET or EPIPE, or the old peer took the datagram.
- *   Never both, so that sending again cannot send twice.
- * - Several threads that connect at once all name the same path.  The last
- *   one wins and nothing is lost by the others: a connection has no state.
- *   One whose path lookup was overtaken by a restart may win with the dead
+ * - A send that began earlier holds a reference to the old peer.  Either the
+ *   old peer receives the datagram, or the send fails with ECONNREFUSED,
+ *   ECONNRESET or EPIPE.  It is never both, so sending the message again cannot
+ *   duplicate it.
+ * - Threads that connect at the same time all name the same path.  The last one
+ *   wins, and the others lose nothing, because a connection has no state.  A
+ *   thread that looked up the path before a restart may win with the dead
  *   socket; then the next send fails and connects again.
  * - connect(2) on a datagram socket does not wait for the peer.
  *
- * For the same reason there is nothing that a fork(2) could find half done.
- * Parent and child share the socket, and whoever connects it again does so
- * for both.  (Sends of both wait for the same send buffer, too.)
+ * For the same reason, fork(2) can find nothing half done.  Parent and child
+ * share the socket, and a connect(2) in one of them serves both.  They also
+ * share the socket's send buffer.
  *
- * How the wait ends in time.  The kernel keeps the timeout: the socket has
- * SO_SNDTIMEO, and a blocking send into a full queue is put in line behind
- * the other senders; that is the fast path, one system call.  Everything
- * else, a signal or a lost connection, goes to the slow path with what is
- * left of the time and uses MSG_DONTWAIT and poll(2), since SO_SNDTIMEO
- * belongs to all threads.  The time of the start is the coarse clock, which
- * is read without a system call in a few nanoseconds and is as precise as
- * the kernel's timeout.
+ * How a wait ends in time.  On the fast path the kernel keeps the timeout: the
+ * socket has SO_SNDTIMEO, and a blocking send into a full queue waits in line
+ * with the other senders.  This is one system call.  A signal or a lost
+ * connection leads to the slow path.  The slow path uses MSG_DONTWAIT and
+ * poll(2) for the rest of the time, because SO_SNDTIMEO belongs to all threads.
+ * The start of a call is read from the coarse clock.  That takes a few
+ * nanoseconds and no system call, and it is as precise as the kernel's timeout.
  */
+#include <assert.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,31 +56,33 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 
 /*
- * The kernel doubles this and takes at most twice net.core.wmem_max, 416 KiB
- * by default.  A datagram must be smaller than the result, so without asking
- * (208 KiB) it would fall 32 bytes short of the daemon's largest max_message.
+ * The send buffer that the library requests.  The kernel doubles the value and
+ * allows at most twice net.core.wmem_max, 416 KiB by default, see socket(7).  A
+ * datagram must be smaller than the result.  With the default of 208 KiB, a
+ * message of the daemon's largest max_message (208 KiB) would be 32 bytes too
+ * long.
  */
-#define SEND_BUFFER (512 * 1024)
+#define SEND_BUFFER_BYTES (512 * 1024)
 
-/* Milliseconds between two tries to reach a daemon that is gone. */
-#define PAUSE_FIRST 1
-#define PAUSE_LAST 50
+/* Pauses between two tries to reach a daemon that is gone; each one doubles. */
+#define PAUSE_FIRST_MS 1
+#define PAUSE_LAST_MS 50
 
 struct bw {
 	/*
 	 * Shared, atomic: when the daemon was found gone, in milliseconds of
-	 * the monotonic clock, or 0.  Only a bound for waiting, it guards no
-	 * other memory, so every access is relaxed.  Each call reads it, and
-	 * it changes only when the daemon comes or goes: it may share a cache
-	 * line with the rest.
+	 * CLOCK_MONOTONIC, or 0.  The value only bounds a wait and guards no
+	 * other memory, so every access is relaxed and pairs with none.  Every
+	 * call reads it, and it changes only when the daemon goes or returns,
+	 * so it may share a cache line with the constants.
 	 */
-	_Atomic int64_t gone_since;
+	_Atomic int64_t gone_since_ms;
 
 	/* constant after bw_open() */
 	int fd;
-	int flags; /* for send(2): MSG_DONTWAIT if nothing may wait */
-	int timeout;
-	int slack; /* milliseconds that the coarse clock may be behind */
+	int flags; /* for send(2): with MSG_DONTWAIT if timeout_ms is 0 */
+	int timeout_ms;
+	int slack_ms; /* how much the coarse clock may be behind */
 	struct sockaddr_un address;
 };
 
@@ -86,89 +91,100 @@ static int64_t clock_ms(clockid_t id)
 	struct timespec ts;
 
 	clock_gettime(id, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
 }
 
-/* The beginning of a call; nobody asks for it without a time limit. */
-static int64_t call_start(const struct bw *bw)
+/* When a call begins.  Without a time limit nothing reads the result. */
+static int64_t call_start_ms(const struct bw *bw)
 {
-	return bw->timeout > 0 ? clock_ms(CLOCK_MONOTONIC_COARSE) : 0;
+	return bw->timeout_ms > 0 ? clock_ms(CLOCK_MONOTONIC_COARSE) : 0;
 }
 
 /*
- * The same from the precise clock.  The coarse one is behind by up to two
- * ticks and a little.  A call that seems to have taken no more has not waited
- * yet and begins now; for others, rather a little too late than too early.
+ * The same by the precise clock.  The coarse clock is behind by up to two ticks
+ * and a little.  If no more time than that has passed, the call has not waited
+ * yet, and it begins now.  Otherwise the result is a little too late rather
+ * than too early.
  */
-static int64_t call_start_precise(const struct bw *bw, int64_t start)
+static int64_t call_start_precise_ms(const struct bw *bw, int64_t start_ms)
 {
-	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 
-	return now - start < bw->slack ? now : start + bw->slack;
+	return now_ms - start_ms < bw->slack_ms ? now_ms :
+						  start_ms + bw->slack_ms;
 }
 
-/* Milliseconds left of the timeout, -1 for no limit. */
-static int time_left(const struct bw *bw, int64_t start)
+/* What is left of the timeout; -1: there is no limit. */
+static int time_left_ms(const struct bw *bw, int64_t start_ms)
 {
-	int64_t left;
+	int64_t left_ms;
 
-	if (bw->timeout <= 0)
-		return bw->timeout == 0 ? 0 : -1;
-	left = start + bw->timeout + 1 - clock_ms(CLOCK_MONOTONIC);
-	if (left <= 0)
+	if (bw->timeout_ms <= 0)
+		return bw->timeout_ms == 0 ? 0 : -1;
+	left_ms = start_ms + bw->timeout_ms + 1 - clock_ms(CLOCK_MONOTONIC);
+	if (left_ms <= 0)
 		return 0;
-	return left <= bw->timeout ? (int)left : bw->timeout;
-}
-
-/* The same for a daemon that is gone: all callers share one timeout. */
-static int time_left_for_daemon(struct bw *bw, int64_t start)
-{
-	int64_t since = atomic_load_explicit(&bw->gone_since,
-					     memory_order_relaxed);
-
-	return time_left(bw, since != 0 && since < start ? since : start);
+	return left_ms <= bw->timeout_ms ? left_ms : bw->timeout_ms;
 }
 
 /*
- * Notes that the daemon is gone.  The kernel says ECONNREFUSED to the one
- * send that finds the peer dead and ENOTCONN to all after it, so the first
- * begins a new absence, and the others belong to one that is known.
+ * The same while the daemon is gone.  All callers share one timeout, which
+ * began when one of them found the daemon gone.
+ */
+static int time_left_for_daemon_ms(struct bw *bw, int64_t start_ms)
+{
+	/* Relaxed: an old value only makes this wait longer or shorter. */
+	int64_t since_ms = atomic_load_explicit(&bw->gone_since_ms,
+						memory_order_relaxed);
+
+	return time_left_ms(bw, since_ms && since_ms < start_ms ? since_ms :
+								  start_ms);
+}
+
+/*
+ * Notes that the daemon is gone.  The one send that finds the peer dead gets
+ * ECONNREFUSED from the kernel, and all later ones get ENOTCONN.  So
+ * ECONNREFUSED begins a new absence, and the others belong to one that may be
+ * known already.
  */
 static void note_gone(struct bw *bw, int err)
 {
-	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 	int64_t none = 0;
 
+	/* Relaxed: of several threads that note an absence, any may win. */
 	if (err == -ECONNREFUSED)
-		atomic_store_explicit(&bw->gone_since, now,
+		atomic_store_explicit(&bw->gone_since_ms, now_ms,
 				      memory_order_relaxed);
 	else
-		atomic_compare_exchange_strong_explicit(&bw->gone_since, &none,
-							now,
+		atomic_compare_exchange_strong_explicit(&bw->gone_since_ms,
+							&none, now_ms,
 							memory_order_relaxed,
 							memory_order_relaxed);
 }
 
 static void note_back(struct bw *bw)
 {
-	atomic_store_explicit(&bw->gone_since, 0, memory_order_relaxed);
+	/* Relaxed: a thread that reads an old value waits too short once. */
+	atomic_store_explicit(&bw->gone_since_ms, 0, memory_order_relaxed);
 }
 
 /*
- * The first try succeeded: if the daemon was gone, it is back, and another
- * thread or process has connected the socket again.
+ * The first try has sent the message.  If the daemon was gone, it is back, and
+ * another thread or process has connected the socket again.
  */
 static int sent(struct bw *bw)
 {
-	if (!likely(atomic_load_explicit(&bw->gone_since,
+	/* Relaxed: if this reads an old value, a later call clears it. */
+	if (!likely(atomic_load_explicit(&bw->gone_since_ms,
 					 memory_order_relaxed) == 0))
 		note_back(bw);
 	return 0;
 }
 
 /*
- * The bare system call, because ThreadSanitizer takes libc's connect() for the
- * making of a new descriptor and reports every send of another thread.
+ * The bare system call: ThreadSanitizer believes that libc's connect() makes a
+ * new descriptor, and would report every send of another thread as a race.
  */
 static int connect_daemon(const struct bw *bw)
 {
@@ -184,25 +200,24 @@ static int send_now(const struct bw *bw, const struct msghdr *msg)
 	return -errno;
 }
 
-/* The connection is lost, and by itself it will not come back. */
-static int is_lost(int err)
+/* The connection is lost; only connect(2) brings it back. */
+static bool is_lost(int err)
 {
 	return err == -ECONNREFUSED || err == -ECONNRESET || err == -ENOTCONN ||
 	       err == -EPIPE;
 }
 
 /*
- * A connection may help, now or soon.  EACCES and EPERM are among these: a
- * daemon that starts binds its socket first and gives it its group and mode
- * after that.
+ * A new connection may help, now or soon.  This includes EACCES and EPERM: a
+ * daemon that starts first binds its socket and then sets group and mode.
  */
-static int needs_connect(int err)
+static bool needs_connect(int err)
 {
 	return is_lost(err) || err == -ENOENT || err == -ENOTDIR ||
 	       err == -EACCES || err == -EPERM;
 }
 
-/* From the kernel's many errors to the few that a caller can act upon. */
+/* Maps the kernel's errors to the few that a caller can act upon. */
 static int public_error(int err)
 {
 	switch (-err) {
@@ -225,58 +240,67 @@ static int public_error(int err)
 	}
 }
 
-/* Waits for room in the send buffer and the queue.  0: no time is left. */
-static int wait_room(const struct bw *bw, int64_t start)
+/* Waits for room in send buffer and queue.  False: no time is left. */
+static bool wait_room(const struct bw *bw, int64_t start_ms)
 {
 	struct pollfd pfd = { .fd = bw->fd, .events = POLLOUT };
-	int left = time_left(bw, start);
+	int left_ms = time_left_ms(bw, start_ms);
 
-	/* whatever poll says, the next send finds out what is the matter */
-	if (left != 0)
-		poll(&pfd, 1, left);
-	return left;
-}
-
-/* Waits for a daemon or for memory.  0: no time is left. */
-static int wait_pause(struct bw *bw, int64_t start, int *pause)
-{
-	struct timespec ts = { 0, 0 };
-	int left = time_left_for_daemon(bw, start);
-	int ms = left > 0 && left < *pause ? left : *pause;
-
-	if (left == 0)
-		return 0;
-	ts.tv_nsec = (long)ms * 1000000;
-	/* cut short by a signal: the next try comes a little earlier */
-	nanosleep(&ts, NULL);
-	*pause = *pause * 2 < PAUSE_LAST ? *pause * 2 : PAUSE_LAST;
-	return left;
+	/* The result does not matter: the next send finds out. */
+	if (left_ms)
+		poll(&pfd, 1, left_ms);
+	return left_ms != 0;
 }
 
 /*
- * Everything that does not happen each time.  err is what the first try has
- * ended in.  A lost connection is made again at once; the pauses begin when
- * that does not help.
+ * Waits for a daemon or for memory, and doubles the pause.  False: no time is
+ * left.
+ */
+static bool wait_pause(struct bw *bw, int64_t start_ms, int *pause_ms)
+{
+	struct timespec ts = { 0, 0 };
+	int left_ms = time_left_for_daemon_ms(bw, start_ms);
+	int ms = *pause_ms;
+
+	if (left_ms == 0)
+		return false;
+	if (left_ms > 0 && left_ms < ms)
+		ms = left_ms;
+	assert(ms > 0 && ms <= PAUSE_LAST_MS);
+	ts.tv_nsec = ms * 1000000L;
+	/* If a signal cuts this short, the next try comes a little earlier. */
+	nanosleep(&ts, NULL);
+	*pause_ms *= 2;
+	if (*pause_ms > PAUSE_LAST_MS)
+		*pause_ms = PAUSE_LAST_MS;
+	return true;
+}
+
+/*
+ * The slow path: the first try has failed with err.  A lost connection is made
+ * again at once.  The pauses begin when that does not help.
  */
 static int write_slowly(struct bw *bw, const struct msghdr *msg, int err,
-			int64_t start)
+			int64_t start_ms)
 {
-	int pause = PAUSE_FIRST;
-	int tried = 0;
-	int ready;
+	int pause_ms = PAUSE_FIRST_MS;
+	bool tried = false;
+	bool ready;
 
-	start = call_start_precise(bw, start);
+	start_ms = call_start_precise_ms(bw, start_ms);
 	if (is_lost(err))
 		note_gone(bw, err);
-	while (err != 0) {
-		if (err == -EINTR)
-			ready = 1;
-		else if (err == -EAGAIN)
-			ready = wait_room(bw, start);
-		else if (needs_connect(err) || err == -ENOBUFS)
-			ready = !tried++ || wait_pause(bw, start, &pause);
-		else
-			ready = 0;
+	while (err) {
+		if (err == -EINTR) {
+			ready = true;
+		} else if (err == -EAGAIN) {
+			ready = wait_room(bw, start_ms);
+		} else if (needs_connect(err) || err == -ENOBUFS) {
+			ready = !tried || wait_pause(bw, start_ms, &pause_ms);
+			tried = true;
+		} else {
+			ready = false;
+		}
 		if (!ready)
 			return public_error(err);
 
@@ -284,13 +308,14 @@ static int write_slowly(struct bw *bw, const struct msghdr *msg, int err,
 			err = connect_daemon(bw);
 		else
 			err = 0;
-		if (err == 0)
+		if (!err)
 			err = send_now(bw, msg);
 		/*
-		 * All three need a peer.  (Newer kernels say EMSGSIZE without
-		 * one, but then to the first try, and nothing is connected.)
+		 * Each of the three shows that there is a peer.  Newer kernels
+		 * return EMSGSIZE without a peer as well, but then the first
+		 * try got it, and this loop has not connected.
 		 */
-		if (err == 0 || err == -EAGAIN || err == -EMSGSIZE)
+		if (!err || err == -EAGAIN || err == -EMSGSIZE)
 			note_back(bw);
 	}
 	return 0;
@@ -298,48 +323,55 @@ static int write_slowly(struct bw *bw, const struct msghdr *msg, int err,
 
 int bw_write(struct bw *bw, const void *data, size_t len)
 {
-	int64_t start = call_start(bw);
+	int64_t start_ms = call_start_ms(bw);
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (likely(send(bw->fd, data, len, bw->flags) >= 0))
 		return sent(bw);
-	return write_slowly(bw, &msg, -errno, start);
+	return write_slowly(bw, &msg, -errno, start_ms);
 }
 
 int bw_writev(struct bw *bw, const struct iovec *iov, int iovcnt)
 {
-	int64_t start = call_start(bw);
+	int64_t start_ms = call_start_ms(bw);
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov };
 
-	/* the kernel would call too many pieces too large */
+	/* The kernel would return EMSGSIZE, as for a message that is too large. */
 	if (iovcnt < 0 || iovcnt > IOV_MAX)
 		return BW_INVALID;
-	msg.msg_iovlen = (size_t)iovcnt;
+	msg.msg_iovlen = iovcnt;
 	if (likely(sendmsg(bw->fd, &msg, bw->flags) >= 0))
 		return sent(bw);
-	return write_slowly(bw, &msg, -errno, start);
+	return write_slowly(bw, &msg, -errno, start_ms);
 }
 
+/* A larger size means that the struct was not initialised. */
+#define OPTIONS_MAX_BYTES 4096
+
+/* The first version of the struct had these fields.  They keep their places. */
+#define OPTIONS_FIRST_BYTES (offsetof(struct bw_options, timeout) + sizeof(int))
+_Static_assert(offsetof(struct bw_options, size) == 0 &&
+		       offsetof(struct bw_options, socket) == sizeof(size_t),
+	       "programs that are compiled already know these places");
+
 /*
- * Takes options of a caller that was compiled with an older or a newer
- * header: a field that it does not have gets its default, one that it has and
- * we do not must be zero.
+ * Reads the options of a caller that may have been compiled with an older or a
+ * newer header.  A field that the caller does not know gets its default.  A
+ * field that only the caller knows must be zero.
  */
 static int options_read(struct bw_options *to, const struct bw_options *from)
 {
 	const unsigned char *bytes = (const unsigned char *)from;
-	const size_t first = offsetof(struct bw_options, timeout) + sizeof(int);
 	size_t n;
 
 	*to = (struct bw_options)BW_OPTIONS;
-	if (from == NULL)
+	if (!from)
 		return 0;
-	/* a page at most, or it was not set at all */
-	if (from->size < first || from->size > 4096)
+	if (from->size < OPTIONS_FIRST_BYTES || from->size > OPTIONS_MAX_BYTES)
 		return BW_INVALID;
 	for (n = sizeof(*to); n < from->size; n++)
-		if (bytes[n] != 0)
+		if (bytes[n])
 			return BW_INVALID;
 	memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
 	return to->timeout < BW_FOREVER ? BW_INVALID : 0;
@@ -347,12 +379,12 @@ static int options_read(struct bw_options *to, const struct bw_options *from)
 
 static int address_set(struct sockaddr_un *address, const char *path)
 {
-	if (path == NULL) {
+	if (!path) {
 		path = secure_getenv("BUFWRITER_SOCKET");
-		if (path == NULL || path[0] == '\0')
+		if (!path || !*path)
 			path = BW_SOCKET;
 	}
-	if (path[0] == '\0')
+	if (!*path)
 		return BW_INVALID;
 	if (strlen(path) >= sizeof(address->sun_path))
 		return BW_PATH_TOO_LONG;
@@ -361,41 +393,51 @@ static int address_set(struct sockaddr_un *address, const char *path)
 	return 0;
 }
 
-static int socket_open(int timeout)
+/*
+ * Moves a descriptor above the standard ones.  Otherwise the text that the
+ * program prints could become messages.  Returns the new descriptor or -errno;
+ * the old one is closed.
+ */
+static int above_standard(int fd)
 {
-	const int wanted = SEND_BUFFER;
-	struct timeval tv = { 0, 0 };
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	if (high < 0)
+		high = -errno;
+	close(fd);
+	return high;
+}
+
+/* Returns a descriptor or -errno. */
+static int socket_open(int timeout_ms)
+{
+	const int wanted = SEND_BUFFER_BYTES;
+	struct timeval tv = { 0, 0 }; /* for SO_SNDTIMEO: no limit */
 	socklen_t len = sizeof(int);
 	int buffer = 0;
-	int high;
+	int err;
 	int fd;
 
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (fd <= STDERR_FILENO) {
-		/* or what the program prints would become messages */
-		high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		if (high < 0)
-			high = -errno;
-		close(fd);
-		if (high < 0)
-			return high;
-		fd = high;
-	}
+	if (fd <= STDERR_FILENO)
+		fd = above_standard(fd);
+	if (fd < 0)
+		return fd;
+	assert(fd > STDERR_FILENO);
 	getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &len);
 	if (buffer < wanted)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
-	if (timeout > 0) {
-		tv.tv_sec = timeout / 1000;
-		tv.tv_usec = timeout % 1000 * 1000;
+	if (timeout_ms > 0) {
+		tv.tv_sec = timeout_ms / 1000;
+		tv.tv_usec = timeout_ms % 1000 * 1000;
 	}
-	/* zero: no limit */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0)
 		return fd;
-	high = -errno;
+	err = -errno;
 	close(fd);
-	return high;
+	return err;
 }
 
 int bw_open(struct bw **out, const struct bw_options *options)
@@ -407,23 +449,27 @@ int bw_open(struct bw **out, const struct bw_options *options)
 
 	*out = NULL;
 	err = options_read(&opt, options);
-	if (err != 0)
+	if (err)
 		return err;
+	/* Zeroed: gone_since_ms is 0 before any other thread has the handle. */
 	bw = calloc(1, sizeof(*bw));
-	if (bw == NULL)
+	if (!bw)
 		return BW_NO_MEMORY;
 	err = address_set(&bw->address, opt.socket);
-	if (err == 0)
+	if (!err)
 		err = bw->fd = socket_open(opt.timeout);
 	if (err < 0) {
 		free(bw);
 		return err;
 	}
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
-	bw->timeout = opt.timeout;
-	bw->slack = (int)(3 * tick.tv_nsec / 1000000) + 1;
+	bw->timeout_ms = opt.timeout;
+	bw->slack_ms = 3 * tick.tv_nsec / 1000000 + 1;
 	bw->flags = MSG_NOSIGNAL | (opt.timeout == 0 ? MSG_DONTWAIT : 0);
-	/* now, while the rights are there; the first write tells of errors */
+	/*
+	 * The program may drop its rights later, so connect now.  The first
+	 * write returns the error if this fails.
+	 */
 	connect_daemon(bw);
 	*out = bw;
 	return 0;
@@ -431,7 +477,7 @@ int bw_open(struct bw **out, const struct bw_options *options)
 
 void bw_close(struct bw *bw)
 {
-	if (bw == NULL)
+	if (!bw)
 		return;
 	close(bw->fd);
 	free(bw);
@@ -445,30 +491,30 @@ const char *bw_strerror(int error)
 	case 0:
 		return "success";
 	case BW_TIMEOUT:
-		return "timed out: the daemon took nothing in time; "
+		return "timed out: the daemon's queue stayed full; "
 		       "is its disk slow or full?";
 	case BW_TOO_LARGE:
 		return "message too large for a datagram; split it";
 	case BW_NO_DAEMON:
 		return "no daemon listens on the socket; "
-		       "is bufwriterd running, with this path?";
+		       "is bufwriterd running with this socket.path?";
 	case BW_NOT_PERMITTED:
 		return "not permitted to write to the daemon's socket; "
-		       "is this user in its group?";
+		       "is this user in the socket's group?";
 	case BW_WRONG_SOCKET:
-		return "not a datagram socket; does the path lead to "
-		       "bufwriterd?";
+		return "not a datagram socket; is this the path of "
+		       "bufwriterd's socket?";
 	case BW_PATH_TOO_LONG:
-		return "socket path too long; at most 107 bytes are possible";
+		return "socket path too long; it may have at most 107 bytes";
 	case BW_INVALID:
 		return "invalid argument or option; "
-		       "do the options begin as BW_OPTIONS?";
+		       "were the options initialised with BW_OPTIONS?";
 	case BW_NO_MEMORY:
-		return "out of memory, in this process or in the kernel";
+		return "this process or the kernel is out of memory";
 	case BW_CLOSED:
 		return "the handle's file descriptor was closed; "
 		       "open the handle after closing all descriptors";
 	}
 	text = error < 0 && error != INT_MIN ? strerrordesc_np(-error) : NULL;
-	return text != NULL ? text : "unknown error";
+	return text ? text : "unknown error";
 }
