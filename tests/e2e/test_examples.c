@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,11 @@
 static const struct row {
 	const char *page, *lang;
 	const char *mark; /* what is in this example and in no other */
-	enum { SENDS, OWN_DAEMON, COMPILES, IS_MAKE } how;
+	enum { SENDS, SHOWS, OWN_DAEMON, COMPILES, IS_MAKE } how;
 	/* Lines of all files. */
 	const char *files;
 } rows[] = {
+	{ README, "console", "user 17", SHOWS, "user 17 logged in\n" },
 	{ README, "sh", "make demo", IS_MAKE, "" },
 	{ README, "sh", "make check", IS_MAKE, "" },
 	{ README, "sh", "make install", IS_MAKE, "" },
@@ -203,6 +205,37 @@ static const char *in_shell(const char *text)
 	return "sh -e ./example.sh";
 }
 
+/* A terminal: lines with the prompt `$ ` are commands, the others their output.
+ * Returns those of one kind; the caller frees. */
+static char *lines_of(const char *terminal, bool commands)
+{
+	char *out = calloc(1, strlen(terminal) + 1);
+	const char *end;
+
+	for (; *terminal; terminal = end) {
+		end = strchrnul(terminal, '\n');
+		end += *end == '\n';
+		if (commands == !strncmp(terminal, "$ ", 2))
+			strncat(out, terminal + (commands ? 2 : 0),
+				(size_t)(end - terminal) - (commands ? 2 : 0));
+	}
+	return out;
+}
+
+/* Times, process ids and the like differ: every number is a 0. */
+static void hide_numbers(char *text)
+{
+	char *to = text;
+
+	while (*text) {
+		size_t digits = strspn(text, "0123456789");
+
+		*to++ = digits ? '0' : *text;
+		text += digits ? digits : 1;
+	}
+	*to = '\0';
+}
+
 /* As pkg-config would say it for an installed library. */
 static const char *in_c(const char *text)
 {
@@ -340,6 +373,27 @@ static void run_sending(const struct row *row)
 	require_files(bed.files, row);
 }
 
+static void run_showing(const struct row *row)
+{
+	char *text = localize(example_of(row)->text);
+	char *commands = lines_of(text, true);
+	char *expected = lines_of(text, false);
+	char *shown;
+
+	daemon_start();
+	require_run(bed_text("exec 2>&1; %s", in_shell(commands)));
+	daemon_stop(NULL);
+	shown = source_read(bed_text("%s/output", dir()));
+	hide_numbers(expected);
+	hide_numbers(shown);
+	ck_assert_str_eq(shown, expected);
+	require_files(bed.files, row);
+	free(shown);
+	free(expected);
+	free(commands);
+	free(text);
+}
+
 /* The line that compiles the program above it, as it is printed. */
 static void run_compiling(const struct row *row)
 {
@@ -410,6 +464,9 @@ START_TEST(an_example_does_what_it_says)
 	switch (row->how) {
 	case SENDS:
 		run_sending(row);
+		break;
+	case SHOWS:
+		run_showing(row);
 		break;
 	case OWN_DAEMON:
 		run_daemon(row);
