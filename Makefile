@@ -104,7 +104,9 @@ deps = CC=$(call quote,$(CC)) CPPFLAGS=$(call quote,$(dep_cflags) \
 # --- what there is ---------------------------------------------------------
 
 daemon_src := $(wildcard daemon/*.c daemon/*/*.c)
-conf_src := $(wildcard conf/*.c)
+# a program of the build, see the manual below
+mdoc_src := conf/settings_mdoc.c
+conf_src := $(filter-out $(mdoc_src),$(wildcard conf/*.c))
 lib_src := $(wildcard client/library/*.c)
 command_src := $(wildcard client/command/*.c)
 harness_src := $(wildcard tests/lib/*.c)
@@ -206,11 +208,23 @@ $(BUILD)/$(so): $(BUILD)/$(sofile)
 
 # --- manual ----------------------------------------------------------------
 
-# The list of settings comes from the table that the parser is made from.
-$(BUILD)/man/bufwriter.ini.5: conf/man.sh $(ini_man_in) conf/config.def
+# The list of settings comes from the table that the parser is made from.  A
+# small program prints it; it runs on the build machine, so that a compiler for
+# another machine needs CC_FOR_BUILD beside it.
+CC_FOR_BUILD ?= $(CC)
+
+$(BUILD)/settings_mdoc: $(mdoc_src) conf/setting.c conf/value.c \
+		$(wildcard conf/*.h) conf/config.def $(BUILD)/flags \
+		| $(BUILD)/needed
+	$(say) CC $@
+	$(Q)$(CC_FOR_BUILD) -std=gnu11 $(cppflags) -o $@ $(filter %.c,$^)
+
+$(BUILD)/man/bufwriter.ini.5: $(ini_man_in) $(BUILD)/settings_mdoc
 	$(say) MAN $@
 	$(Q)mkdir -p $(@D)
-	$(Q)sh $^ >$@
+	$(Q)$(BUILD)/settings_mdoc >$(BUILD)/settings.mdoc
+	$(Q)sed -e '/^@SETTINGS@$$/r $(BUILD)/settings.mdoc' \
+		-e '/^@SETTINGS@$$/d' $(ini_man_in) >$@
 
 # --- tests -----------------------------------------------------------------
 

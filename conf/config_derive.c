@@ -1,33 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What follows from the settings together: the names of files, and what two
- * keys must not say at once.
+ * What follows from several settings at once: the names of files, and the
+ * check that no two settings contradict each other.
  */
-#include "conf/setting.h"
+#include "conf/config_derive.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* NAME_MAX, and what <worker>_<pid>_<unix nanoseconds> may take of it; a dot
- * in front of a temporary file is in it too. */
+/*
+ * NAME_MAX, and how much of it <worker>_<pid>_<unix nanoseconds> may take,
+ * with the dot in front of a temporary file.
+ */
 #define FILE_NAME_MAX 255
 #define FILE_NAME_MIDDLE 60
 
-static void problem_of(struct config_loader *load, int i, const char *text)
-{
-	const struct setting *set = &config_settings[i];
-	char name[64];
-
-	snprintf(name, sizeof(name), "%s.%s", set->section, set->key);
-	config_problem(load, load->line[i], name, "%s", text);
-}
-
 /* --- names --------------------------------------------------------------- */
 
-/* What may come from outside, as a part of a file name. */
+/* Replaces what a file name cannot hold, in a text from outside. */
 static void clean(char *text)
 {
 	for (; *text; text++)
@@ -49,7 +44,7 @@ static char *instance_name(const char *file)
 		return NULL;
 	clean(name);
 	len = strlen(name);
-	if (len > 4 && strcmp(name + len - 4, ".ini") == 0)
+	if (len > 4 && !strcmp(name + len - 4, ".ini"))
 		name[len - 4] = '\0';
 	return name;
 }
@@ -62,21 +57,47 @@ static void host_name(char *out, size_t room)
 	clean(out);
 }
 
+static const char *percent_word(char c, const char *host, const char *instance)
+{
+	switch (c) {
+	case 'H':
+		return host;
+	case 'i':
+		return instance;
+	case '%':
+		return "%";
+	default:
+		return NULL;
+	}
+}
+
+static void unknown_percent_word(struct loader *load, const struct setting *set,
+				 const char *at)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why),
+		 "\"%%%.1s\" is unknown; allowed: %%H host name, %%i instance, "
+		 "%%%% a percent sign",
+		 at);
+	loader_problem(load, set, why);
+}
+
 /*
  * Replaces the % words of a prefix or suffix.  NULL after a report or without
  * memory.
  */
-static char *expand(struct config_loader *load, int i, const char *host)
+static char *expand(struct loader *load, const struct setting *set,
+		    const char *host)
 {
-	const char *from = *setting_text(&config_settings[i], load->cfg);
+	const char *from = setting_text(set, load->cfg);
 	const char *word;
 	char *out = NULL;
-	char why[128];
 	size_t size;
 	FILE *to = open_memstream(&out, &size);
 
 	if (!to) {
-		load->nomem = 1;
+		load->out_of_memory = true;
 		return NULL;
 	}
 	for (; *from; from++) {
@@ -84,63 +105,59 @@ static char *expand(struct config_loader *load, int i, const char *host)
 			fputc(*from, to);
 			continue;
 		}
-		from++;
-		word = *from == 'H' ? host :
-		       *from == 'i' ? load->cfg->instance :
-		       *from == '%' ? "%" :
-				      NULL;
+		word = percent_word(*++from, host, load->cfg->instance);
 		if (!word) {
-			snprintf(why, sizeof(why),
-				 "\"%%%.1s\" is unknown; allowed: %%H host "
-				 "name, %%i instance, %%%% a percent sign",
-				 from);
-			problem_of(load, i, why);
+			unknown_percent_word(load, set, from);
 			fclose(to);
 			free(out);
 			return NULL;
 		}
 		fputs(word, to);
 	}
-	if (fclose(to) != 0) {
-		load->nomem = 1;
+	if (fclose(to)) {
+		load->out_of_memory = true;
 		free(out);
 		return NULL;
 	}
 	return out;
 }
 
-static void derive_names(struct config_loader *load)
+static void check_names(struct loader *load, const struct setting *prefix,
+			const struct setting *suffix)
 {
-	struct config *cfg = load->cfg;
-	char host[256];
+	const struct config *cfg = load->cfg;
+	size_t prefix_len = strlen(cfg->prefix);
+	size_t suffix_len = strlen(cfg->suffix);
 	char why[256];
-	size_t prefix;
-	size_t suffix;
 
-	host_name(host, sizeof(host));
-	cfg->prefix = expand(load, SETTING_files_prefix, host);
-	cfg->suffix = expand(load, SETTING_files_suffix, host);
-	if (!cfg->prefix || !cfg->suffix)
-		return;
 	if (cfg->prefix[0] == '.') {
 		snprintf(why, sizeof(why),
-			 "\"%.60s\" begins with a dot, and dot files are "
-			 "temporary; allowed: any other beginning",
+			 "\"%.60s\" begins with a dot, which marks temporary "
+			 "files; allowed: any other first character",
 			 cfg->prefix);
-		problem_of(load, SETTING_files_prefix, why);
+		loader_problem(load, prefix, why);
 	}
-	prefix = strlen(cfg->prefix);
-	suffix = strlen(cfg->suffix);
-	if (prefix + suffix + FILE_NAME_MIDDLE <= FILE_NAME_MAX)
+	if (prefix_len + suffix_len + FILE_NAME_MIDDLE <= FILE_NAME_MAX)
 		return;
 	snprintf(why, sizeof(why),
 		 "prefix and suffix have %zu bytes together when their %% "
 		 "words are replaced; allowed: %d",
-		 prefix + suffix, FILE_NAME_MAX - FILE_NAME_MIDDLE);
-	problem_of(load,
-		   prefix >= suffix ? SETTING_files_prefix :
-				      SETTING_files_suffix,
-		   why);
+		 prefix_len + suffix_len, FILE_NAME_MAX - FILE_NAME_MIDDLE);
+	loader_problem(load, prefix_len >= suffix_len ? prefix : suffix, why);
+}
+
+static void derive_names(struct loader *load)
+{
+	const struct setting *prefix = &setting_table[SETTING_files_prefix];
+	const struct setting *suffix = &setting_table[SETTING_files_suffix];
+	struct config *cfg = load->cfg;
+	char host[256];
+
+	host_name(host, sizeof(host));
+	cfg->prefix = expand(load, prefix, host);
+	cfg->suffix = expand(load, suffix, host);
+	if (cfg->prefix && cfg->suffix)
+		check_names(load, prefix, suffix);
 }
 
 /* --- paths --------------------------------------------------------------- */
@@ -157,7 +174,7 @@ static const char *component(const char *path, size_t *len)
 	}
 }
 
-static int same_path(const char *a, const char *b)
+static bool same_path(const char *a, const char *b)
 {
 	size_t na;
 	size_t nb;
@@ -165,45 +182,47 @@ static int same_path(const char *a, const char *b)
 	for (;;) {
 		a = component(a, &na);
 		b = component(b, &nb);
-		if (na != nb || strncmp(a, b, na) != 0)
-			return 0;
+		if (na != nb || strncmp(a, b, na))
+			return false;
 		if (na == 0)
-			return 1;
+			return true;
 		a += na;
 		b += nb;
 	}
 }
 
-/*
- * No two paths may be one: a daemon that binds its socket over its state, or
- * fills the directory of complete files with others, would do so silently.
- * The report goes to the key that was given, if only one of them was.
- */
-static void check_paths(struct config_loader *load)
+/* Reports that two settings name one path, at the one that was given. */
+static void clash(struct loader *load, const struct setting *a,
+		  const struct setting *b)
 {
-	const struct setting *set = config_settings;
+	const struct setting *at = loader_line(load, b) ? b : a;
 	char why[512];
 
-	for (int i = 0; i < SETTINGS; i++) {
-		const char *path;
+	snprintf(why, sizeof(why),
+		 "\"%.100s\" is also %s; allowed: a path that no other "
+		 "setting names",
+		 setting_text(b, load->cfg), at == b ? a->name : b->name);
+	loader_problem(load, at, why);
+}
 
-		if (set[i].type != TYPE_PATH && set[i].type != TYPE_SOCKET)
+/*
+ * No two settings may name the same path.  Otherwise a daemon could bind its
+ * socket over its state region, or mix other files with the complete ones,
+ * and say nothing.
+ */
+static void check_paths(struct loader *load)
+{
+	const struct setting *a, *b;
+	const char *path;
+
+	for (b = setting_table; b < setting_table + SETTINGS; b++) {
+		if (!value_is_path(b->type))
 			continue;
-		path = *setting_text(&set[i], load->cfg);
-		for (int j = 0; *path && j < i; j++) {
-			int at = load->line[i] ? i : j;
-			int other = at == i ? j : i;
-
-			if ((set[j].type != TYPE_PATH &&
-			     set[j].type != TYPE_SOCKET) ||
-			    !same_path(path, *setting_text(&set[j], load->cfg)))
-				continue;
-			snprintf(why, sizeof(why),
-				 "\"%.100s\" is %s.%s too; allowed: a path of "
-				 "its own",
-				 path, set[other].section, set[other].key);
-			problem_of(load, at, why);
-		}
+		path = setting_text(b, load->cfg);
+		for (a = setting_table; *path && a < b; a++)
+			if (value_is_path(a->type) &&
+			    same_path(path, setting_text(a, load->cfg)))
+				clash(load, a, b);
 	}
 }
 
@@ -216,18 +235,52 @@ static char *temp_path(const struct config *cfg)
 	return asprintf(&path, "%s/.tmp", cfg->files_path) < 0 ? NULL : path;
 }
 
-void config_derive(struct config_loader *load)
+/* --- the derived texts --------------------------------------------------- */
+
+void config_derive(struct loader *load)
 {
 	struct config *cfg = load->cfg;
+	const char *file = load->problems.file;
 
-	cfg->instance = instance_name(load->file);
+	cfg->instance = instance_name(file);
 	cfg->temp = temp_path(cfg);
-	if (load->file)
-		cfg->file = strdup(load->file);
-	if (!cfg->instance || !cfg->temp || (load->file && !cfg->file)) {
-		load->nomem = 1;
+	if (file)
+		cfg->file = strdup(file);
+	if (!cfg->instance || !cfg->temp || (file && !cfg->file)) {
+		load->out_of_memory = true;
 		return;
 	}
 	derive_names(load);
 	check_paths(load);
+}
+
+static int copy(const char **to, const char *from)
+{
+	assert(!*to);
+	if (!from)
+		return 0;
+	*to = strdup(from);
+	return *to ? 0 : -ENOMEM;
+}
+
+int config_derive_merge(struct config *cfg, const struct config *old,
+			const struct config *new)
+{
+	/* files.path and files.temp need a restart, so temp stays as well */
+	if (copy(&cfg->temp, old->temp) < 0 ||
+	    copy(&cfg->prefix, new->prefix) < 0 ||
+	    copy(&cfg->suffix, new->suffix) < 0 ||
+	    copy(&cfg->instance, new->instance) < 0 ||
+	    copy(&cfg->file, new->file) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+void config_derive_clear(struct config *cfg)
+{
+	free((void *)cfg->prefix);
+	free((void *)cfg->suffix);
+	free((void *)cfg->temp);
+	free((void *)cfg->instance);
+	free((void *)cfg->file);
 }

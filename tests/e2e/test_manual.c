@@ -108,7 +108,7 @@ END_TEST
 START_TEST(readme_has_the_defaults)
 {
 	char *readme = source_read(README);
-	const struct setting *set = config_settings;
+	const struct setting *set = setting_table;
 	unsigned found = 0;
 	int i;
 
@@ -120,10 +120,10 @@ START_TEST(readme_has_the_defaults)
 		if (!at)
 			continue;
 		at = strstr(at, "` | `") + strlen("` | `");
-		ck_assert_msg(!strncmp(at, set->def, strlen(set->def)) &&
-				      at[strlen(set->def)] == '`',
+		ck_assert_msg(!strncmp(at, set->default_text, strlen(set->default_text)) &&
+				      at[strlen(set->default_text)] == '`',
 			      "README: %s.%s is %s by default", set->section,
-			      set->key, set->def);
+			      set->key, set->default_text);
 		found++;
 	}
 	ck_assert_uint_ge(found, 8);
@@ -227,7 +227,7 @@ START_TEST(the_manual_has_every_setting)
 	int i;
 
 	for (i = 0; i < SETTINGS; i++)
-		require_word(page, text, config_settings[i].key);
+		require_word(page, text, setting_table[i].key);
 	free(text);
 }
 END_TEST
@@ -260,12 +260,12 @@ static void require_settings(const char *name, const char *text)
 		    !strncmp(after, ": unknown key", 13))
 			continue;
 		for (i = 0; i < SETTINGS; i++)
-			if (strlen(config_settings[i].key) == (size_t)len &&
-			    !strncmp(key, config_settings[i].key,
+			if (strlen(setting_table[i].key) == (size_t)len &&
+			    !strncmp(key, setting_table[i].key,
 				     (size_t)len) &&
 			    !strncmp(text + m[1].rm_so,
-				     config_settings[i].section,
-				     strlen(config_settings[i].section)))
+				     setting_table[i].section,
+				     strlen(setting_table[i].section)))
 				break;
 		ck_assert_msg(i < SETTINGS, "%s: there is no setting %.*s",
 			      name, (int)(m[0].rm_eo - m[0].rm_so),

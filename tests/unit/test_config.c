@@ -5,6 +5,8 @@
  */
 #include "tests/unit/config_bed.h"
 
+#include <signal.h>
+
 /* --- values -------------------------------------------------------------- */
 
 static const struct {
@@ -77,9 +79,9 @@ END_TEST
 #define TIME_24H "0 to 24h, a whole number with us, ms, s, m or h"
 #define TIME_1H "0 to 1h, a whole number with us, ms, s, m or h, or never"
 #define PATH_MAY "an absolute path of at most 3500 bytes"
-#define SOCKET_MAY                                                          \
-	"an absolute path of at most 107 bytes, as a socket address holds " \
-	"no more"
+#define SOCKET_MAY                                                      \
+	"an absolute path of at most 107 bytes, the limit of a socket " \
+	"address"
 #define MODE_MAY "octal digits from 0000 to 0777, such as 0640"
 #define NAME_MAY "a part of a file name, of at most 100 bytes, without '/'"
 
@@ -167,8 +169,8 @@ static const struct {
 	{ "files.prefix='web'", "begins with a quote" },
 	{ "files.prefix=;web", "begins like a comment" },
 	{ "files.prefix=.web",
-	  "files.prefix: \".web\" begins with a dot, and dot files are "
-	  "temporary; allowed: any other beginning" },
+	  "files.prefix: \".web\" begins with a dot, which marks "
+	  "temporary files; allowed: any other first character" },
 	{ "files.prefix=%x", "\"%x\" is unknown; allowed: %H host name, %i "
 			     "instance, %% a percent sign" },
 	{ "files.suffix=a%", "files.suffix: \"%\" is unknown" },
@@ -253,12 +255,11 @@ START_TEST(without_a_file_everything_has_its_default)
 	ck_assert_int_eq(
 		config_load(NULL, NULL, 0, reports_add, &reports, &cfg), 0);
 	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &config_settings[i];
+		const struct setting *set = &setting_table[i];
 
 		/* also: each default is written as it is printed */
 		setting_format(set, cfg, value, sizeof(value));
-		ck_assert_str_eq(value, set->def);
-		ck_assert_uint_le(set->min, set->max);
+		ck_assert_str_eq(value, set->default_text);
 	}
 	ck_assert_str_eq(cfg->instance, "bufwriter");
 	ck_assert_str_eq(cfg->prefix, "");
@@ -266,6 +267,33 @@ START_TEST(without_a_file_everything_has_its_default)
 	ck_assert_str_eq(cfg->temp, "/var/log/bufwriter/.tmp");
 	ck_assert_ptr_null(cfg->file);
 	config_free(cfg);
+}
+END_TEST
+
+static uint64_t bound(enum value_type type, const char *text)
+{
+	char printed[64];
+	uint64_t number;
+
+	ck_assert_ptr_null(value_parse(type, text, &number));
+	value_format(type, number, printed, sizeof(printed));
+	ck_assert_str_eq(printed, text);
+	return number;
+}
+
+START_TEST(each_bound_is_written_as_it_is_printed_and_has_its_order)
+{
+	const struct setting *set = &setting_table[_i];
+
+	if (value_is_word(set->type))
+		ck_assert(!set->min_text && !set->max_text);
+	else if (value_is_text(set->type))
+		ck_assert(!set->min_text && bound(VALUE_COUNT, set->max_text));
+	else
+		ck_assert_uint_lt(bound(set->type, set->min_text),
+				  bound(set->type, set->max_text));
+	ck_assert_msg(value_is_text(set->type) || !set->may_be_empty,
+		      "%s is no text", set->name);
 }
 END_TEST
 
@@ -331,25 +359,25 @@ END_TEST
 static const char *other_value(const struct setting *set)
 {
 	switch (set->type) {
-	case TYPE_SIZE:
+	case VALUE_SIZE:
 		return "77K";
-	case TYPE_DURATION:
+	case VALUE_DURATION:
 		return "77s";
-	case TYPE_PATIENCE:
+	case VALUE_PATIENCE:
 		return "never";
-	case TYPE_COUNT:
+	case VALUE_COUNT:
 		return "7";
-	case TYPE_MODE:
+	case VALUE_MODE:
 		return "0123";
-	case TYPE_FRAMING:
+	case VALUE_FRAMING:
 		return "length";
-	case TYPE_SYNC:
+	case VALUE_SYNC:
 		return "data";
-	case TYPE_LEVEL:
+	case VALUE_LEVEL:
 		return "debug";
-	case TYPE_NAME:
+	case VALUE_NAME:
 		return "name-%i";
-	case TYPE_GROUP:
+	case VALUE_GROUP:
 		return "adm";
 	default:
 		return NULL; /* each path another one */
@@ -364,7 +392,7 @@ static struct config *other_config(void)
 	size_t used = 0;
 
 	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &config_settings[i];
+		const struct setting *set = &setting_table[i];
 		const char *value = other_value(set);
 
 		snprintf(path, sizeof(path), "/other/%d", i);
@@ -405,7 +433,7 @@ START_TEST(diff_names_each_changed_key_once_by_what_it_needs)
 				      &diff),
 			  SETTINGS);
 	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &config_settings[i];
+		const struct setting *set = &setting_table[i];
 
 		snprintf(name, sizeof(name), "%s.%s", set->section, set->key);
 		ck_assert_str_eq(set->reload ? diff.applied.line[applied++] :
@@ -435,7 +463,7 @@ START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
 	ck_assert_str_eq(merged->temp, "/var/log/bufwriter/.tmp");
 	ck_assert_str_eq(merged->file, bed_file);
 	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &config_settings[i];
+		const struct setting *set = &setting_table[i];
 
 		setting_format(set, set->reload ? new : old, want,
 			       sizeof(want));
@@ -456,7 +484,12 @@ START_TEST(words_are_those_of_the_file)
 	ck_assert_str_eq(config_framing_word(FRAMING_LENGTH), "length");
 	ck_assert_str_eq(config_sync_word(SYNC_DATA), "data");
 	ck_assert_str_eq(config_level_word(LEVEL_WARNING), "warning");
-	ck_assert_str_eq(config_level_word((enum config_level)99), "?");
+}
+END_TEST
+
+START_TEST(a_level_out_of_range_fails_an_assert)
+{
+	config_level_word((enum config_level)99);
 }
 END_TEST
 
@@ -476,11 +509,16 @@ int main(void)
 			    0, COUNT(bad));
 	tcase_add_loop_test(values, an_option_that_is_none_is_refused, 0,
 			    COUNT(bad_options));
+	tcase_add_test_raise_signal(
+		values, a_level_out_of_range_fails_an_assert, SIGABRT);
 	suite_add_tcase(suite, values);
 
 	tcase_add_checked_fixture(rest, bed_setup, bed_teardown);
 	tcase_add_test(rest, options_win_over_the_file_and_the_last_one_counts);
 	tcase_add_test(rest, without_a_file_everything_has_its_default);
+	tcase_add_loop_test(
+		rest, each_bound_is_written_as_it_is_printed_and_has_its_order,
+		0, SETTINGS);
 	tcase_add_test(rest, percent_words_are_replaced_and_host_has_no_slash);
 	tcase_add_loop_test(rest, the_instance_is_the_base_name_of_the_file, 0,
 			    COUNT(instances));

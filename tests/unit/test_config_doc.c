@@ -35,8 +35,8 @@ static char *read_source(const char *name)
 static int find_setting(const char *section, const char *key)
 {
 	for (int i = 0; i < SETTINGS; i++)
-		if (strcmp(config_settings[i].section, section) == 0 &&
-		    strcmp(config_settings[i].key, key) == 0)
+		if (strcmp(setting_table[i].section, section) == 0 &&
+		    strcmp(setting_table[i].key, key) == 0)
 			return i;
 	return -1;
 }
@@ -121,9 +121,10 @@ START_TEST(the_sample_file_has_each_key_default_and_reload_mark)
 			i = find_setting(section, key);
 			ck_assert_msg(i >= 0, "no key %s.%s", section, key);
 			*equals = ' ';
-			set = &config_settings[i];
+			set = &setting_table[i];
 			snprintf(expected, sizeof(expected), "#%s =%s%s",
-				 set->key, *set->def ? " " : "", set->def);
+				 set->key, *set->default_text ? " " : "",
+				 set->default_text);
 			ck_assert_str_eq(line, expected);
 			ck_assert_msg(reload == set->reload,
 				      "%s.%s: (reload) is wrong", section,
@@ -138,8 +139,8 @@ START_TEST(the_sample_file_has_each_key_default_and_reload_mark)
 	}
 	for (int i = 0; i < SETTINGS; i++)
 		ck_assert_msg(seen[i] == 1, "%s.%s is there %d times",
-			      config_settings[i].section,
-			      config_settings[i].key, seen[i]);
+			      setting_table[i].section, setting_table[i].key,
+			      seen[i]);
 	free(text);
 }
 END_TEST
@@ -249,19 +250,19 @@ static void random_value(const struct setting *set, char *out, size_t room)
 					     "never",	"" };
 	size_t n = 0;
 
-	if (setting_is_text(set)) {
-		if (set->type == TYPE_PATH || set->type == TYPE_SOCKET)
+	if (value_is_text(set->type)) {
+		if (set->type == VALUE_PATH || set->type == VALUE_SOCKET)
 			out[n++] = '/';
 		for (uint64_t len = random_below(20); len; len--)
 			out[n++] = bytes[random_below(sizeof(bytes) - 1)];
 		out[n] = '\0';
-	} else if (set->type >= TYPE_FRAMING || random_below(9) == 0) {
+	} else if (set->type >= VALUE_FRAMING || random_below(9) == 0) {
 		snprintf(out, room, "%s", words[random_below(8)]);
 	} else {
 		snprintf(out, room, "%llu%s",
 			 (unsigned long long)(random_next() >>
 					      random_below(64)),
-			 set->type == TYPE_MODE ? "" : units[random_below(9)]);
+			 set->type == VALUE_MODE ? "" : units[random_below(9)]);
 	}
 }
 
@@ -272,7 +273,7 @@ START_TEST(what_is_printed_loads_as_the_same)
 
 	for (int run = 0; run < 1500; run++) {
 		const struct setting *set =
-			&config_settings[random_below(SETTINGS)];
+			&setting_table[random_below(SETTINGS)];
 		struct config *cfg;
 		const char *options[1];
 		char option[256];

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/config_bed.h"
 
+#include "conf/problem.h"
+
 #include <grp.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,8 +27,8 @@ static const struct {
 	const char *reports[4];
 } files[] = {
 	{ "size = 1\n",
-	  { "1: \"size\" is outside a section; a line such as [files] comes "
-	    "first" } },
+	  { "1: \"size\" is outside a section; put a line such as [files] "
+	    "before it" } },
 	{ "[bufer]\nsize = x\nsize = y\n",
 	  { "1: [bufer]: unknown section, did you mean [buffer]?" } },
 	{ "\n\n[network]\n",
@@ -40,7 +42,7 @@ static const struct {
 	  { "1: section header without ']'",
 	    "4: buffer.size: \"0\" is out of range" } },
 	{ "[buffer] size = 1\n",
-	  { "1: text after [buffer]; a key begins a line of its own" } },
+	  { "1: text after [buffer]; a key belongs on a line of its own" } },
 	{ "[buffer]\nworker = 1\nmax_message = 1\npath = /x\n",
 	  { "2: buffer.worker: unknown key, did you mean workers?",
 	    "3: buffer.max_message: unknown key in this section; max_message "
@@ -82,14 +84,14 @@ static const struct {
 	    "is too long; allowed: an absolute path of at most 107 bytes" } },
 	/* what several keys say together */
 	{ "[files]\npath = /a/b\ntemp = //a/./b/\n",
-	  { "3: files.temp: \"//a/./b/\" is files.path too; allowed: a path "
-	    "of its own" } },
+	  { "3: files.temp: \"//a/./b/\" is also files.path; allowed: a path "
+	    "that no other setting names" } },
 	{ "[files]\ntemp = /var/log/bufwriter\n",
-	  { "2: files.temp: \"/var/log/bufwriter\" is files.path too" } },
+	  { "2: files.temp: \"/var/log/bufwriter\" is also files.path" } },
 	{ "[socket]\npath = /run/bufwriter/state\n",
-	  { "2: socket.path: \"/run/bufwriter/state\" is state.path too" } },
+	  { "2: socket.path: \"/run/bufwriter/state\" is also state.path" } },
 	{ "[control]\npath = /x\nmetrics_file = /x\n",
-	  { "3: control.metrics_file: \"/x\" is control.path too" } },
+	  { "3: control.metrics_file: \"/x\" is also control.path" } },
 	{ "[files]\nprefix = " LONG_100 "\nsuffix = a" LONG_100 "\n",
 	  { "3: files.suffix: "
 	    "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" "
@@ -170,9 +172,8 @@ START_TEST(very_many_problems_are_counted_and_not_all_told)
 	for (size_t i = 0; i < sizeof(text); i += 2)
 		memcpy(text + i, "x\n", 2);
 	ck_assert_int_eq(bed_load(text, sizeof(text), &reports, &cfg), -EINVAL);
-	ck_assert_uint_eq(reports.n, CONFIG_PROBLEMS + 1);
-	ck_assert_str_eq(reports.line[CONFIG_PROBLEMS],
-			 "and 400 more problems");
+	ck_assert_uint_eq(reports.n, PROBLEM_MAX + 1);
+	ck_assert_str_eq(reports.line[PROBLEM_MAX], "and 400 more problems");
 	reports_clear(&reports);
 }
 END_TEST
