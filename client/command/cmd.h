@@ -18,13 +18,13 @@
 #include <time.h>
 
 /* X(name, what it does: a line of the help) */
-#define CMD_LIST(X)                                                    \
-	X(send, "send lines, files or arguments to the daemon")        \
-	X(status, "show what the daemon does; --check for monitoring") \
-	X(metrics, "print its numbers for Prometheus or OpenMetrics")  \
-	X(flush, "return when all that was sent is in files")          \
-	X(reload, "let it read its settings again")                    \
-	X(top, "show live what it does")
+#define CMD_LIST(X)                                                            \
+	X(send, "send lines, files or arguments to the daemon")                \
+	X(status, "show what the daemon does; --check for monitoring")         \
+	X(metrics, "print the daemon's numbers for Prometheus or OpenMetrics") \
+	X(flush, "return when all messages sent so far are in files")          \
+	X(reload, "make the daemon read its settings again")                   \
+	X(top, "show live what the daemon does")
 
 struct cmd {
 	const char *name;

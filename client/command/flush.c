@@ -20,15 +20,17 @@
 
 static const char usage[] =
 	"Usage: bufwriter flush [OPTION]...\n"
-	"Returns when every message sent before it is in a complete file.\n"
+	"Returns when every message that was sent before is in a complete "
+	"file.\n"
 	"\n"
 	"  -t, --timeout DURATION  how long to wait: 500ms, 10s, never "
 	"(default 60s)\n"
 	"  -q, --quiet             print nothing\n" ASK_HELP "\n"
-	"Only root and the daemon's own user may do this.\n"
-	"The exit status is 0 if it is done, 69 no daemon, 75 not in time, "
-	"77 not\n"
-	"permitted; see bufwriter(1).\n";
+	"Only root and the daemon's own user may flush.\n"
+	"The exit status is 0 if everything is in files.  Otherwise it is 69 "
+	"if no daemon\n"
+	"answers, 75 after the timeout, 77 if the user is not permitted; see\n"
+	"bufwriter(1).\n";
 
 struct flush_options {
 	int timeout_ms;
@@ -42,7 +44,7 @@ static const char *take_option(void *arg, int letter, const char *value)
 	if (letter == 'q')
 		opt->quiet = true;
 	else if (cmd_parse_ms(value, &opt->timeout_ms) != 0)
-		return "is no duration";
+		return "is not a duration";
 	return NULL;
 }
 

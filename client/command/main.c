@@ -25,8 +25,8 @@ static int help(void)
 	for (i = 0; i < COMMANDS; i++)
 		printf("  %-9s %s\n", commands[i].name, commands[i].summary);
 	puts("\n"
-	     "'bufwriter COMMAND --help' tells more about one, "
-	     "bufwriter(1) everything.\n"
+	     "'bufwriter COMMAND --help' describes one command, "
+	     "bufwriter(1) all of them.\n"
 	     "\n"
 	     "  -h, --help     show this help\n"
 	     "  -V, --version  show the version");

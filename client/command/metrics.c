@@ -9,11 +9,11 @@
 
 static const char usage[] =
 	"Usage: bufwriter metrics [OPTION]...\n"
-	"Prints the daemon's counters, gauges and histograms.\n"
+	"Prints the daemon's counters, gauges and histograms for Prometheus.\n"
 	"\n"
-	"  -o, --openmetrics  by the letter of OpenMetrics 1.0; the default "
-	"is what\n"
-	"                     promtool and the node exporter read too\n" ASK_HELP;
+	"  -o, --openmetrics  print strict OpenMetrics 1.0; the default can "
+	"also be read\n"
+	"                     by promtool and the node exporter\n" ASK_HELP;
 
 static int print_metrics(const struct ask *a)
 {

@@ -11,14 +11,15 @@
 
 static const char usage[] =
 	"Usage: bufwriter reload [OPTION]...\n"
-	"The daemon reads its settings again and says what changed.\n"
+	"Makes the daemon read its settings again and prints what changed.\n"
 	"\n" ASK_HELP "\n"
-	"Only root and the daemon's own user may do this.\n"
-	"The exit status is 0 if all settings of the file are in use, 1 if "
-	"some need a\n"
-	"restart, 78 if the file is wrong and nothing changed, 69 no daemon, "
-	"77 not\n"
-	"permitted; see bufwriter(1).\n";
+	"Only root and the daemon's own user may reload.\n"
+	"The exit status is 0 if the daemon uses all settings of the file, and "
+	"1 if some\n"
+	"need a restart.  Otherwise it is 78 if the file is wrong and nothing "
+	"changed, 69\n"
+	"if no daemon answers, 77 if the user is not permitted; see "
+	"bufwriter(1).\n";
 
 /* Prints each string of the array on a line; returns how many. */
 static unsigned print_list(const char *array, FILE *to, const char *before)

@@ -63,29 +63,32 @@ static const struct option long_options[] = {
 static int help(void)
 {
 	puts("Usage: bufwriter send [OPTION]... [--] [MESSAGE]...\n"
-	     "Sends each MESSAGE, or each line of standard input, to "
-	     "bufwriterd.\n"
+	     "Sends each MESSAGE to bufwriterd.  Without a MESSAGE, sends each "
+	     "line of\n"
+	     "standard input.\n"
 	     "\n"
-	     "  -f, --file FILE         read FILE, not standard input ('-'); "
-	     "may be given\n"
-	     "                          more than once\n"
-	     "  -0, --null              messages end with NUL, not with "
-	     "newline\n"
-	     "  -w, --whole             all of the input is one message\n"
-	     "  -t, --timeout DURATION  how long a message may wait: 0, "
-	     "50ms, 10s, never\n"
-	     "                          (default 100ms)\n"
+	     "  -f, --file FILE         read FILE instead of standard input; "
+	     "'-' is standard\n"
+	     "                          input; may be given more than once\n"
+	     "  -0, --null              messages in the input end with NUL "
+	     "instead of newline\n"
+	     "  -w, --whole             send the whole input as one message\n"
+	     "  -t, --timeout DURATION  how long a message may wait to be sent: "
+	     "0, 50ms, 10s,\n"
+	     "                          never (default 100ms)\n"
 	     "  -s, --socket PATH       the daemon's socket\n"
 	     "                          (default $BUFWRITER_SOCKET or "
 	     "/run/bufwriter.sock)\n"
-	     "  -q, --quiet             no progress, no summary\n"
+	     "  -q, --quiet             print no progress and no summary\n"
 	     "  -h, --help              show this help\n"
 	     "  -V, --version           show the version\n"
 	     "\n"
-	     "The exit status is 0 if the daemon took every message, 64 for "
-	     "a bad command\n"
-	     "line, 65 too large, 66 no such input, 69 no daemon, 75 timed "
-	     "out, 77 not\n"
+	     "The exit status is 0 if every message was sent.  Otherwise it is "
+	     "64 for a wrong\n"
+	     "command line, 65 for a message that is too large, 66 if an input "
+	     "cannot be\n"
+	     "opened, 69 if no daemon listens, 75 after a timeout, 77 if the "
+	     "user is not\n"
 	     "permitted, 130 after ^C; see bufwriter(1).");
 	return cmd_output("send");
 }
@@ -98,8 +101,9 @@ static int option_take(struct options *opt, char **argv, int c)
 	case 'w':
 		if (opt->mode != SPLIT_LINES &&
 		    (opt->mode == SPLIT_WHOLE) != (c == 'w'))
-			return cmd_misuse("send", "--null and --whole exclude "
-						  "each other");
+			return cmd_misuse("send",
+					  "--null and --whole cannot be "
+					  "combined");
 		opt->mode = c == 'w' ? SPLIT_WHOLE : SPLIT_NULL;
 		return -1;
 	case 'f':
@@ -118,11 +122,12 @@ static int option_take(struct options *opt, char **argv, int c)
 	case 't':
 		if (cmd_parse_ms(optarg, &opt->timeout_ms) == 0)
 			return -1;
-		return cmd_misuse("send",
-				  "'%s' is not a timeout; allowed: a whole "
-				  "number up to 24h with one of us ms s m h, "
-				  "0, or never",
-				  optarg);
+		return cmd_misuse(
+			"send",
+			"'%s' is not a timeout; allowed are 0, never, "
+			"and a whole number with a unit (us ms s m "
+			"h) up to 24h",
+			optarg);
 	case 'V':
 		return cmd_version("send");
 	default:
@@ -147,12 +152,12 @@ static int options_read(struct options *opt, int argc, char **argv)
 	opt->messages = argv + optind;
 	opt->nmessages = argc - optind;
 	if (opt->nmessages > 0 && opt->nsources > 0)
-		return cmd_misuse("send", "either messages or --file, "
-					  "not both");
+		return cmd_misuse("send", "give either messages or "
+					  "--file, not both");
 	if (opt->nmessages > 0 && opt->mode != SPLIT_LINES)
-		return cmd_misuse("send", "--null and --whole are for input, "
-					  "not for messages given as "
-					  "arguments");
+		return cmd_misuse("send", "--null and --whole apply to "
+					  "input, not to messages "
+					  "given as arguments");
 	if (opt->nmessages == 0 && opt->nsources == 0)
 		opt->sources[opt->nsources++].name = "-";
 	return -1;

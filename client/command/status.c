@@ -17,9 +17,10 @@ static const char usage[] =
 	"Usage: bufwriter status [OPTION]...\n"
 	"Shows what the daemon does.\n"
 	"\n"
-	"  -j, --json         as one JSON object, see bufwriter-control(7)\n"
-	"  -c, --check        for monitoring: one line, and the exit status "
-	"0 (fine),\n"
+	"  -j, --json         print one line of JSON; see "
+	"bufwriter-control(7)\n"
+	"  -c, --check        for monitoring: print one line; the exit status "
+	"is 0 (ok),\n"
 	"                     1 (degraded) or 2 (failing, or no daemon)\n" ASK_HELP;
 
 enum mode { HUMAN, JSON, CHECK };

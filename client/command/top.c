@@ -29,10 +29,10 @@
 
 static const char usage[] =
 	"Usage: bufwriter top [OPTION]...\n"
-	"Shows live what the daemon does; q quits.\n"
+	"Shows live what the daemon does.  Press q to quit.\n"
 	"\n"
-	"  -d, --delay DURATION  between two looks, 100ms to 1h (default "
-	"1s)\n" ASK_HELP;
+	"  -d, --delay DURATION  time between two refreshes, 100ms to 1h "
+	"(default 1s)\n" ASK_HELP;
 
 struct top {
 	struct ask ask;
@@ -212,7 +212,7 @@ static void refresh(struct top *t)
 	} else {
 		screen_title(t->screen, " bufwriter top");
 		screen_line(t->screen, " %s", t->ask.reason);
-		screen_line(t->screen, " trying again; q quits");
+		screen_line(t->screen, " retrying; press q to quit");
 	}
 	screen_end(t->screen);
 	free(t->previous);
@@ -245,7 +245,7 @@ static const char *take_option(void *arg, int letter, const char *value)
 	(void)letter;
 	if (cmd_parse_ms(value, &t->delay_ms) != 0 ||
 	    t->delay_ms < DELAY_MIN_MS || t->delay_ms > DELAY_MAX_MS)
-		return "is no delay from 100ms to 1h";
+		return "is not a delay from 100ms to 1h";
 	return NULL;
 }
 

@@ -29,7 +29,7 @@ _bufwriter() {
 		flush) words+=' --timeout --quiet' ;;
 		top) words+=' --delay' ;;
 		esac
-		# what is no option is a message, and nobody knows that before
+		# A word without a dash is a message, which cannot be completed.
 		[[ $cur == -* || $command != send ]] || return
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -404,10 +404,10 @@ static const struct {
 	{ "status -s /nonexistent/control", EX_UNAVAILABLE, "/nonexistent" },
 	{ "status --nonsense", EX_USAGE, "--nonsense" },
 	{ "status more", EX_USAGE, "'more'" },
-	{ "flush -t 3", EX_USAGE, "'3' is no duration" },
+	{ "flush -t 3", EX_USAGE, "'3' is not a duration" },
 	{ "flush -t", EX_USAGE, "needs a value" },
 	{ "top </dev/null", EX_USAGE, "needs a terminal" },
-	{ "top -d 1us", EX_USAGE, "no delay" },
+	{ "top -d 1us", EX_USAGE, "not a delay" },
 	{ "reload --help", 0, "Usage: bufwriter reload" },
 	{ "metrics --version", 0, "bufwriter " },
 };
