@@ -106,7 +106,7 @@ static enum result run_flush(struct commands *c, struct connection *conn,
 	conn->wait[RECEIVED] = stats_get(&c->from.listener->stats.received);
 	conn->wait[REQUEST] = 0;
 	conn->wait[BEGAN_NS] = clock_now();
-	conn->deadline = conn->wait[BEGAN_NS] + ms * CLOCK_MS;
+	conn->deadline_ns = conn->wait[BEGAN_NS] + ms * CLOCK_MS;
 	return LATER;
 }
 

@@ -11,12 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
-
 /* Connections accepted in one event. */
 #define ACCEPTS 4
-/* Pause when no descriptor is left. */
-#define STARVED CLOCK_SECOND
+/* The pause after accept(2) failed, for example without a free descriptor. */
+#define ACCEPT_PAUSE_NS CLOCK_SECOND
 
 struct answer {
 	struct connection *owner; /* NULL: free */
@@ -33,7 +31,7 @@ static int allocate(struct server *s, size_t room)
 	s->memory = malloc(SERVER_ANSWERS * room);
 	if (!s->connections || !s->answers || !s->memory)
 		return -ENOMEM;
-	/* Touched now, so that a flood later takes no new page. */
+	/* Touched now, so that a flood of requests needs no new page. */
 	memset(s->memory, 0, SERVER_ANSWERS * room);
 	for (i = 0; i < SERVER_CONNECTIONS; i++)
 		s->connections[i].fd = -1;
@@ -53,7 +51,7 @@ int server_open(struct server *s, int listener, size_t room,
 	s->on_line = on_line;
 	s->on_late = on_late;
 	s->arg = arg;
-	s->credit = SERVER_CREDIT;
+	s->credit_ns = SERVER_CREDIT_NS;
 	s->limit.every_ns = 60 * CLOCK_SECOND;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll < 0)
@@ -69,19 +67,20 @@ int server_open(struct server *s, int listener, size_t room,
 
 /* -- a connection -------------------------------------------------------- */
 
-static void give_back(struct connection *c)
+static void free_answer(struct connection *c)
 {
 	if (c->answer)
 		c->answer->owner = NULL;
 	c->answer = NULL;
 }
 
-static void drop(struct server *s, struct connection *c)
+static void end_connection(struct server *s, struct connection *c)
 {
-	give_back(c);
-	close(c->fd); /* leaves the epoll set by that */
+	free_answer(c);
+	close(c->fd); /* which removes it from the epoll set */
 	c->fd = -1;
 	c->waiting = false;
+	assert(s->open > 0);
 	s->open--;
 }
 
@@ -91,7 +90,7 @@ void server_close(struct server *s)
 
 	for (i = 0; s->connections && i < SERVER_CONNECTIONS; i++)
 		if (s->connections[i].fd >= 0)
-			drop(s, &s->connections[i]);
+			end_connection(s, &s->connections[i]);
 	close(s->epoll);
 	free(s->connections);
 	free(s->answers);
@@ -101,7 +100,7 @@ void server_close(struct server *s)
 	s->memory = NULL;
 }
 
-/* A buffer; if all are in use, that of the one who is slow for longest. */
+/* A buffer; if none is free, that of the connection that is slow for longest. */
 static struct answer *get_answer(struct server *s)
 {
 	struct answer *slowest = NULL;
@@ -112,17 +111,18 @@ static struct answer *get_answer(struct server *s)
 
 		if (!a->owner)
 			return a;
-		if (!slowest || a->owner->deadline < slowest->owner->deadline)
+		if (!slowest ||
+		    a->owner->deadline_ns < slowest->owner->deadline_ns)
 			slowest = a;
 	}
 	stats_add(&s->stats.control_expired, 1);
-	drop(s, slowest->owner);
+	end_connection(s, slowest->owner);
 	return slowest;
 }
 
 struct text *server_begin(struct server *s, struct connection *c)
 {
-	assert(!c->answer);
+	assert(c->fd >= 0 && !c->answer);
 	c->answer = get_answer(s);
 	c->answer->owner = c;
 	c->answer->sent = 0;
@@ -130,31 +130,32 @@ struct text *server_begin(struct server *s, struct connection *c)
 	return &c->answer->text;
 }
 
-/* True: the whole answer is out.  False: a part of it, or c was dropped. */
-static bool push(struct server *s, struct connection *c)
+/* True: the whole answer is out.  False: a part is left, or c is closed. */
+static bool send_answer(struct server *s, struct connection *c)
 {
 	struct answer *a = c->answer;
 	ssize_t n = send(c->fd, a->text.data + a->sent, a->text.len - a->sent,
 			 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		drop(s, c);
+		end_connection(s, c);
 		return false;
 	}
 	if (n > 0)
 		a->sent += n;
+	assert(a->sent <= a->text.len);
 	if (a->sent < a->text.len)
 		return false;
-	give_back(c);
+	free_answer(c);
 	if (!c->last)
 		return true;
-	drop(s, c);
+	end_connection(s, c);
 	return false;
 }
 
 static void end_answer(struct text *t)
 {
-	/* Without a byte to spare, the newline would be missing. */
+	/* An answer that fills its room leaves none for the newline. */
 	if (t->cut || t->len + 1 >= t->room) {
 		text_clear(t);
 		text_add(t, "{\"error\":\"the answer is too long\","
@@ -163,15 +164,25 @@ static void end_answer(struct text *t)
 	text_add(t, "\n");
 }
 
+/* See the states in server.h. */
+static void check_connection(const struct connection *c)
+{
+	assert(c->fd >= 0);
+	assert(c->len <= SERVER_LINE);
+	assert(!c->waiting || !c->answer);
+	assert(!c->answer || c->answer->owner == c);
+}
+
 static bool has_line(const struct connection *c)
 {
-	return memchr(c->line, '\n', c->len) != NULL;
+	return memchr(c->line, '\n', c->len);
 }
 
 static void watch(struct server *s, struct connection *c)
 {
 	struct epoll_event event = { .data.ptr = c };
 
+	check_connection(c);
 	/* EPOLLHUP is always reported. */
 	if (c->waiting)
 		event.events = c->ended ? 0 : EPOLLRDHUP;
@@ -183,17 +194,17 @@ static void watch(struct server *s, struct connection *c)
 		return;
 	c->events = event.events;
 	if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &event))
-		drop(s, c);
+		end_connection(s, c);
 }
 
-/* Sends what is complete, as far as the peer takes it. */
+/* The answer is complete: sends as much of it as the peer takes. */
 static void begin_sending(struct server *s, struct connection *c, uint64_t now)
 {
 	end_answer(&c->answer->text);
 	c->waiting = false;
-	c->deadline = now + SERVER_TAKE;
-	if (push(s, c))
-		c->deadline = now + SERVER_IDLE;
+	c->deadline_ns = now + SERVER_TAKE_NS;
+	if (send_answer(s, c))
+		c->deadline_ns = now + SERVER_IDLE_NS;
 }
 
 void server_send(struct server *s, struct connection *c, uint64_t now)
@@ -203,8 +214,8 @@ void server_send(struct server *s, struct connection *c, uint64_t now)
 		watch(s, c);
 }
 
-/* What the peer sent.  False: it is gone. */
-static bool fill(struct connection *c)
+/* Takes what the peer sent.  False: the connection is broken. */
+static bool receive(struct connection *c)
 {
 	ssize_t n = recv(c->fd, c->line + c->len, SERVER_LINE - c->len,
 			 MSG_DONTWAIT);
@@ -237,41 +248,44 @@ static void take_line(struct server *s, struct connection *c, uint64_t now)
 	c->line[len] = 0;
 	answered = s->on_line(s->arg, c, c->line, len, out);
 	/* What was sent ahead moves to the front. */
-	c->len -= len + (end != NULL);
-	memmove(c->line, c->line + len + (end != NULL), c->len);
+	if (end)
+		len++;
+	c->len -= len;
+	memmove(c->line, c->line + len, c->len);
 	if (answered) {
 		begin_sending(s, c, now);
 		return;
 	}
 	c->waiting = true;
-	give_back(c);
+	free_answer(c);
 }
 
 static void step(struct server *s, struct connection *c, uint32_t events,
 		 uint64_t now)
 {
+	check_connection(c);
 	if (events & (EPOLLHUP | EPOLLERR) && (c->waiting || c->answer)) {
-		drop(s, c);
+		end_connection(s, c);
 		return;
 	}
 	if (c->waiting)
 		c->ended = true; /* EPOLLRDHUP */
-	else if (c->answer && push(s, c))
-		c->deadline = now + SERVER_IDLE;
+	else if (c->answer && send_answer(s, c))
+		c->deadline_ns = now + SERVER_IDLE_NS;
 	if (c->fd >= 0 && !c->waiting && !c->answer) {
-		if (!has_line(c) && !c->ended && !fill(c))
-			drop(s, c);
+		if (!has_line(c) && !c->ended && !receive(c))
+			end_connection(s, c);
 		else if (has_line(c) || c->len == SERVER_LINE ||
 			 (c->ended && c->len))
 			take_line(s, c, now);
 		else if (c->ended)
-			drop(s, c);
+			end_connection(s, c);
 	}
 	if (c->fd >= 0)
 		watch(s, c);
 }
 
-/* -- new ones ------------------------------------------------------------ */
+/* -- new connections ----------------------------------------------------- */
 
 static struct connection *find_free(struct server *s, bool trusted)
 {
@@ -279,6 +293,7 @@ static struct connection *find_free(struct server *s, bool trusted)
 
 	if (!trusted)
 		most -= SERVER_RESERVED;
+	assert(s->open <= SERVER_CONNECTIONS);
 	if (s->open >= most)
 		return NULL;
 	for (i = 0; i < SERVER_CONNECTIONS; i++)
@@ -297,7 +312,7 @@ static void refuse(struct server *s, int fd)
 	close(fd);
 }
 
-static void welcome(struct server *s, int fd, uint64_t now)
+static void add_connection(struct server *s, int fd, uint64_t now)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct ucred peer = { .uid = (uid_t)-1 };
@@ -318,7 +333,7 @@ static void welcome(struct server *s, int fd, uint64_t now)
 	c->uid = peer.uid;
 	c->trusted = trusted;
 	c->events = EPOLLIN;
-	c->deadline = now + SERVER_IDLE;
+	c->deadline_ns = now + SERVER_IDLE_NS;
 	s->open++;
 	stats_add(&s->stats.control_connections, 1);
 }
@@ -332,15 +347,15 @@ static void accept_some(struct server *s, uint64_t now)
 		fd = accept4(s->listener, NULL, NULL,
 			     SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			welcome(s, fd, now);
+			add_connection(s, fd, now);
 			continue;
 		}
 		if (errno == EAGAIN)
 			return;
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
-		/* It would be readable again at once, for nothing. */
-		s->credit = -(int64_t)(STARVED / SERVER_SHARE);
+		/* epoll would report it again at once, so pause instead. */
+		s->credit_ns = -(int64_t)(ACCEPT_PAUSE_NS / SERVER_SHARE);
 		if (log_limit(&s->limit, now, &missed))
 			log_error("control socket: accept: %s",
 				  strerror(errno));
@@ -350,7 +365,7 @@ static void accept_some(struct server *s, uint64_t now)
 
 /* -- turns --------------------------------------------------------------- */
 
-/* Processor time, so that being displaced by others is not held against us. */
+/* Processor time: preemption by others must not count as time used. */
 static int64_t busy_ns(void)
 {
 	struct timespec ts;
@@ -361,14 +376,14 @@ static int64_t busy_ns(void)
 
 static void refill(struct server *s, uint64_t now)
 {
-	uint64_t share = (now - s->refilled) / SERVER_SHARE;
+	uint64_t share = (now - s->refilled_ns) / SERVER_SHARE;
 
-	if (share > 2 * (uint64_t)SERVER_CREDIT)
-		share = 2 * SERVER_CREDIT;
-	s->refilled = now;
-	s->credit += share;
-	if (s->credit > SERVER_CREDIT)
-		s->credit = SERVER_CREDIT;
+	if (share > 2 * (uint64_t)SERVER_CREDIT_NS)
+		share = 2 * SERVER_CREDIT_NS;
+	s->refilled_ns = now;
+	s->credit_ns += share;
+	if (s->credit_ns > SERVER_CREDIT_NS)
+		s->credit_ns = SERVER_CREDIT_NS;
 }
 
 uint64_t server_turn(struct server *s, uint64_t now)
@@ -387,11 +402,11 @@ uint64_t server_turn(struct server *s, uint64_t now)
 		else if (c->fd >= 0)
 			step(s, c, events[i].events, now);
 	}
-	s->credit -= busy_ns() - began;
-	if (s->credit >= 0)
+	s->credit_ns -= busy_ns() - began;
+	if (s->credit_ns >= 0)
 		return 0;
 	stats_add(&s->stats.control_pauses, 1);
-	return -s->credit * SERVER_SHARE;
+	return -s->credit_ns * SERVER_SHARE;
 }
 
 static void expire(struct server *s, struct connection *c, uint64_t now)
@@ -403,12 +418,12 @@ static void expire(struct server *s, struct connection *c, uint64_t now)
 	}
 	stats_add(&s->stats.control_expired, 1);
 	if (c->answer) {
-		drop(s, c);
+		end_connection(s, c);
 		return;
 	}
 	text_add(server_begin(s, c),
 		 "{\"error\":\"no command for %d seconds\",\"code\":\"idle\"}",
-		 (int)(SERVER_IDLE / CLOCK_SECOND));
+		 (int)(SERVER_IDLE_NS / CLOCK_SECOND));
 	c->last = true;
 	server_send(s, c, now);
 }
@@ -421,10 +436,10 @@ uint64_t server_expire(struct server *s, uint64_t now)
 	for (i = 0; i < SERVER_CONNECTIONS; i++) {
 		struct connection *c = &s->connections[i];
 
-		if (c->fd >= 0 && c->deadline <= now)
+		if (c->fd >= 0 && c->deadline_ns <= now)
 			expire(s, c, now);
-		if (c->fd >= 0 && (!next || c->deadline < next))
-			next = c->deadline;
+		if (c->fd >= 0 && (!next || c->deadline_ns < next))
+			next = c->deadline_ns;
 	}
 	return next;
 }

@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket's connections: lines in, answers out, and bounds on
- * everything a peer can do.
+ * everything that a peer can do.
  *
- * A line of at most SERVER_LINE bytes is handed to the owner, who answers at
- * once or later.  The next line of that connection is not looked at before
- * the answer is out; the kernel holds what a peer sends ahead.  There are
- * SERVER_CONNECTIONS, and SERVER_ANSWERS buffers for answers that the kernel
- * did not take at once.  All memory is there from the start.
+ * The server hands a line of at most SERVER_LINE bytes to its owner, who
+ * answers at once or later.  It reads the next line of that connection after
+ * the answer is out; meanwhile the kernel holds what the peer sends ahead.
+ * There are SERVER_CONNECTIONS, and SERVER_ANSWERS buffers for answers that
+ * the kernel did not take at once.  All memory is allocated at the start.
  *
- * All descriptors are in one epoll set of the server's own, so that the loop
- * watches a single one, and stops watching it with one call when the
- * connections took more than their share of its time: see server_turn().
+ * All descriptors are in one epoll set, so that the loop watches a single
+ * descriptor.  With one call the loop stops watching it when the connections
+ * used more than their share of the thread's time: see server_turn().
+ *
+ * A connection is in one of four states:
+ *
+ *	free		fd is -1
+ *	reading		neither `waiting` nor `answer` is set
+ *	waiting		`waiting`: the owner answers later
+ *	answering	`answer`: a part of the answer is still to be sent
+ *
+ *	FROM		TO		[function]
+ *	free		reading		[add_connection]
+ *	reading		answering	[take_line]
+ *	reading		waiting		[take_line]
+ *	waiting		answering	[server_begin]
+ *	answering	reading		[send_answer]
+ *	any		free		[end_connection]
  *
  * Knows no libuv.  Loop thread only.
  */
@@ -23,24 +38,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "daemon/control/text.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/stats.h"
+#include "daemon/control/text.h"
 
 #define SERVER_LINE 256
 #define SERVER_CONNECTIONS 64
-/* Of these, kept for root and the daemon's own user. */
+/* Of these, reserved for root and the daemon's own user. */
 #define SERVER_RESERVED 4
 #define SERVER_ANSWERS 8
 /* Longest time between two commands, and for taking an answer. */
-#define SERVER_IDLE (30 * UINT64_C(1000000000))
-#define SERVER_TAKE (10 * UINT64_C(1000000000))
-/* Events dealt with before the loop gets its turn. */
+#define SERVER_IDLE_NS (30 * CLOCK_SECOND)
+#define SERVER_TAKE_NS (10 * CLOCK_SECOND)
+/* Events handled before the loop gets its turn. */
 #define SERVER_TURN 8
-/* The share of the loop thread's time is one in so many ... */
+/* Connections get one part in SERVER_SHARE of the loop thread's time ... */
 #define SERVER_SHARE 50
-/* ... and may be saved up to this. */
-#define SERVER_CREDIT INT64_C(10000000)
+/* ... and save up at most this much of it. */
+#define SERVER_CREDIT_NS ((int64_t)(10 * CLOCK_MS))
 
 struct answer;
 
@@ -48,27 +64,28 @@ struct connection {
 	int fd;	      /* -1: free */
 	bool trusted; /* root or the daemon's own user */
 	uid_t uid;
-	/* for the owner, who answers later */
+	/* the owner's, if it answers later */
 	bool waiting;
 	uint64_t wait[4];
+	/* CLOCK_MONOTONIC; the owner sets it for a later answer */
+	uint64_t deadline_ns;
 	/* private */
-	uint64_t deadline; /* CLOCK_MONOTONIC; while waiting the owner's */
-	bool ended;	   /* the peer sends no more */
-	bool last;	   /* to be closed after the answer */
-	uint32_t events;   /* watched */
+	bool ended;	 /* the peer has shut down its side */
+	bool last;	 /* close after the answer */
+	uint32_t events; /* in the epoll set */
 	struct answer *answer;
 	unsigned len;
 	char line[SERVER_LINE + 1];
 };
 
 /*
- * One line, without its newline, len bytes, NUL behind them.  The owner adds
- * the answer to `out`, also without newline, and returns true; or sets
- * deadline and wait[], returns false, and answers later.
+ * A line of `len` bytes came, without its newline and with a NUL behind it.
+ * The owner adds the answer to `out`, without a newline, and returns true; or
+ * it sets deadline_ns and wait[], returns false, and answers later.
  */
 typedef bool server_line_fn(void *arg, struct connection *c, char *line,
 			    size_t len, struct text *out);
-/* The deadline of a waiting connection has passed: add the answer. */
+/* The deadline of a waiting connection has passed: the owner adds the answer. */
 typedef void server_late_fn(void *arg, struct connection *c, struct text *out);
 
 struct server {
@@ -83,8 +100,8 @@ struct server {
 	struct answer *answers;
 	char *memory;
 	unsigned open;
-	int64_t credit;	   /* ns of processor time */
-	uint64_t refilled; /* CLOCK_MONOTONIC, when credit was last given */
+	int64_t credit_ns;    /* of processor time */
+	uint64_t refilled_ns; /* CLOCK_MONOTONIC, the last increase of credit */
 	struct log_limit limit;
 	struct stats_control stats;
 };
@@ -99,18 +116,18 @@ int server_open(struct server *s, int listener, size_t room,
 void server_close(struct server *s);
 
 /*
- * s->epoll is readable: deals with a bounded number of events.  Returns 0,
- * or the time in ns for which it must not be called, because the share of
- * the loop thread's time is used up.
+ * s->epoll is readable: handles a bounded number of events.  Returns 0, or
+ * for how many ns it must not be called, because the connections used up
+ * their share of the loop thread's time.
  */
 uint64_t server_turn(struct server *s, uint64_t now);
 /*
- * Closes what is idle or slow.  Returns when to call it again,
- * CLOCK_MONOTONIC, 0: no connection is open.
+ * Closes idle and slow connections.  Returns when to call it again
+ * (CLOCK_MONOTONIC, ns), 0: no connection is open.
  */
 uint64_t server_expire(struct server *s, uint64_t now);
 
-/* The later answer to a waiting connection: fill, then send. */
+/* The later answer to a waiting connection: begin, fill the text, send. */
 struct text *server_begin(struct server *s, struct connection *c);
 void server_send(struct server *s, struct connection *c, uint64_t now);
 

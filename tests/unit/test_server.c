@@ -34,7 +34,7 @@ static bool on_line(void *arg, struct connection *c, char *line, size_t len,
 	last_len = len;
 	lines++;
 	if (!strcmp(line, "later")) {
-		c->deadline = now + CLOCK_SECOND;
+		c->deadline_ns = now + CLOCK_SECOND;
 		return false;
 	}
 	if (!strcmp(line, "big"))
@@ -102,7 +102,7 @@ static void run(void)
 	unsigned turns = 0;
 
 	while (is_ready()) {
-		s.credit = SERVER_CREDIT;
+		s.credit_ns = SERVER_CREDIT_NS;
 		server_turn(&s, now);
 		ck_assert_msg(++turns < 10000, "the server spins");
 	}
@@ -287,7 +287,7 @@ START_TEST(waiting_has_a_deadline_of_its_own)
 	say(fd, "later\n");
 	ck_assert_uint_eq(server_expire(&s, now), now + CLOCK_SECOND);
 	now += CLOCK_SECOND;
-	ck_assert_uint_eq(server_expire(&s, now), now + SERVER_IDLE);
+	ck_assert_uint_eq(server_expire(&s, now), now + SERVER_IDLE_NS);
 	ck_assert_uint_eq(late, 1);
 	EXPECT(fd, "{\"late\":true}\n");
 	say(fd, "x\n");
@@ -331,7 +331,7 @@ START_TEST(idle_connections_are_closed_with_a_reason)
 {
 	int busy = peer(), idle = peer();
 
-	now += SERVER_IDLE - 1;
+	now += SERVER_IDLE_NS - 1;
 	say(busy, "x\n");
 	EXPECT(busy, "{\"line\":1}\n");
 	ck_assert_uint_eq(server_expire(&s, now), now + 1);
@@ -355,7 +355,7 @@ START_TEST(a_line_that_never_ends_is_idle)
 
 	for (i = 0; i < 10; i++) {
 		say(fd, "x");
-		now += SERVER_IDLE / 10;
+		now += SERVER_IDLE_NS / 10;
 	}
 	server_expire(&s, now);
 	ck_assert_ptr_nonnull(strstr(hear(fd), "\"code\":\"idle\""));
@@ -387,7 +387,7 @@ START_TEST(a_slow_reader_gets_no_more_and_is_dropped)
 	ck_assert_uint_eq(lines, stuck);
 	say(other, "x\n");
 	ck_assert_ptr_nonnull(strstr(hear(other), "line"));
-	now += SERVER_TAKE;
+	now += SERVER_TAKE_NS;
 	server_expire(&s, now);
 	ck_assert_uint_eq(s.open, 1);
 	close(slow);
@@ -521,19 +521,19 @@ START_TEST(too_much_work_makes_a_pause)
 	int fd = peer();
 	uint64_t pause;
 
-	s.credit = 0;
-	s.refilled = now;
+	s.credit_ns = 0;
+	s.refilled_ns = now;
 	ck_assert_int_eq(send(fd, "x\n", 2, 0), 2);
 	pause = server_turn(&s, now);
 	ck_assert_uint_gt(pause, 0);
-	ck_assert_int_lt(s.credit, 0);
+	ck_assert_int_lt(s.credit_ns, 0);
 	ck_assert_uint_eq(stats_get(&s.stats.control_pauses), 1);
 	EXPECT(fd, "{\"line\":1}\n");
 	/* When it is over, there is credit again, but no more than the most. */
 	now += pause + 100 * CLOCK_SECOND;
 	ck_assert_uint_eq(server_turn(&s, now), 0);
-	ck_assert_int_le(s.credit, SERVER_CREDIT);
-	ck_assert_int_gt(s.credit, SERVER_CREDIT / 2);
+	ck_assert_int_le(s.credit_ns, SERVER_CREDIT_NS);
+	ck_assert_int_gt(s.credit_ns, SERVER_CREDIT_NS / 2);
 	close(fd);
 }
 END_TEST
@@ -549,7 +549,7 @@ START_TEST(a_turn_is_bounded)
 		ck_assert_int_eq(send(fds[i], "x\ny\n", 4, 0), 4);
 	while (is_ready()) {
 		before = lines;
-		s.credit = SERVER_CREDIT;
+		s.credit_ns = SERVER_CREDIT_NS;
 		server_turn(&s, now);
 		ck_assert_uint_le(lines - before, SERVER_TURN);
 	}
