@@ -240,13 +240,13 @@ static int open_control(struct daemon *d)
 		.settings = &d->settings,
 		.recovered = &d->res.recovered,
 		.qlen = d->res.qlen,
-		.started_mono = clock_now(),
+		.started_mono_ns = clock_now(),
 	};
 	struct timespec now;
 
 	unix_socket_name(d->res.fd, from.socket);
 	clock_gettime(CLOCK_REALTIME, &now);
-	from.started = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+	from.started_ns = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
 	return control_open(&d->control, &d->loop.uv, d->res.control.fd, &from);
 }
 

@@ -40,6 +40,7 @@ static void take_snapshot(struct commands *c)
 {
 	snapshot_take(&c->snapshot, clock_now(), &c->from, &c->rate,
 		      &c->server.stats, c->server.open);
+	health_judge(&c->health, &c->snapshot, &c->from);
 }
 
 static enum result run_ping(struct commands *c, struct connection *conn,
@@ -58,7 +59,7 @@ static enum result run_status(struct commands *c, struct connection *conn,
 	(void)conn;
 	(void)argument;
 	take_snapshot(c);
-	show_status(out, &c->snapshot, &c->from);
+	show_status(out, &c->snapshot, &c->health, &c->from);
 	return ANSWERED;
 }
 
@@ -193,8 +194,8 @@ static void on_late(void *arg, struct connection *conn, struct text *out)
 	text_add(out, "{\"error\":\"not everything was in files after %.1f s\"",
 		 (clock_now() - conn->wait[BEGAN_NS]) / 1e9);
 	text_add(out, ",\"code\":\"timeout\",\"health\":\"%s\",\"why\":",
-		 snapshot_health_word(c->snapshot.health));
-	text_json(out, c->snapshot.why);
+		 health_word(c->health.level));
+	text_json(out, c->health.why);
 	text_add(out, "}");
 }
 
@@ -351,7 +352,7 @@ int commands_open(struct commands *c, int listener, const struct sources *from)
 	assert(from->settings->cfg);
 	memset(c, 0, sizeof(*c));
 	c->from = *from;
-	rate_open(&c->rate, from->started_mono);
+	rate_open(&c->rate, from->started_mono_ns);
 	err = snapshot_open(&c->snapshot, &c->from);
 	if (err)
 		return err;

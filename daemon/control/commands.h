@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "daemon/control/health.h"
 #include "daemon/control/rate.h"
 #include "daemon/control/server.h"
 #include "daemon/control/snapshot.h"
@@ -27,6 +28,7 @@ struct commands {
 	struct server server;
 	struct rate rate;
 	struct snapshot snapshot;
+	struct health health; /* of the snapshot */
 	struct text scratch;
 	bool stopping; /* flush and reload are refused */
 };

@@ -18,11 +18,11 @@
 
 static int send_status(enum control_status status, int error)
 {
-	char text[SNAPSHOT_FAILURE];
+	char text[HEALTH_ERROR];
 
 	switch (status) {
 	case CONTROL_FAILING:
-		snapshot_explain_failure(text, error);
+		health_explain_error(text, error);
 		return systemd_notify("STATUS=Some %s.", text);
 	case CONTROL_DROPPING:
 		return systemd_notify("STATUS=Dropping datagrams: the ring is "
@@ -64,7 +64,7 @@ static void report(struct control *c, enum control_status status, int error)
 static void report_status(struct control *c)
 {
 	const struct sources *from = &c->commands.from;
-	int error = snapshot_error(from);
+	int error = health_error(from);
 
 	if (error)
 		report(c, CONTROL_FAILING, error);

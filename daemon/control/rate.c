@@ -2,6 +2,7 @@
 /* See rate.h. */
 #include "daemon/control/rate.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "daemon/base/clock.h"
@@ -9,14 +10,14 @@
 void rate_open(struct rate *r, uint64_t now)
 {
 	memset(r, 0, sizeof(*r));
-	r->start = now;
-	r->next = now + CLOCK_SECOND;
+	r->start_ns = now;
+	r->next_ns = now + CLOCK_SECOND;
 }
 
-/* The clock of the loop may be a little behind ours. */
+/* The time that the loop passes may lie before that of rate_open(). */
 static uint64_t second_of(const struct rate *r, uint64_t now)
 {
-	return now > r->start ? (now - r->start) / CLOCK_SECOND : 0;
+	return now > r->start_ns ? (now - r->start_ns) / CLOCK_SECOND : 0;
 }
 
 void rate_advance(struct rate *r, uint64_t now,
@@ -34,7 +35,7 @@ void rate_advance(struct rate *r, uint64_t now,
 		r->at[from % RATE_SAMPLES] = sample;
 	if (second > r->second)
 		r->second = second;
-	r->next = r->start + (r->second + 1) * CLOCK_SECOND;
+	r->next_ns = r->start_ns + (r->second + 1) * CLOCK_SECOND;
 }
 
 double rate_since(const struct rate *r, uint64_t now, unsigned seconds,
@@ -44,6 +45,7 @@ double rate_since(const struct rate *r, uint64_t now, unsigned seconds,
 	uint64_t from = r->second > seconds ? r->second - seconds : 0;
 	const struct rate_sample *old = &r->at[from % RATE_SAMPLES];
 
+	assert(seconds <= RATE_MINUTE);
 	difference->received = current->received - old->received;
 	difference->received_bytes = current->received_bytes -
 				     old->received_bytes;
@@ -52,6 +54,6 @@ double rate_since(const struct rate *r, uint64_t now, unsigned seconds,
 	difference->written = current->written - old->written;
 	difference->files = current->files - old->files;
 	difference->file_bytes = current->file_bytes - old->file_bytes;
-	from = r->start + from * CLOCK_SECOND;
+	from = r->start_ns + from * CLOCK_SECOND;
 	return now > from ? (now - from) / 1e9 : 0;
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rates over the last seconds of a daemon that may sleep for days: a ring of
- * samples, one for each second since the start, brought up to date whenever
- * the loop is awake anyway.
+ * samples, one for each second, updated whenever the loop is awake anyway.
  *
- * Before each sleep the loop notes its counters in `latest`.  They hold for
- * every second that passes until it wakes, because the loop thread
- * writes those counters; so no timer has to take samples.  What workers
- * count can change meanwhile; that is put to the beginning of the sleep,
- * which is wrong by `forced` at most, unless the disk refused.
+ * Before each sleep the loop thread notes its counters in `latest`.  Only the
+ * loop thread changes them, so they hold for every second that it sleeps, and
+ * no timer has to take samples.  The workers' counters may change during the
+ * sleep.  Such counts are attributed to the start of the sleep, an error of at
+ * most buffer.forced, unless the disk failed.
  *
  * Loop thread only.
  */
@@ -31,25 +30,36 @@ struct rate_sample {
 };
 
 struct rate {
-	uint64_t start;		   /* CLOCK_MONOTONIC, ns */
-	uint64_t second;	   /* the last one that has a sample */
-	uint64_t next;		   /* when the one after it has passed */
-	struct rate_sample latest; /* noted by the caller before a sleep */
+	uint64_t start_ns;	   /* CLOCK_MONOTONIC */
+	uint64_t second;	   /* since start_ns, the last with a sample */
+	uint64_t next_ns;	   /* when the second after it is over */
+	struct rate_sample latest; /* the caller sets it before a sleep */
 	struct rate_sample at[RATE_SAMPLES];
 };
+
+/* Datagrams dropped, for all reasons together. */
+static inline uint64_t rate_dropped(const struct rate_sample *sample)
+{
+	uint64_t n = 0;
+
+#define DROPPED(name, doc) n += sample->name;
+#include "daemon/base/stats.def"
+	return n;
+}
 
 void rate_open(struct rate *r, uint64_t now);
 /* True if rate_advance() has something to do. */
 static inline bool rate_is_due(const struct rate *r, uint64_t now)
 {
-	return now >= r->next;
+	return now >= r->next_ns;
 }
-/* Gives the seconds that have passed their samples. */
+/* Stores a sample for each second that has passed. */
 void rate_advance(struct rate *r, uint64_t now,
 		  const struct rate_sample *current);
 /*
- * What was counted since `seconds` full seconds ago, 60 at most, or since
- * the start; returns the time since then in seconds, 0 for none.
+ * The difference of all counters since `seconds` full seconds ago, at most
+ * RATE_MINUTE, or since the start.  Returns the length of that time in
+ * seconds; 0: none has passed.
  */
 double rate_since(const struct rate *r, uint64_t now, unsigned seconds,
 		  const struct rate_sample *current,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All numbers of the daemon as of one moment, and what they mean for its
- * health.  Loop thread only; workers go on meanwhile.
+ * All numbers of the daemon as of one moment.  Loop thread only; workers run
+ * meanwhile.
  */
 #ifndef BUFWRITER_SNAPSHOT_H
 #define BUFWRITER_SNAPSHOT_H
@@ -19,7 +19,7 @@
 #include "daemon/base/stats.h"
 #include "daemon/worker/workers.h"
 
-/* What is looked at.  All of it outlives whoever looks. */
+/* Where the numbers come from.  All of it outlives the snapshots. */
 struct sources {
 	const struct ring *ring;
 	struct listener *listener;
@@ -28,13 +28,9 @@ struct sources {
 	const struct recovered *recovered;
 	char socket[UNIX_SOCKET_NAME]; /* where datagrams come in */
 	int qlen;		       /* see unix_socket_qlen() */
-	uint64_t started;	       /* CLOCK_REALTIME, ns */
-	uint64_t started_mono;	       /* CLOCK_MONOTONIC, ns */
+	uint64_t started_ns;	       /* CLOCK_REALTIME */
+	uint64_t started_mono_ns;      /* CLOCK_MONOTONIC */
 };
-
-#define SNAPSHOT_WHY 280
-
-enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILING };
 
 struct snapshot_histogram {
 	uint64_t bucket[STATS_BUCKETS + 1];
@@ -48,7 +44,7 @@ struct snapshot_worker {
 	enum worker_state state;
 	int error;	      /* errno of the failing flush, or 0 */
 	uint64_t failing_ns;  /* for how long */
-	uint64_t flushing_ns; /* how long it is at the disk by now, or 0 */
+	uint64_t flushing_ns; /* for how long it flushes by now, or 0 */
 #define WORKER(name, doc) uint64_t name;
 #include "daemon/base/stats.def"
 };
@@ -59,8 +55,8 @@ struct snapshot_rate {
 };
 
 struct snapshot {
-	uint64_t now; /* CLOCK_MONOTONIC, ns */
-	uint64_t uptime;
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	uint64_t uptime_ns;
 	/* by the names of the table */
 #define LISTENER(name, doc) uint64_t name;
 #define DROPPED(name, doc) uint64_t name;
@@ -70,12 +66,10 @@ struct snapshot {
 #define HISTOGRAM(name, doc) struct snapshot_histogram name;
 #define GAUGE(name, doc) double name;
 #include "daemon/base/stats.def"
-	uint64_t dropped; /* for whatever reason */
+	uint64_t dropped; /* for all reasons together */
 	enum listener_state listener;
 	struct snapshot_rate second, minute;
-	enum health health;
-	char why[SNAPSHOT_WHY]; /* one line */
-	/* constant: memory for as many as there are */
+	/* constant: memory for all workers */
 	unsigned count;
 	struct snapshot_worker *worker;
 };
@@ -85,7 +79,7 @@ int snapshot_open(struct snapshot *s, const struct sources *from);
 void snapshot_close(struct snapshot *s);
 
 /*
- * Takes it; `now_ns` is clock_now().  It holds, exactly, that
+ * Takes the snapshot; `now_ns` is clock_now().  Its numbers hold I2, exactly:
  *	received = written + in_arenas + in_ring + dropped
  */
 void snapshot_take(struct snapshot *s, uint64_t now_ns,
@@ -93,20 +87,10 @@ void snapshot_take(struct snapshot *s, uint64_t now_ns,
 		   const struct stats_control *control,
 		   unsigned open_connections);
 
-/* The numbers of which rates are kept, as they are now. */
+/* The present values of the counters that have rates. */
 void snapshot_sample(const struct sources *from, struct rate_sample *out);
-
-/* The errno of a worker that cannot write its file, 0: there is none. */
-int snapshot_error(const struct sources *from);
-/*
- * What is said of workers that cannot write, wherever it is said: the error,
- * its remedy, and what becomes of the data.  Begins with "workers".
- */
-#define SNAPSHOT_FAILURE 200
-void snapshot_explain_failure(char text[SNAPSHOT_FAILURE], int error);
 
 /* What a worker does, in a word. */
 const char *snapshot_worker_word(const struct snapshot_worker *w);
-const char *snapshot_health_word(enum health health);
 
 #endif

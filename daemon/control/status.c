@@ -9,7 +9,7 @@
 
 size_t show_room(unsigned workers)
 {
-	/* tests/unit/test_show.c has the worst case of both */
+	/* tests/unit/test_show.c tests the worst case of both */
 	return 32 * 1024 + workers * 2560;
 }
 
@@ -18,7 +18,7 @@ static void add_number(struct text *t, const char *name, uint64_t n)
 	text_add(t, "\"%s\":%" PRIu64 ",", name, n);
 }
 
-/* The comma after the last member makes way for what closes it. */
+/* Replaces the comma after the last member by what closes the list. */
 static void close_with(struct text *t, const char *end)
 {
 	if (t->len && t->data[t->len - 1] == ',')
@@ -27,7 +27,7 @@ static void close_with(struct text *t, const char *end)
 }
 
 static void add_process(struct text *t, const struct snapshot *s,
-			const struct sources *from)
+			const struct health *health, const struct sources *from)
 {
 	const struct config *cfg = from->settings->cfg;
 
@@ -43,12 +43,11 @@ static void add_process(struct text *t, const struct snapshot *s,
 	text_add(t, ",\"files_path\":");
 	text_json(t, cfg->files_path);
 	text_add(t, ",\"started\":");
-	text_seconds(t, from->started);
+	text_seconds(t, from->started_ns);
 	text_add(t, ",\"uptime\":");
-	text_seconds(t, s->uptime);
-	text_add(t, ",\"health\":\"%s\",\"why\":",
-		 snapshot_health_word(s->health));
-	text_json(t, s->why);
+	text_seconds(t, s->uptime_ns);
+	text_add(t, ",\"health\":\"%s\",\"why\":", health_word(health->level));
+	text_json(t, health->why);
 	text_add(t, ",\"listener\":\"%s\",", listener_state_word(s->listener));
 }
 
@@ -71,17 +70,14 @@ static void add_rate(struct text *t, const char *name,
 {
 	const struct rate_sample *n = &rate->counted;
 	double per = rate->seconds > 0 ? 1 / rate->seconds : 0;
-	uint64_t dropped = 0;
 
-#define DROPPED(name, doc) dropped += n->name;
-#include "daemon/base/stats.def"
 	text_add(t,
 		 "\"%s\":{\"seconds\":%.3f,\"received\":%.3f,"
 		 "\"received_bytes\":%.0f,\"dropped\":%.3f,\"written\":%.3f,"
 		 "\"files\":%.3f,\"file_bytes\":%.0f},",
 		 name, rate->seconds, n->received * per,
-		 n->received_bytes * per, dropped * per, n->written * per,
-		 n->files * per, n->file_bytes * per);
+		 n->received_bytes * per, rate_dropped(n) * per,
+		 n->written * per, n->files * per, n->file_bytes * per);
 }
 
 static void add_numbers(struct text *t, const struct snapshot *s)
@@ -93,7 +89,7 @@ static void add_numbers(struct text *t, const struct snapshot *s)
 #define CONTROL(name, doc) add_number(t, #name, s->name);
 #include "daemon/base/stats.def"
 	close_with(t, "},\"gauges\":{");
-	/* Counts of things have no fraction, seconds have three digits. */
+	/* Seconds have three digits after the point, counts have none. */
 #define GAUGE(name, doc)                                                      \
 	text_add(t, "\"%s\":%.*f,", #name, strstr(#name, "_seconds") ? 3 : 0, \
 		 s->name);
@@ -133,8 +129,8 @@ static void add_workers(struct text *t, const struct snapshot *s)
 		add_number(t, "arena_size", w->size);
 		add_number(t, "messages", rec->count);
 		text_add(t, "\"oldest_seconds\":%.3f,",
-			 rec->count && s->now > rec->oldest_ns ?
-				 (s->now - rec->oldest_ns) / 1e9 :
+			 rec->count && s->now_ns > rec->oldest_ns ?
+				 (s->now_ns - rec->oldest_ns) / 1e9 :
 				 0);
 #define RECORD(name, doc) add_number(t, #name, rec->name);
 #define WORKER(name, doc) add_number(t, #name, w->name);
@@ -179,9 +175,9 @@ static void add_recovery(struct text *t, const struct recovered *r)
 }
 
 void show_status(struct text *t, const struct snapshot *s,
-		 const struct sources *from)
+		 const struct health *health, const struct sources *from)
 {
-	add_process(t, s, from);
+	add_process(t, s, health, from);
 	add_messages(t, s);
 	text_add(t, "\"rates\":{");
 	add_rate(t, "now", &s->second);

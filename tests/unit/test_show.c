@@ -34,6 +34,7 @@ static struct stats_control control;
 static struct rate rate;
 static struct sources from;
 static struct snapshot snapshot;
+static struct health health;
 static char *text_memory;
 static struct text text;
 
@@ -64,12 +65,12 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 				 .recovered = &recovered,
 				 .qlen = 512,
 				 .socket = "/run/x.sock",
-				 .started = 1234567890123456789,
-				 .started_mono = now };
+				 .started_ns = 1234567890123456789,
+				 .started_mono_ns = now };
 	memset(&listener, 0, sizeof(listener));
 	memset(&recovered, 0, sizeof(recovered));
 	memset(&control, 0, sizeof(control));
-	rate_open(&rate, from.started_mono);
+	rate_open(&rate, from.started_mono_ns);
 	ck_assert_int_eq(snapshot_open(&snapshot, &from), 0);
 	text_memory = malloc(show_room(count));
 	text_open(&text, text_memory, show_room(count));
@@ -91,6 +92,7 @@ static void close_parts(void)
 static void look(void)
 {
 	snapshot_take(&snapshot, now, &from, &rate, &control, 3);
+	health_judge(&health, &snapshot, &from);
 }
 
 /* What the listener does with one datagram. */
@@ -208,12 +210,11 @@ END_TEST
 
 /* -- health -------------------------------------------------------------- */
 
-static void expect_health(enum health health, const char *why)
+static void expect_health(enum health_level level, const char *why)
 {
 	look();
-	ck_assert_msg(snapshot.health == health && strstr(snapshot.why, why),
-		      "%s: %s", snapshot_health_word(snapshot.health),
-		      snapshot.why);
+	ck_assert_msg(health.level == level && strstr(health.why, why),
+		      "%s: %s", health_word(health.level), health.why);
 }
 
 START_TEST(health_is_judged_by_the_worst)
@@ -226,16 +227,16 @@ START_TEST(health_is_judged_by_the_worst)
 	expect_health(HEALTH_DEGRADED, "the ring is full");
 	receive(101);
 	expect_health(HEALTH_DEGRADED,
-		      "1 datagrams were dropped in the last 1 s: too_large 1");
-	ck_assert_ptr_null(strstr(snapshot.why, "ring_full"));
+		      "1 datagram was dropped in the last 1 s: too_large 1");
+	ck_assert_ptr_null(strstr(health.why, "ring_full"));
 	listener.state = LISTENER_DROPPING;
-	expect_health(HEALTH_FAILING, "is dropped");
+	expect_health(HEALTH_FAILING, "being dropped");
 	workers.list[1].error = ENOSPC;
 	workers.list[1].failing_since_ns = now - 12 * CLOCK_SECOND;
 	expect_health(HEALTH_FAILING, "1 of 2 workers");
-	ck_assert_ptr_nonnull(strstr(snapshot.why, "12.0 s"));
-	ck_assert_ptr_nonnull(strstr(snapshot.why, strerror(ENOSPC)));
-	ck_assert_ptr_nonnull(strstr(snapshot.why, "free space"));
+	ck_assert_ptr_nonnull(strstr(health.why, "12.0 s"));
+	ck_assert_ptr_nonnull(strstr(health.why, strerror(ENOSPC)));
+	ck_assert_ptr_nonnull(strstr(health.why, "free space"));
 	close_parts();
 }
 END_TEST
@@ -261,9 +262,9 @@ START_TEST(a_disk_that_hangs_is_seen_without_an_error)
 	workers.list[1].flushing_since_ns = now - 9 * CLOCK_SECOND;
 	expect_health(HEALTH_OK, "nothing is wrong");
 	workers.list[1].flushing_since_ns = now - 11 * CLOCK_SECOND;
-	expect_health(HEALTH_DEGRADED, "for 11 s now: the disk is slow");
+	expect_health(HEALTH_DEGRADED, "for 11 s: the disk is slow");
 	workers.list[1].flushing_since_ns = now - 61 * CLOCK_SECOND;
-	expect_health(HEALTH_FAILING, "for 61 s now: the disk hangs");
+	expect_health(HEALTH_FAILING, "for 61 s: the disk hangs");
 	/* One that says why it takes so long says more. */
 	workers.list[1].error = EDQUOT;
 	workers.list[1].failing_since_ns = workers.list[1].flushing_since_ns;
@@ -346,7 +347,7 @@ static void make_everything_large(void)
 #define HISTOGRAM(n, doc) memset(&snapshot.n, 0xff, sizeof(snapshot.n));
 #define GAUGE(n, doc) snapshot.n = 18446744073709551615.0;
 #include "daemon/base/stats.def"
-	memset(snapshot.why, '"', sizeof(snapshot.why) - 1);
+	memset(health.why, '"', sizeof(health.why) - 1);
 	for (i = 0; i < snapshot.count; i++) {
 		memset(&snapshot.worker[i], 0xff, sizeof(snapshot.worker[i]));
 		snapshot.worker[i].state = WORKER_FLUSHING;
@@ -365,7 +366,7 @@ START_TEST(the_worst_case_fits_its_room)
 	open_parts(counts[_i], 16, 300);
 	before = *cfg;
 	make_everything_large();
-	show_status(&text, &snapshot, &from);
+	show_status(&text, &snapshot, &health, &from);
 	ck_assert_msg(!text.cut, "status has no room");
 	ck_assert(json_valid(text.data));
 	ck_assert_uint_lt(text.len + 2, text.room);
@@ -399,7 +400,7 @@ START_TEST(the_status_has_every_line_of_the_table)
 	stats_add(&workers.list[2].stats.files, 3);
 	STATS_OBSERVE(&workers.list[1].stats, flush_seconds, 1500000);
 	look();
-	show_status(&text, &snapshot, &from);
+	show_status(&text, &snapshot, &health, &from);
 	ck_assert(json_valid(text.data));
 #define HAS(path)                         \
 	value = json_at(text.data, path); \

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* See health.h. */
+#include "daemon/control/health.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/atomic.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/remedy.h"
+#include "daemon/control/text.h"
+
+/* A flush takes milliseconds.  After this long the disk is slow, or hangs. */
+#define SLOW_NS (10 * CLOCK_SECOND)
+#define HANGS_NS (60 * CLOCK_SECOND)
+
+__attribute__((format(printf, 3, 4))) static void
+judge(struct health *h, enum health_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	h->level = level;
+	va_start(ap, fmt);
+	vsnprintf(h->why, sizeof(h->why), fmt, ap);
+	va_end(ap);
+}
+
+int health_error(const struct sources *from)
+{
+	const struct workers *ws = from->workers;
+	unsigned i;
+	int error;
+
+	for (i = 0; i < ws->count; i++) {
+		/* pairs with the release in set_failing(), worker.c */
+		error = load_acquire(&ws->list[i].error);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+void health_explain_error(char text[HEALTH_ERROR], int error)
+{
+	snprintf(text, HEALTH_ERROR,
+		 "workers cannot write files: %s; %s; their data is kept",
+		 strerror(error), remedy(-error));
+}
+
+/* At least one worker fails: speaks of the one that has for longest. */
+static void judge_workers(struct health *h, const struct snapshot *s)
+{
+	char text[HEALTH_ERROR];
+	unsigned i, longest = 0;
+
+	for (i = 1; i < s->count; i++)
+		if (s->worker[i].failing_ns > s->worker[longest].failing_ns)
+			longest = i;
+	health_explain_error(text, s->worker[longest].error);
+	judge(h, HEALTH_FAILING, "%.0f of %u %s (failing for %.1f s)",
+	      s->workers_failing, s->count, text,
+	      s->worker[longest].failing_ns / 1e9);
+}
+
+/* The longest flush under way, which need not have failed yet. */
+static uint64_t longest_flush(const struct snapshot *s)
+{
+	uint64_t longest_ns = 0;
+	unsigned i;
+
+	for (i = 0; i < s->count; i++)
+		if (s->worker[i].flushing_ns > longest_ns)
+			longest_ns = s->worker[i].flushing_ns;
+	return longest_ns;
+}
+
+static void judge_disk(struct health *h, uint64_t flushing_ns)
+{
+	bool hangs = flushing_ns >= HANGS_NS;
+
+	judge(h, hangs ? HEALTH_FAILING : HEALTH_DEGRADED,
+	      "a worker has been writing one file for %.0f s: the disk %s",
+	      flushing_ns / 1e9, hangs ? "hangs" : "is slow");
+}
+
+static void judge_drops(struct health *h, const struct snapshot_rate *rate,
+			uint64_t dropped)
+{
+	/* Rounded up: a daemon can drop in its first moment. */
+	uint64_t seconds = (uint64_t)rate->seconds + 1;
+	struct text why;
+
+	h->level = HEALTH_DEGRADED;
+	text_open(&why, h->why, sizeof(h->why));
+	text_add(&why,
+		 "%" PRIu64 " datagram%s dropped in the last %" PRIu64 " s:",
+		 dropped, dropped == 1 ? " was" : "s were", seconds);
+#define DROPPED(name, doc)      \
+	if (rate->counted.name) \
+		text_add(&why, " " #name " %" PRIu64, rate->counted.name);
+#include "daemon/base/stats.def"
+}
+
+void health_judge(struct health *h, const struct snapshot *s,
+		  const struct sources *from)
+{
+	uint64_t dropped = rate_dropped(&s->minute.counted);
+	uint64_t flushing_ns = longest_flush(s);
+
+	if (s->workers_failing)
+		judge_workers(h, s);
+	else if (flushing_ns >= HANGS_NS)
+		judge_disk(h, flushing_ns);
+	else if (s->listener == LISTENER_DROPPING)
+		judge(h, HEALTH_FAILING,
+		      "datagrams are being dropped: the ring is full, and the "
+		      "workers cannot keep up with the senders");
+	else if (listener_is_stopping(from->listener))
+		judge(h, HEALTH_DEGRADED, "the daemon is stopping");
+	else if (dropped)
+		judge_drops(h, &s->minute, dropped);
+	else if (flushing_ns >= SLOW_NS)
+		judge_disk(h, flushing_ns);
+	else if (s->listener == LISTENER_WAITING)
+		judge(h, HEALTH_DEGRADED,
+		      "the ring is full, and senders wait for the workers");
+	else if (from->recovered->aside[0])
+		judge(h, HEALTH_DEGRADED,
+		      "the last start could not recover the messages in "
+		      "memory: see %.100s",
+		      from->recovered->aside);
+	else
+		judge(h, HEALTH_OK, "nothing is wrong");
+}
+
+const char *health_word(enum health_level level)
+{
+	static const char *const words[] = { "ok", "degraded", "failing" };
+
+	return words[level];
+}
