@@ -28,9 +28,10 @@
 
 bool listener_polls(const struct listener *l)
 {
-	/* While WAITING, the full queue would end every poll(2) at once. */
-	return l->state == LISTENER_READING || l->state == LISTENER_DROPPING ||
-	       l->state == LISTENER_DRAINING;
+	/* While it waits, the full queue would end every poll(2) at once. */
+	return l->state != LISTENER_WAITING &&
+	       l->state != LISTENER_DRAIN_WAITING &&
+	       l->state != LISTENER_STOPPED;
 }
 
 /* -- workers ------------------------------------------------------------- */
@@ -161,15 +162,15 @@ static void on_wait_timer(uv_timer_t *timer)
 {
 	struct listener *l = timer->data;
 
-	assert(l->state == LISTENER_WAITING);
+	assert(l->state == LISTENER_WAITING || l->state == LISTENER_RESUMING);
 	l->state = LISTENER_DROPPING;
 }
 
-static void begin_waiting(struct listener *l)
+/* Senders may block from now on: for buffer.timeout at most. */
+static void start_wait_timer(struct listener *l)
 {
 	uint64_t timeout_ns = l->cfg->buffer_timeout_ns;
 
-	l->state = LISTENER_WAITING;
 	uv_timer_stop(&l->wait_timer);
 	if (timeout_ns == CONFIG_NEVER)
 		return;
@@ -181,31 +182,53 @@ static void begin_waiting(struct listener *l)
 /* No slot could be armed.  A state that reads into the ring ends. */
 static void ring_is_full(struct listener *l)
 {
-	if (l->state != LISTENER_READING && l->state != LISTENER_DRAINING)
-		return;
-	stats_add(&l->stats.waits, 1);
-	workers_wake(l->workers);
-	if (l->state == LISTENER_DRAINING && !l->ours) {
-		end_drain(l);
+	switch (l->state) {
+	case LISTENER_READING:
+		drops_ring_full(&l->drops);
+		if (!l->cfg->buffer_timeout_ns) {
+			l->state = LISTENER_DROPPING;
+			break;
+		}
+		l->state = LISTENER_WAITING;
+		start_wait_timer(l);
+		break;
+	case LISTENER_RESUMING:
+		/* wait_timer runs on: the queue was not empty meanwhile. */
+		l->state = LISTENER_WAITING;
+		break;
+	case LISTENER_DRAINING:
+		if (l->ours)
+			l->state = LISTENER_DRAIN_WAITING;
+		else
+			end_drain(l);
+		break;
+	default:
 		return;
 	}
-	drops_ring_full(&l->drops);
-	if (l->state == LISTENER_DRAINING)
-		l->state = LISTENER_DRAIN_WAITING;
-	else if (!l->cfg->buffer_timeout_ns)
-		l->state = LISTENER_DROPPING;
-	else
-		begin_waiting(l);
+	stats_add(&l->stats.waits, 1);
+	workers_wake(l->workers);
 }
 
 /* Slots are armed.  A state that waits for one ends. */
 static void ring_has_room(struct listener *l)
 {
-	if (l->state == LISTENER_READING || l->state == LISTENER_DRAINING)
+	if (l->state == LISTENER_WAITING)
+		l->state = LISTENER_RESUMING;
+	else if (l->state == LISTENER_DRAIN_WAITING)
+		l->state = LISTENER_DRAINING;
+}
+
+/*
+ * The queue was read empty into the ring: whoever blocked before has sent, so
+ * the patience begins anew with the next full ring.  (Read empty by dropping,
+ * it stays DROPPING: while the disk is dead, no sender has to block again.)
+ */
+static void queue_is_empty(struct listener *l)
+{
+	if (l->state != LISTENER_RESUMING && l->state != LISTENER_DROPPING)
 		return;
 	uv_timer_stop(&l->wait_timer);
-	l->state = l->state == LISTENER_DRAIN_WAITING ? LISTENER_DRAINING :
-							LISTENER_READING;
+	l->state = LISTENER_READING;
 	drops_resumed(&l->drops);
 }
 
@@ -224,8 +247,11 @@ static unsigned arm_slots(struct listener *l, struct mmsghdr **msgs)
 	return n;
 }
 
-/* A batch was taken: `got` of at most n.  False: no further one this turn. */
-static bool goes_on(struct listener *l, unsigned got, unsigned n)
+/*
+ * A batch was read: `got` of at most n, into the ring or dropped.  False: no
+ * further one this turn.
+ */
+static bool goes_on(struct listener *l, unsigned got, unsigned n, bool dropped)
 {
 	if (l->state == LISTENER_DRAINING) {
 		if (!got || got >= l->drain_left) {
@@ -238,6 +264,8 @@ static bool goes_on(struct listener *l, unsigned got, unsigned n)
 	if (got == n)
 		return true;
 	l->emptied++;
+	if (!dropped)
+		queue_is_empty(l);
 	pace_emptied(&l->pace, stats_get(&l->stats.received),
 		     stats_get(&l->stats.received_bytes), l->received_ns);
 	return got && pace_reads_on(&l->pace);
@@ -247,14 +275,16 @@ unsigned listener_read(struct listener *l, int flags)
 {
 	unsigned batch, n, got, taken = 0;
 	struct mmsghdr *msgs;
+	bool dropped;
 
 	for (batch = 0; batch < BATCHES_A_TURN; batch++) {
 		if (l->state == LISTENER_STOPPED)
 			break;
 		n = arm_slots(l, &msgs);
+		dropped = !n && l->state == LISTENER_DROPPING;
 		if (n) {
 			got = take_batch(l, msgs, n, flags);
-		} else if (l->state == LISTENER_DROPPING) {
+		} else if (dropped) {
 			n = RING_BATCH;
 			got = drop_batch(l);
 			if (got)
@@ -265,7 +295,7 @@ unsigned listener_read(struct listener *l, int flags)
 		taken += got;
 		/* Only the first batch may sleep. */
 		flags = MSG_DONTWAIT;
-		if (!goes_on(l, got, n))
+		if (!goes_on(l, got, n, dropped))
 			break;
 	}
 	if (taken)
@@ -318,7 +348,7 @@ void listener_close(struct listener *l)
 
 bool listener_catch_up(struct listener *l)
 {
-	if (l->state != LISTENER_READING && l->state != LISTENER_DROPPING)
+	if (!listener_polls(l) || listener_is_stopping(l))
 		return false;
 	listener_read(l, MSG_DONTWAIT);
 	return true;
@@ -340,9 +370,12 @@ void listener_configure(struct listener *l, const struct config *cfg)
 	l->cfg = cfg;
 	/* Each worker is woken for the settings, and then watches the time. */
 	uv_timer_stop(&l->deadline_timer);
-	if (changed &&
-	    (l->state == LISTENER_WAITING || l->state == LISTENER_DROPPING))
-		begin_waiting(l);
+	if (!changed || l->state == LISTENER_READING || listener_is_stopping(l))
+		return;
+	/* There may be room in the ring: only a read can tell. */
+	if (l->state == LISTENER_DROPPING)
+		l->state = LISTENER_RESUMING;
+	start_wait_timer(l);
 }
 
 void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
@@ -356,7 +389,7 @@ void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 		/* Senders get EPIPE from here on; the queue can still be
 		 * read: af_unix.c, unix_dgram_sendmsg(). */
 		shutdown(l->fd, SHUT_RD);
-	if (l->state == LISTENER_READING)
+	if (l->state != LISTENER_WAITING)
 		l->state = LISTENER_DRAINING;
 	else if (l->ours)
 		l->state = LISTENER_DRAIN_WAITING;
@@ -381,6 +414,7 @@ const char *listener_state_word(enum listener_state state)
 	static const char *const words[] = {
 		[LISTENER_READING] = "reading",
 		[LISTENER_WAITING] = "waiting",
+		[LISTENER_RESUMING] = "reading",
 		[LISTENER_DROPPING] = "dropping",
 		[LISTENER_DRAINING] = "reading",
 		[LISTENER_DRAIN_WAITING] = "waiting",

@@ -3,23 +3,25 @@
  * The socket: datagrams into the ring, back-pressure, and the end of it.
  * Loop thread only.
  *
- *	                     a slot came free
- *	            +--------------------------------+
- *	            |  a slot came free              |
- *	            v   <----------+                 |
- *	start -> READING --full--> WAITING --time--> DROPPING
- *	            |                 |                 |
- *	            +----- stop ------+------ stop -----+
- *	            v                 v
- *	         DRAINING --full--> DRAIN_WAITING
- *	            |    <--slot--     |
- *	            +---> STOPPED <----+
+ *	start -> READING <-- queue read empty ------+------------------+
+ *	          |   |                             |                  |
+ *	          |   +- full -> WAITING <- full - RESUMING            |
+ *	          |               |   +-- slot free --^  |             |
+ *	          |               +------ time ----------+-> DROPPING -+
+ *	         stop
+ *	          v
+ *	         DRAINING --- full -> DRAIN_WAITING
+ *	          |     <- slot free --   |
+ *	          +-----> STOPPED <-------+
  *
  * READING	reads the socket into free slots of the ring.
  * WAITING	does not read: the kernel's queue fills, and then the senders
  *		block.  wait_timer runs, unless buffer.timeout is `never`.
- * DROPPING	reads, drops and counts, so that no sender blocks for longer
- *		than buffer.timeout (I4).
+ * RESUMING	reads again, because a slot came free.  wait_timer still runs:
+ *		a sender may block since before WAITING, until the queue has
+ *		been read empty once (I4).
+ * DROPPING	reads; what finds no slot is dropped and counted, so that no
+ *		sender blocks for longer than buffer.timeout (I4).
  * DRAINING	the daemon stops: the listener takes what is in the queue, at
  *		most drain_left datagrams.
  * DRAIN_WAITING the same with a full ring.  Only with a socket of our own,
@@ -30,15 +32,18 @@
  *	FROM		TO		[function]
  *	READING		WAITING		[ring_is_full: buffer.timeout is not 0]
  *	READING		DROPPING	[ring_is_full: buffer.timeout is 0]
- *	WAITING		READING		[ring_has_room]
+ *	WAITING		RESUMING	[ring_has_room]
  *	WAITING		DROPPING	[on_wait_timer]
- *	DROPPING	READING		[ring_has_room]
- *	DROPPING	WAITING		[listener_configure: another timeout]
+ *	RESUMING	WAITING		[ring_is_full]
+ *	RESUMING	READING		[queue_is_empty]
+ *	RESUMING	DROPPING	[on_wait_timer]
+ *	DROPPING	READING		[queue_is_empty: into the ring]
+ *	DROPPING	RESUMING	[listener_configure: another timeout]
  *	READING		DRAINING	[listener_stop]
+ *	RESUMING	DRAINING	[listener_stop]
+ *	DROPPING	DRAINING	[listener_stop]
  *	WAITING		DRAIN_WAITING	[listener_stop: a socket of our own]
- *	DROPPING	DRAIN_WAITING	[listener_stop: a socket of our own]
  *	WAITING		STOPPED		[listener_stop: systemd's socket]
- *	DROPPING	STOPPED		[listener_stop: systemd's socket]
  *	DRAINING	DRAIN_WAITING	[ring_is_full: a socket of our own]
  *	DRAINING	STOPPED		[ring_is_full: systemd's socket;
  *					 listener_read: the queue is empty, or
@@ -68,6 +73,7 @@
 enum listener_state {
 	LISTENER_READING,
 	LISTENER_WAITING,
+	LISTENER_RESUMING,
 	LISTENER_DROPPING,
 	LISTENER_DRAINING,
 	LISTENER_DRAIN_WAITING,
@@ -88,7 +94,7 @@ struct listener {
 	uv_timer_t wake_timer;	   /* until workers are woken for the rest */
 	uv_timer_t deadline_timer; /* until an arena that this thread filled
 				      becomes buffer.forced old */
-	uv_timer_t wait_timer;	   /* until WAITING becomes DROPPING */
+	uv_timer_t wait_timer;	   /* until WAITING, RESUMING -> DROPPING */
 	uint64_t received_ns;	   /* when the last batch was received */
 	uint64_t ring_high;	   /* most messages that waited in the ring */
 	uint64_t emptied; /* times that the socket's queue was read empty */
@@ -147,8 +153,9 @@ static inline bool listener_is_stopping(const struct listener *l)
 }
 
 /*
- * The state in a word, for the status.  A drain is shown as what it does,
- * reading or waiting; that the daemon stops is said by its health.
+ * The state in a word, for the status: reading, waiting, dropping or stopped.
+ * RESUMING and a drain are shown as what they do; that the daemon stops is
+ * said by its health.
  */
 const char *listener_state_word(enum listener_state state);
 

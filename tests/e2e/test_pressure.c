@@ -21,7 +21,9 @@
 #define MESSAGES 5000
 static const struct flow flow = { .count = MESSAGES, .min = 100, .max = 100 };
 
-static struct sender *senders[2];
+#define MOST_SENDERS 16
+static struct sender *senders[MOST_SENDERS];
+static unsigned nsenders = 2;
 
 static void start_stuck(const char *timeout)
 {
@@ -43,11 +45,12 @@ static void count_all(uint64_t *dropped)
 {
 	struct totals totals;
 	struct tally tally;
+	unsigned i;
 
 	daemon_stop(&totals);
 	tally_open(&tally);
-	tally_expect_sender(&tally, senders[0]);
-	tally_expect_sender(&tally, senders[1]);
+	for (i = 0; i < nsenders; i++)
+		tally_expect_sender(&tally, senders[i]);
 	tally_read(&tally, bed.files, NEWLINE);
 	tally_judge(&tally);
 	REQUIRE(!tally.doubled && !tally.torn && !tally.odd,
@@ -182,6 +185,32 @@ START_TEST(after_drops_the_daemon_takes_everything_again)
 }
 END_TEST
 
+/*
+ * A disk that takes one small file each 80 ms: a slot comes free all the time,
+ * always within the timeout, and 16 senders keep the kernel's queue full.  A
+ * sender may wait there for 100 ms, and not for its turn among all others.
+ */
+START_TEST(a_slow_disk_does_not_renew_the_patience)
+{
+	struct flow f = { .count = 300, .min = 100, .max = 100 };
+	uint64_t dropped;
+	unsigned i;
+
+	bed.points = "flush.write=sleep:80";
+	daemon_start("buffer.workers=1", "buffer.size=4K",
+		     "buffer.queue_size=64", "buffer.timeout=100ms");
+	nsenders = MOST_SENDERS;
+	for (i = 0; i < nsenders; i++) {
+		f.id = i + 1;
+		senders[i] = sender_start(&f);
+	}
+	for (i = 0; i < nsenders; i++)
+		sender_wait(senders[i]);
+	count_all(&dropped);
+	ck_assert_uint_gt(dropped, 0);
+}
+END_TEST
+
 START_TEST(one_of_four_workers_stuck_delays_nobody)
 {
 	/* A hundred rings' worth, each. */
@@ -251,6 +280,7 @@ int main(void)
 	tcase_add_test(t, timeout_0_drops_at_once);
 	tcase_add_test(t, a_short_stall_within_the_timeout_drops_nothing);
 	tcase_add_test(t, after_drops_the_daemon_takes_everything_again);
+	tcase_add_test(t, a_slow_disk_does_not_renew_the_patience);
 	t = bed_case(suite, "one stuck");
 	tcase_add_test(t, one_of_four_workers_stuck_delays_nobody);
 	tcase_add_test(t,
