@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the log says about dropped datagrams.  The listener counts them; this
- * file reports them, at a bounded rate, and leaves none out: while the rate
- * limit holds a report back, a timer waits for the moment when it may go.
+ * What the log says about datagrams that were dropped or could not be
+ * received.  The listener counts them; this file reports them, each kind at
+ * most once in DROPS_EVERY_NS, and leaves none out: what a report held back
+ * is in the next one, and a timer sends that also if nothing happens any more.
  * Loop thread only.
  */
 #ifndef BUFWRITER_DROPS_H
@@ -15,26 +16,44 @@
 #include "daemon/base/log.h"
 #include "daemon/base/stats.h"
 
+#define DROPS_EVERY_NS UINT64_C(10000000000)
+
+/* Datagrams larger than socket.max_message. */
+struct drops_large {
+	uint64_t count;
+	uint64_t bytes;	  /* of all of them */
+	uint64_t largest; /* bytes of the largest one */
+};
+
 struct drops {
 	/* constant after start */
 	const stats_counter *ring_full; /* the listener's counter */
 	/* loop thread */
-	uv_timer_t report_timer; /* until the rate limit allows a report */
-	bool full;		 /* the ring is, see drops_ring_full() */
-	uint64_t reported;	 /* of *ring_full, in the log */
-	uint64_t full_since_ns;	 /* start of the drops not reported yet */
-	uint64_t read_since_ns;	 /* when the listener last read again */
+	uv_timer_t report_timer; /* until the rate limits allow what is left */
+	/* not in the log yet */
+	struct drops_large large;
+	uint64_t allowed_bytes; /* socket.max_message */
+	uint64_t errors;	/* failures of recvmmsg(2) ... */
+	int error;		/* ... and the last errno */
+	uint64_t reported;	/* of *ring_full, in the log */
+	bool full;		/* the ring is, see drops_ring_full() */
+	uint64_t full_since_ns; /* start of the drops not reported yet */
+	uint64_t read_since_ns; /* when the listener last read again */
 	struct log_limit limit_large;
+	struct log_limit limit_error;
 	struct log_limit limit_dropping;
 	struct log_limit limit_resumed;
 };
 
 void drops_open(struct drops *d, uv_loop_t *uv, const stats_counter *ring_full);
-/* Closes the timer; the loop must run once more for that. */
+/* Reports what is left, and closes the timer; the loop must run once more. */
 void drops_close(struct drops *d);
 
-/* A datagram of `bytes` was larger than `allowed`, and was dropped. */
-void drops_too_large(struct drops *d, uint64_t bytes, uint64_t allowed);
+/* These were larger than allowed_bytes, and were dropped. */
+void drops_too_large(struct drops *d, const struct drops_large *some,
+		     uint64_t allowed_bytes);
+/* recvmmsg(2) failed with this errno. */
+void drops_receive_failed(struct drops *d, int error);
 /* The ring has become full: what is dropped from now on counts from here. */
 void drops_ring_full(struct drops *d);
 /* Datagrams were dropped because the ring is full. */

@@ -80,16 +80,6 @@ static void wake_for_rest(struct listener *l)
 
 /* -- batches ------------------------------------------------------------- */
 
-static void report_error(struct listener *l, int err)
-{
-	uint64_t missed;
-
-	if (log_limit(&l->limit_error, clock_now(), &missed))
-		log_error("recvmmsg on the socket: %s (%llu more since the "
-			  "last report)",
-			  strerror(err), (unsigned long long)missed);
-}
-
 /* One system call.  Returns how many datagrams it took. */
 static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n,
 			int flags)
@@ -109,7 +99,7 @@ static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n,
 		return got;
 	}
 	if (got < 0 && errno != EAGAIN && errno != EINTR)
-		report_error(l, errno);
+		drops_receive_failed(&l->drops, errno);
 	return 0;
 }
 
@@ -126,8 +116,12 @@ static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n,
 	ring_publish(l->ring, got, l->received_ns, &batch);
 	stats_add(&l->stats.received_bytes, batch.bytes);
 	if (batch.too_large) {
+		struct drops_large large = { batch.too_large,
+					     batch.too_large_bytes,
+					     batch.largest };
+
 		stats_add(&l->stats.too_large, batch.too_large);
-		drops_too_large(&l->drops, batch.largest,
+		drops_too_large(&l->drops, &large,
 				l->cfg->socket_max_message_bytes);
 	}
 	fill_arenas(l);
@@ -329,7 +323,6 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 	l->ring = ring;
 	l->workers = workers;
 	l->cfg = cfg;
-	l->limit_error.every_ns = 10 * CLOCK_SECOND;
 	pace_open(&l->pace, make_blocking(fd));
 	drops_open(&l->drops, uv, &l->stats.ring_full);
 	uv_timer_init(uv, &l->wake_timer);

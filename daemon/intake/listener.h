@@ -98,7 +98,6 @@ struct listener {
 	uint64_t received_ns;	   /* when the last batch was received */
 	uint64_t ring_high;	   /* most messages that waited in the ring */
 	uint64_t emptied; /* times that the socket's queue was read empty */
-	struct log_limit limit_error;
 	struct stats_listener stats;
 	/* loop thread, DRAINING */
 	uint64_t drain_left; /* datagrams that may still be taken */

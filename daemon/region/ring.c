@@ -348,6 +348,7 @@ void ring_publish(struct ring *r, unsigned n, uint64_t now,
 		batch->bytes += len;
 		if (len > r->geo.max_message) {
 			batch->too_large++;
+			batch->too_large_bytes += len;
 			if (len > batch->largest)
 				batch->largest = len;
 		}

@@ -24,6 +24,42 @@ START_TEST(what_is_sent_is_in_the_ring_and_counted)
 }
 END_TEST
 
+/* The report timer, as if the rate limits allowed everything now. */
+static void report_now(void)
+{
+	struct drops *d = &listener.drops;
+
+	ck_assert(uv_is_active((uv_handle_t *)&d->report_timer));
+	d->limit_large.next_ns = d->limit_resumed.next_ns = 0;
+	uv_timer_start(&d->report_timer, d->report_timer.timer_cb, 0, 0);
+	turn();
+	ck_assert(!uv_is_active((uv_handle_t *)&d->report_timer));
+}
+
+START_TEST(too_large_ones_are_reported_at_once_and_then_together)
+{
+	struct drops *d = &listener.drops;
+
+	start_with("buffer.timeout=never", true, 16, false);
+	send_bytes(1, 101);
+	turn();
+	ck_assert_uint_eq(d->large.count, 0);
+	send_bytes(2, 150);
+	send_bytes(1, 299);
+	send_bytes(1, 200);
+	turn();
+	ck_assert_uint_eq(d->large.count, 4);
+	ck_assert_uint_eq(d->large.bytes, 799);
+	ck_assert_uint_eq(d->large.largest, 299);
+	/* also if nothing comes any more */
+	report_now();
+	ck_assert_uint_eq(d->large.count, 0);
+	ck_assert_uint_eq(d->large.largest, 0);
+	ck_assert_uint_eq(COUNT(too_large), 5);
+	finish();
+}
+END_TEST
+
 START_TEST(a_full_ring_stops_reading_and_a_free_slot_starts_it)
 {
 	start("buffer.timeout=never", true);
@@ -105,11 +141,7 @@ START_TEST(drops_are_told_now_and_then_and_all_of_them)
 	}
 	ck_assert_uint_eq(COUNT(ring_full), 6);
 	/* the rest is told when it may be, also if nothing comes any more */
-	ck_assert(uv_is_active((uv_handle_t *)&listener.drops.report_timer));
-	listener.drops.limit_resumed.next_ns = 0;
-	uv_timer_start(&listener.drops.report_timer,
-		       listener.drops.report_timer.timer_cb, 0, 0);
-	turn();
+	report_now();
 	ck_assert_uint_eq(listener.drops.reported, 6);
 	finish();
 }
@@ -309,6 +341,8 @@ int main(void)
 	TCase *tc = core_case(suite, "listener");
 
 	tcase_add_test(tc, what_is_sent_is_in_the_ring_and_counted);
+	tcase_add_test(tc,
+		       too_large_ones_are_reported_at_once_and_then_together);
 	tcase_add_test(tc, a_full_ring_stops_reading_and_a_free_slot_starts_it);
 	tcase_add_test(tc, a_call_for_nothing_does_not_make_it_watch);
 	tcase_add_test(tc, no_patience_drops_at_once_and_counts);
