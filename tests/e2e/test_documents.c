@@ -171,9 +171,18 @@ END_TEST
 
 /* --- files and links ----------------------------------------------------- */
 
-/* A span that looks like a path is one, from the top or from daemon/. */
+/* A span that looks like a path is one, from the top or from daemon/; one that
+ * looks like a suite is one. */
 static void check_path(const char *span)
 {
+	if (matches("^test_[a-z_]+$", span, NULL, 0))
+		ck_assert_msg(
+			!access(source_path(bed_text("tests/unit/%s.c", span)),
+				F_OK) ||
+				!access(source_path(bed_text("tests/e2e/%s.c",
+							     span)),
+					F_OK),
+			MAP " names the suite %s, which is not there", span);
 	if (!matches("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]*)*$", span, NULL, 0) ||
 	    !matches("/|\\.(c|h|def|pml|[78]|ini|md)$", span, NULL, 0) ||
 	    strstr(span, "NAME"))
@@ -184,7 +193,7 @@ static void check_path(const char *span)
 		      MAP " names %s, which is not there", span);
 }
 
-START_TEST(the_map_names_files_that_exist)
+START_TEST(the_map_names_files_and_suites_that_exist)
 {
 	for_each_span(MAP, check_path);
 }
@@ -278,7 +287,7 @@ int main(void)
 	tcase_add_test(tcase, the_map_names_functions_that_their_files_have);
 	tcase_add_test(tcase, the_map_names_functions_and_structs_that_exist);
 	tcase_add_test(tcase, the_source_refers_to_invariants_of_the_map);
-	tcase_add_test(tcase, the_map_names_files_that_exist);
+	tcase_add_test(tcase, the_map_names_files_and_suites_that_exist);
 	tcase_add_test(tcase, links_between_documents_lead_somewhere);
 	suite_add_tcase(suite, tcase);
 	return bed_run(suite);
