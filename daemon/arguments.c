@@ -11,16 +11,16 @@
 static void print_help(FILE *to)
 {
 	fputs("Usage: bufwriterd [-c FILE] [-t] [-o SECTION.KEY=VALUE]...\n"
-	      "Takes datagrams from a Unix socket and makes complete files "
-	      "of them.\n\n"
+	      "Takes datagrams from a Unix socket and writes them to "
+	      "complete files.\n\n"
 	      "  -c, --config FILE    settings (default "
-	      "/etc/bufwriter/bufwriter.ini, if it is there)\n"
-	      "  -o, --option S.K=V   one setting; wins over the file\n"
-	      "  -t, --test           check the settings, print them, exit\n"
-	      "      --version        print the version, exit\n"
-	      "      --help           print this, exit\n\n"
-	      "SIGTERM files everything and exits, SIGUSR1 flushes now, "
-	      "SIGHUP reads FILE again.\n"
+	      "/etc/bufwriter/bufwriter.ini, if it exists)\n"
+	      "  -o, --option S.K=V   one setting, instead of the file's\n"
+	      "  -t, --test           check the settings, print them and exit\n"
+	      "      --version        print the version and exit\n"
+	      "      --help           print this help and exit\n\n"
+	      "Signals: SIGTERM writes everything to files and exits, SIGUSR1 "
+	      "flushes now,\nSIGHUP reads FILE again.\n"
 	      "See bufwriterd(8) and bufwriter.ini(5).\n",
 	      to);
 }
@@ -65,8 +65,8 @@ enum action arguments_parse(struct arguments *a, int argc, char **argv)
 	}
 	if (optind < argc) {
 		fprintf(stderr,
-			"bufwriterd: unexpected argument '%s'; a settings "
-			"file is given with -c\n"
+			"bufwriterd: unexpected argument '%s'; give a "
+			"settings file with -c\n"
 			"Try 'bufwriterd --help'.\n",
 			argv[optind]);
 		return ACTION_WRONG;
@@ -80,7 +80,7 @@ const char *arguments_default_file(void)
 {
 	static const char path[] = "/etc/bufwriter/bufwriter.ini";
 
-	/* One that cannot be looked for is no reason to go on without. */
+	/* If access is denied, report it rather than start with defaults. */
 	if (access(path, F_OK) && (errno == ENOENT || errno == ENOTDIR))
 		return NULL;
 	return path;

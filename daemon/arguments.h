@@ -7,20 +7,22 @@
 
 struct arguments {
 	const char *file;     /* settings, or NULL: none */
-	const char **options; /* SECTION.KEY=VALUE, see arguments_free() */
+	const char **options; /* SECTION.KEY=VALUE each */
 	size_t noptions;
 };
 
 enum action {
 	ACTION_RUN,
 	ACTION_TEST,  /* check and print the settings */
-	ACTION_DONE,  /* what was asked was printed */
-	ACTION_WRONG, /* what is wrong was said */
+	ACTION_DONE,  /* exit: the help or the version is printed */
+	ACTION_WRONG, /* exit: the error is printed */
 };
 
+/* Prints help, version and errors.  The strings of argv stay in use. */
 enum action arguments_parse(struct arguments *a, int argc, char **argv);
-/* The settings file that is read when none is named; NULL: there is none. */
+/* The settings file without -c; NULL: there is none. */
 const char *arguments_default_file(void);
+/* Frees the list of options. */
 void arguments_free(struct arguments *a);
 
 #endif

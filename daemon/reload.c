@@ -2,6 +2,7 @@
 /* See reload.h. */
 #include "daemon/reload.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,7 +10,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
 
-/* How long systemd may have no room for the end of a reload. */
+/* How long the end of a reload is repeated while systemd's queue is full. */
 #define READY_MS 50
 
 /* Settings that workers may still use. */
@@ -50,6 +51,7 @@ static void on_restart(void *arg, const char *key)
 
 static void use(struct reload *r, struct config *cfg, struct retired *slot)
 {
+	assert(r->cfg && cfg);
 	slot->cfg = r->cfg;
 	slot->next = r->retired;
 	r->retired = slot;
@@ -65,7 +67,7 @@ static int read_again(struct reload *r, struct reporter *to)
 	struct retired *slot;
 	int err;
 
-	/* It may have been made since the start. */
+	/* The default file may have been created since the start. */
 	if (!r->file)
 		r->file = arguments_default_file();
 	err = config_load(r->file, r->options, r->noptions, on_wrong, to, &new);
@@ -97,7 +99,7 @@ int reload_run(struct reload *r, reload_report_fn *report, void *arg)
 
 	systemd_reloading();
 	err = read_again(r, &to);
-	/* or the unit would be reloading for as long as it may */
+	/* Without this the unit would be reloading until its timeout. */
 	systemd_insist(READY_MS, "READY=1");
 	return err;
 }
