@@ -13,7 +13,7 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
-/* Bytes of a label's value; an instance's name is rarely longer. */
+/* Room for the value of a label: an instance's name, escaped, may be cut. */
 #define LABEL 128
 
 struct metrics {
@@ -29,7 +29,7 @@ static void escape_label(char *out, size_t room, const char *value)
 	for (; *value && n + 3 < room; value++) {
 		if (*value == '\\' || *value == '"')
 			out[n++] = '\\';
-		/* Other control characters and broken UTF-8 upset readers. */
+		/* Readers reject control characters and broken UTF-8. */
 		out[n++] = *value < ' ' || *value > '~' ? '_' : *value;
 	}
 	out[n] = 0;
@@ -43,15 +43,15 @@ static bool has_suffix(const char *name, const char *suffix)
 }
 
 /* HELP, TYPE and UNIT of a family. */
-static void family(struct metrics *m, const char *name, const char *type,
-		   const char *doc)
+static void add_family(struct metrics *m, const char *name, const char *type,
+		       const char *doc)
 {
 	bool counter = !strcmp(type, "counter"), info = !strcmp(type, "info");
 	const char *suffix = "";
 
 	/*
 	 * OpenMetrics names a family of counters without the _total of its
-	 * samples; Prometheus's own format knows samples only.
+	 * samples; in Prometheus's own format both have one name.
 	 */
 	if (m->format == SHOW_PROMETHEUS) {
 		suffix = counter ? "_total" : info ? "_info" : "";
@@ -67,16 +67,16 @@ static void family(struct metrics *m, const char *name, const char *type,
 		text_add(m->t, "# UNIT bufwriter_%s bytes\n", name);
 }
 
-static void counter(struct metrics *m, const char *name, const char *doc,
-		    uint64_t value)
+static void add_counter(struct metrics *m, const char *name, const char *doc,
+			uint64_t value)
 {
-	family(m, name, "counter", doc);
+	add_family(m, name, "counter", doc);
 	text_add(m->t, "bufwriter_%s_total{stream=\"%s\"} %" PRIu64 "\n", name,
 		 m->stream, value);
 }
 
-static void worker_sample(struct metrics *m, const char *name, unsigned worker,
-			  uint64_t value)
+static void add_worker_sample(struct metrics *m, const char *name,
+			      unsigned worker, uint64_t value)
 {
 	text_add(m->t,
 		 "bufwriter_%s_total{stream=\"%s\",worker=\"%u\"} %" PRIu64
@@ -84,10 +84,11 @@ static void worker_sample(struct metrics *m, const char *name, unsigned worker,
 		 name, m->stream, worker, value);
 }
 
-static void drops(struct metrics *m, const struct snapshot *s)
+static void add_drops(struct metrics *m, const struct snapshot *s)
 {
-	family(m, "dropped", "counter",
-	       "Datagrams that were received and are in no file, by reason.");
+	add_family(
+		m, "dropped", "counter",
+		"Datagrams that were received and are in no file, by reason.");
 #define DROPPED(name, doc)                                               \
 	text_add(m->t,                                                   \
 		 "bufwriter_dropped_total{stream=\"%s\",reason=\"" #name \
@@ -96,16 +97,16 @@ static void drops(struct metrics *m, const struct snapshot *s)
 #include "daemon/base/stats.def"
 }
 
-static void gauge(struct metrics *m, const char *name, const char *doc,
-		  double value)
+static void add_gauge(struct metrics *m, const char *name, const char *doc,
+		      double value)
 {
-	family(m, name, "gauge", doc);
+	add_family(m, name, "gauge", doc);
 	text_add(m->t, "bufwriter_%s{stream=\"%s\"} %.*f\n", name, m->stream,
 		 has_suffix(name, "_seconds") ? 3 : 0, value);
 }
 
-/* A bound; OpenMetrics wants a point even in a whole number. */
-static void bound(struct metrics *m, uint64_t value, uint64_t unit)
+/* A bound; OpenMetrics requires a point even in a whole number. */
+static void add_bound(struct metrics *m, uint64_t value, uint64_t unit)
 {
 	const char *point = value % unit ? "" : ".0";
 
@@ -113,21 +114,21 @@ static void bound(struct metrics *m, uint64_t value, uint64_t unit)
 		 m->format == SHOW_OPENMETRICS ? point : "");
 }
 
-static void histogram(struct metrics *m, const char *name, const char *doc,
-		      const struct snapshot_histogram *h,
-		      const uint64_t bounds[STATS_BUCKETS])
+static void add_histogram(struct metrics *m, const char *name, const char *doc,
+			  const struct snapshot_histogram *h,
+			  const uint64_t bounds[STATS_BUCKETS])
 {
 	bool seconds = has_suffix(name, "_seconds");
 	uint64_t count = 0;
 	unsigned i;
 
-	family(m, name, "histogram", doc);
+	add_family(m, name, "histogram", doc);
 	for (i = 0; i <= STATS_BUCKETS; i++) {
 		count += h->bucket[i];
 		text_add(m->t, "bufwriter_%s_bucket{stream=\"%s\",le=\"", name,
 			 m->stream);
 		if (i < STATS_BUCKETS)
-			bound(m, bounds[i], seconds ? CLOCK_SECOND : 1);
+			add_bound(m, bounds[i], seconds ? CLOCK_SECOND : 1);
 		else
 			text_add(m->t, "+Inf");
 		text_add(m->t, "\"} %" PRIu64 "\n", count);
@@ -141,9 +142,9 @@ static void histogram(struct metrics *m, const char *name, const char *doc,
 		 name, m->stream, count);
 }
 
-static void build_info(struct metrics *m)
+static void add_build_info(struct metrics *m)
 {
-	family(m, "build", "info", "The daemon's version; always 1.");
+	add_family(m, "build", "info", "The daemon's version; always 1.");
 	text_add(m->t,
 		 "bufwriter_build_info{stream=\"%s\",version=\"%s\","
 		 "compiler=\"%s\"} 1\n",
@@ -157,21 +158,21 @@ void show_metrics(struct text *t, const struct snapshot *s,
 	unsigned i;
 
 	escape_label(m.stream, LABEL, from->settings->cfg->instance);
-	build_info(&m);
-#define LISTENER(name, doc) counter(&m, #name, doc, s->name);
-#define CONTROL(name, doc) counter(&m, #name, doc, s->name);
-#define RECORD(name, doc)                  \
-	family(&m, #name, "counter", doc); \
-	for (i = 0; i < s->count; i++)     \
-		worker_sample(&m, #name, i, s->worker[i].record.name);
-#define WORKER(name, doc)                  \
-	family(&m, #name, "counter", doc); \
-	for (i = 0; i < s->count; i++)     \
-		worker_sample(&m, #name, i, s->worker[i].name);
+	add_build_info(&m);
+#define LISTENER(name, doc) add_counter(&m, #name, doc, s->name);
+#define CONTROL(name, doc) add_counter(&m, #name, doc, s->name);
+#define RECORD(name, doc)                      \
+	add_family(&m, #name, "counter", doc); \
+	for (i = 0; i < s->count; i++)         \
+		add_worker_sample(&m, #name, i, s->worker[i].record.name);
+#define WORKER(name, doc)                      \
+	add_family(&m, #name, "counter", doc); \
+	for (i = 0; i < s->count; i++)         \
+		add_worker_sample(&m, #name, i, s->worker[i].name);
 #define HISTOGRAM(name, doc) \
-	histogram(&m, #name, doc, &s->name, stats_bounds.name);
-#define GAUGE(name, doc) gauge(&m, #name, doc, s->name);
+	add_histogram(&m, #name, doc, &s->name, stats_bounds.name);
+#define GAUGE(name, doc) add_gauge(&m, #name, doc, s->name);
 #include "daemon/base/stats.def"
-	drops(&m, s);
+	add_drops(&m, s);
 	text_add(t, "# EOF\n");
 }

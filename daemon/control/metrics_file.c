@@ -2,6 +2,7 @@
 /* See metrics_file.h. */
 #include "daemon/control/metrics_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,12 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/filing/flush.h"
+#include "daemon/base/atomic.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 
-/* How long a stop waits for the last write, in seconds. */
-#define PATIENCE 1
+/* How long a stop waits for the last write. */
+#define CLOSE_WAIT_S 1
 
 static int write_all(int fd, const char *data, size_t len)
 {
@@ -43,7 +44,7 @@ static int write_file(struct metrics_file *f, const char **op)
 	fd = open(f->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	/* Whatever the umask: it is there to be read by others. */
+	/* Independent of the umask: others are to read it. */
 	(void)fchmod(fd, 0644);
 	*op = "write";
 	err = write_all(fd, f->text.data, f->text.len);
@@ -62,8 +63,8 @@ static void report(struct metrics_file *f, int err, const char *op)
 	if (err == f->error)
 		return;
 	if (err)
-		log_warning("control.metrics_file: %s %s: %s; %s; it is "
-			    "tried again at the next interval",
+		log_warning("control.metrics_file: %s %s: %s; %s; the daemon "
+			    "tries again at the next interval",
 			    op, f->temp, strerror(-err), remedy(err));
 	else if (f->error)
 		log_notice("control.metrics_file: written again");
@@ -80,16 +81,16 @@ static void *writer(void *arg)
 	for (;;) {
 		while (sem_wait(&f->wake))
 			;
-		/* acquire: pairs with the release in metrics_file_close() */
-		if (atomic_load_explicit(&f->stop, memory_order_acquire)) {
-			/* What it says would be taken for the present. */
+		/* pairs with the release in metrics_file_close() */
+		if (load_acquire(&f->stop)) {
+			/* Readers would take its numbers for the present. */
 			unlink(f->path);
 			return NULL;
 		}
 		err = write_file(f, &op);
 		report(f, err, op);
-		/* release: the text may be filled again */
-		atomic_store_explicit(&f->busy, false, memory_order_release);
+		/* pairs with the acquire in metrics_file_begin() */
+		store_release(&f->busy, false);
 	}
 }
 
@@ -113,7 +114,7 @@ int metrics_file_open(struct metrics_file *f, const char *path, size_t room)
 	memset(f, 0, sizeof(*f));
 	if (!memory)
 		return -ENOMEM;
-	/* Touched now; later it is only filled. */
+	/* Touched now, so that no page is missing later. */
 	memset(memory, 0, room);
 	text_open(&f->text, memory, room);
 	snprintf(f->path, sizeof(f->path), "%s", path);
@@ -128,8 +129,8 @@ int metrics_file_open(struct metrics_file *f, const char *path, size_t room)
 
 struct text *metrics_file_begin(struct metrics_file *f)
 {
-	/* acquire: pairs with the release in writer() */
-	if (atomic_load_explicit(&f->busy, memory_order_acquire))
+	/* pairs with the release in writer() */
+	if (load_acquire(&f->busy))
 		return NULL;
 	text_clear(&f->text);
 	return &f->text;
@@ -137,8 +138,9 @@ struct text *metrics_file_begin(struct metrics_file *f)
 
 void metrics_file_write(struct metrics_file *f)
 {
-	/* The semaphore orders it: the text comes first. */
-	atomic_store_explicit(&f->busy, true, memory_order_relaxed);
+	/* relaxed, both: the semaphore makes text and `busy` visible */
+	assert(f->open && !load_relaxed(&f->busy));
+	store_relaxed(&f->busy, true);
 	sem_post(&f->wake);
 }
 
@@ -149,12 +151,13 @@ void metrics_file_close(struct metrics_file *f)
 	if (!f->open)
 		return;
 	f->open = false;
-	atomic_store_explicit(&f->stop, true, memory_order_release);
+	/* pairs with the acquire in writer() */
+	store_release(&f->stop, true);
 	sem_post(&f->wake);
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE;
+	until.tv_sec += CLOSE_WAIT_S;
 	if (pthread_timedjoin_np(f->thread, NULL, &until))
-		return; /* it still uses the memory */
+		return; /* the writer still uses the memory */
 	free(f->text.data);
 	sem_destroy(&f->wake);
 }

@@ -2,12 +2,17 @@
 /* See text.h. */
 #include "daemon/control/text.h"
 
+#include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
+
 void text_open(struct text *t, char *data, size_t room)
 {
+	assert(room > 0);
 	t->data = data;
 	t->room = room;
 	text_clear(t);
@@ -26,6 +31,7 @@ void text_add(struct text *t, const char *fmt, ...)
 	va_list ap;
 	int n;
 
+	assert(t->len < t->room && !t->data[t->len]);
 	va_start(ap, fmt);
 	n = vsnprintf(t->data + t->len, left, fmt, ap);
 	va_end(ap);
@@ -39,6 +45,7 @@ void text_add(struct text *t, const char *fmt, ...)
 
 static bool put(struct text *t, const char *bytes, size_t n)
 {
+	assert(t->len < t->room);
 	if (n >= t->room - t->len)
 		return false;
 	memcpy(t->data + t->len, bytes, n);
@@ -47,7 +54,7 @@ static bool put(struct text *t, const char *bytes, size_t n)
 	return true;
 }
 
-/* Bytes of the UTF-8 sequence at s; 0: it is none. */
+/* Bytes of the UTF-8 sequence at s; 0: it is not UTF-8. */
 static size_t sequence(const unsigned char *s)
 {
 	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -60,7 +67,7 @@ static size_t sequence(const unsigned char *s)
 	unsigned code = n < 2 ? s[0] : s[0] & (0x7f >> n);
 
 	for (i = 1; i < n; i++) {
-		/* a NUL is no continuation, so this stays in the string */
+		/* A NUL does not continue a sequence, so this ends there. */
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 		code = code << 6 | (s[i] & 0x3f);
@@ -71,7 +78,7 @@ static size_t sequence(const unsigned char *s)
 	return n;
 }
 
-/* One character; returns how many bytes of s it took. */
+/* Adds one character; returns its length in s. */
 static size_t put_char(struct text *t, const unsigned char *s, bool *ok)
 {
 	char escape[8];
@@ -115,7 +122,8 @@ void text_json(struct text *t, const char *string)
 	t->cut = true;
 }
 
-void text_seconds(struct text *t, unsigned long long ns)
+void text_seconds(struct text *t, uint64_t ns)
 {
-	text_add(t, "%llu.%09llu", ns / 1000000000, ns % 1000000000);
+	text_add(t, "%" PRIu64 ".%09" PRIu64, ns / CLOCK_SECOND,
+		 ns % CLOCK_SECOND);
 }
