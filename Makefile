@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: MIT
 #
-# bufwriter: build, test, install.
+# bufwriter: builds and tests.  systemd/install.mk installs and packages.
 #
-#   make                 daemon, command and library, in build/
+#   make                 builds daemon, command and library, in build/
 #   make check           builds and runs all tests; T="test_ring ..." only these
-#   make demo            watch datagrams become complete files
+#   make demo            shows how datagrams become complete files
 #   make bench           measures; bench-deps builds what it compares with
 #   make model           checks the model of the crash protocol
-#   make check-systemd   tests the package on a booted Debian tree (root)
-#   make install         to DESTDIR, under PREFIX; uninstall takes it away
-#   make deb             Debian packages, in build/deb
-#   make lint            format and static analysis, with what is installed
-#   make format          lays the code out
+#   make check-systemd   tests the package on a booted Debian tree (as root)
+#   make install         installs to DESTDIR, under PREFIX; uninstall removes it
+#   make deb             builds Debian packages, in build/deb
+#   make lint            checks format, layers and code with what is installed
+#   make format          formats the code
 #   make deps            installs what the build needs
-#   make clean
+#   make clean           removes what was built
 #
 # Variables: CC CFLAGS CPPFLAGS LDFLAGS, SAN=address,undefined or SAN=thread
-# (instrumented, in a tree of its own), WERROR=1, V=1 (show commands),
-# BUILD (where to build), DESTDIR, PREFIX and the directories below it, and
-# SYSCONFDIR, which is /etc whatever PREFIX is.
+# (builds instrumented, in a directory of its own), WERROR=1, V=1 (shows the
+# commands), BUILD (where to build), CC_FOR_BUILD (if CC builds for another
+# machine), and those of systemd/install.mk.
 
 VERSION := 0.1.0
 SOVERSION := 0
@@ -30,27 +30,10 @@ else
 BUILD ?= build/san-$(subst $(comma),-,$(SAN))
 endif
 
-PREFIX ?= /usr/local
-BINDIR ?= $(PREFIX)/bin
-SBINDIR ?= $(PREFIX)/sbin
-LIBDIR ?= $(PREFIX)/lib
-INCLUDEDIR ?= $(PREFIX)/include
-MANDIR ?= $(PREFIX)/share/man
-DOCDIR ?= $(PREFIX)/share/doc/bufwriter
-SYSCONFDIR ?= /etc
-# systemd reads these below /usr and /usr/local, whatever LIBDIR is
-UNITDIR ?= $(PREFIX)/lib/systemd/system
-SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
-SYSCTLDIR ?= $(PREFIX)/lib/sysctl.d
-BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
-ZSHCOMPDIR ?= $(PREFIX)/share/zsh/vendor-completions
-FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
-
 ifeq ($(origin CC),default)
 CC := cc
 endif
 CFLAGS ?= -O2 -g
-INSTALL ?= install
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -66,7 +49,7 @@ endif
 
 # --- flags -----------------------------------------------------------------
 
-# `-D_GNU_SOURCE=` reads the same as a source's own `#define _GNU_SOURCE`
+# `-D_GNU_SOURCE=` is the same as `#define _GNU_SOURCE` in a source
 cppflags := -D_GNU_SOURCE= -DBW_VERSION='"$(VERSION)"' -I.
 cflags := -std=gnu11 -pthread -fno-common -Wall -Wextra -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
@@ -80,12 +63,14 @@ cflags += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 ldflags += -fsanitize=$(SAN)
 endif
 ifneq ($(findstring thread,$(SAN)),)
-# gcc: fences are not seen; where one orders plain memory, it would complain
+# gcc warns that its thread sanitizer does not know fences; no plain memory
+# depends on one here
 cflags += $(shell $(CC) -Werror -Wno-tsan -E -x c /dev/null >/dev/null 2>&1 \
 	&& echo -Wno-tsan)
 endif
 
-# where pkg-config does not know them, their plain names do
+# $(call pkg,OPTION,PACKAGES,FALLBACK): the fallback is for hosts where
+# pkg-config does not know the packages
 pkg = $(or $(shell pkg-config $(1) $(2) 2>/dev/null),$(3))
 dep_cflags := $(call pkg,--cflags,libuv inih)
 dep_libs := $(call pkg,--libs,libuv inih,-luv -linih)
@@ -96,7 +81,7 @@ compiler = $(CC) $(cppflags) $(dep_cflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
 compile = $(compiler) -MMD -MP -c -o $@ $<
 link = $(CC) $(ldflags) $(CFLAGS) $(LDFLAGS)
 
-# for the environment of a script, with quotes that a recipe would take off
+# quotes a text for the shell, with the quotes that are in the text
 quote = '$(subst ','\'',$(1))'
 deps = CC=$(call quote,$(CC)) CPPFLAGS=$(call quote,$(dep_cflags) \
 	$(check_cflags) $(CPPFLAGS) $(CFLAGS)) tests/deps.sh
@@ -104,7 +89,7 @@ deps = CC=$(call quote,$(CC)) CPPFLAGS=$(call quote,$(dep_cflags) \
 # --- what there is ---------------------------------------------------------
 
 daemon_src := $(wildcard daemon/*.c daemon/*/*.c)
-# a program of the build, see the manual below
+# a program of the build: it prints a part of the manual, see below
 mdoc_src := conf/settings_mdoc.c
 conf_src := $(filter-out $(mdoc_src),$(wildcard conf/*.c))
 lib_src := $(wildcard client/library/*.c)
@@ -128,29 +113,30 @@ e2e_bin := $(patsubst %.c,$(BUILD)/%,$(e2e_src))
 so := libbufwriter.so
 soname := $(so).$(SOVERSION)
 sofile := $(so).$(VERSION)
-so_map := $(wildcard client/library/libbufwriter.map)
+so_map := client/library/libbufwriter.map
 
-ini_man_in := $(wildcard conf/bufwriter.ini.5.in)
-man := $(wildcard daemon/*.[78] client/*.1 client/library/*.3 conf/*.5) \
-	$(if $(ini_man_in),$(BUILD)/man/bufwriter.ini.5)
+man := $(wildcard daemon/*.[78] client/*.1 client/library/*.3) \
+	$(BUILD)/man/bufwriter.ini.5
 
 programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter
 libraries := $(BUILD)/libbufwriter.a $(BUILD)/$(so)
 
-.PHONY: all check tests run-check bench bench-deps demo install uninstall \
-	deb clean deps lint format model check-systemd FORCE
+.PHONY: all check tests run-check bench bench-deps demo clean deps lint \
+	format model check-systemd FORCE
 
 all: $(programs) $(libraries) $(man)
 
 # --- compiling -------------------------------------------------------------
 
-# Another compiler, other flags or another version build everything anew.
+# Every object depends on this file, so another compiler, other flags or
+# another version rebuild everything.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@flags=$(call quote,$(compiler) | $(link)); \
 	[ "$$flags" = "$$(cat $@ 2>/dev/null)" ] || echo "$$flags" >$@
 
-# One clear line where a compiler or a library is missing, before the errors.
+# If a compiler or a library is missing, one clear line says so before the
+# errors do.
 $(BUILD)/needed:
 	$(Q)$(deps) check
 	$(Q)mkdir -p $(@D) && touch $@
@@ -185,7 +171,8 @@ $(BUILD)/failpoints/bufwriterd: $(failpoints_obj)
 	$(say) LD $@
 	$(Q)$(link) -o $@ $^ $(dep_libs)
 
-# The command carries its library, so that it runs from the build directory.
+# The command is linked with the static library, so that it runs from the build
+# directory.
 $(BUILD)/bufwriter: $(command_obj) $(BUILD)/libbufwriter.a
 	$(say) LD $@
 	$(Q)$(link) -o $@ $^
@@ -199,8 +186,7 @@ $(BUILD)/libbufwriter.a: $(lib_obj)
 $(BUILD)/$(sofile): $(lib_pic) $(so_map)
 	$(say) LD $@
 	$(Q)$(link) -shared -Wl,-soname,$(soname) \
-		$(if $(so_map),-Wl$(comma)--version-script=$(so_map)) \
-		-o $@ $(lib_pic)
+		-Wl,--version-script=$(so_map) -o $@ $(lib_pic)
 
 $(BUILD)/$(so): $(BUILD)/$(sofile)
 	$(Q)ln -sf $(sofile) $(BUILD)/$(soname)
@@ -208,9 +194,9 @@ $(BUILD)/$(so): $(BUILD)/$(sofile)
 
 # --- manual ----------------------------------------------------------------
 
-# The list of settings comes from the table that the parser is made from.  A
-# small program prints it; it runs on the build machine, so that a compiler for
-# another machine needs CC_FOR_BUILD beside it.
+# The parser and the manual's list of settings come from one table.  A small
+# program prints the list.  It runs on the build machine, so a build for
+# another machine sets CC_FOR_BUILD as well as CC.
 CC_FOR_BUILD ?= $(CC)
 
 $(BUILD)/settings_mdoc: $(mdoc_src) conf/setting.c conf/value.c \
@@ -219,16 +205,16 @@ $(BUILD)/settings_mdoc: $(mdoc_src) conf/setting.c conf/value.c \
 	$(say) CC $@
 	$(Q)$(CC_FOR_BUILD) -std=gnu11 $(cppflags) -o $@ $(filter %.c,$^)
 
-$(BUILD)/man/bufwriter.ini.5: $(ini_man_in) $(BUILD)/settings_mdoc
+$(BUILD)/man/bufwriter.ini.5: conf/bufwriter.ini.5.in $(BUILD)/settings_mdoc
 	$(say) MAN $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(BUILD)/settings_mdoc >$(BUILD)/settings.mdoc
 	$(Q)sed -e '/^@SETTINGS@$$/r $(BUILD)/settings.mdoc' \
-		-e '/^@SETTINGS@$$/d' $(ini_man_in) >$@
+		-e '/^@SETTINGS@$$/d' $< >$@
 
 # --- tests -----------------------------------------------------------------
 
-# Everything of the daemon but main(), with its failpoints, for the unit tests.
+# The unit tests link the whole daemon but main(), with its failpoints.
 $(BUILD)/failpoints/libdaemon.a: $(filter-out %/daemon/main.o,$(failpoints_obj))
 	$(say) AR $@
 	$(archive)
@@ -251,11 +237,13 @@ $(filter $(BUILD)/tests/unit/test_send%,$(unit_bin)): | $(BUILD)/bufwriter
 
 tests: all $(BUILD)/failpoints/bufwriterd $(unit_bin) $(e2e_bin)
 
-# Two steps, because what is missing has to be installed before make looks
-# for it.  The second one uses all processors, unless told otherwise.
+# check, demo and bench are two steps: the first installs what is missing, and
+# only then make may look for it.  The second step uses all processors, unless
+# -j says otherwise.
 jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-# Beside another goal these would make the same files twice at once.
+# With another goal at their side, two makes would build the same files at
+# once.
 ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
 ifneq ($(word 2,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
@@ -292,7 +280,7 @@ bench-deps:
 model:
 	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/model/run.sh
 
-# 77: skipped, with the reason
+# exit status 77: the script skipped the test and said why
 check-systemd:
 	+@BW_BUILD='$(abspath $(BUILD))' tests/systemd/run.sh || [ $$? = 77 ]
 
@@ -305,95 +293,7 @@ deps:
 format:
 	clang-format -i $(wildcard */*.[ch] */*/*.[ch])
 
-# --- install ---------------------------------------------------------------
-
-units := bufwriter.socket bufwriter.service bufwriter@.socket bufwriter@.service
-# SOURCE=TARGET=MODE of everything that is one plain file
-files := $(BUILD)/bufwriterd=$(SBINDIR)/bufwriterd=0755 \
-	$(BUILD)/bufwriter=$(BINDIR)/bufwriter=0755 \
-	$(BUILD)/$(sofile)=$(LIBDIR)/$(sofile)=0644 \
-	$(BUILD)/libbufwriter.a=$(LIBDIR)/libbufwriter.a=0644 \
-	client/library/bufwriter.h=$(INCLUDEDIR)/bufwriter.h=0644 \
-	systemd/sysusers.conf=$(SYSUSERSDIR)/bufwriter.conf=0644 \
-	systemd/sysctl.conf=$(SYSCTLDIR)/60-bufwriter.conf=0644 \
-	client/completions/bufwriter.bash=$(BASHCOMPDIR)/bufwriter=0644 \
-	client/completions/_bufwriter=$(ZSHCOMPDIR)/_bufwriter=0644 \
-	client/completions/bufwriter.fish=$(FISHCOMPDIR)/bufwriter.fish=0644 \
-	$(foreach m,$(man),$(m)=$(MANDIR)/man$(subst .,,$(suffix \
-		$(m)))/$(notdir $(m))=0644) \
-	$(foreach d,$(wildcard README.md),$(d)=$(DOCDIR)/$(d)=0644)
-# made from a template, or links
-made := $(addprefix $(UNITDIR)/,$(units)) $(LIBDIR)/pkgconfig/bufwriter.pc \
-	$(LIBDIR)/$(soname) $(LIBDIR)/$(so)
-
-field = $(word $(1),$(subst =, ,$(2)))
-
-ifneq ($(filter install uninstall,$(MAKECMDGOALS)),)
-$(foreach v,PREFIX BINDIR SBINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR SYSCONFDIR \
-	UNITDIR SYSUSERSDIR SYSCTLDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR, \
-	$(if $(word 2,$($(v)))$(filter-out /%,$($(v))), \
-		$(error $(v) has to be an absolute path without spaces, \
-			not '$($(v))')))
-endif
-
-install: all
-	@$(foreach f,$(files),set -e; $(INSTALL) -D -m $(call field,3,$(f)) \
-		$(call field,1,$(f)) '$(DESTDIR)$(call field,2,$(f))';) :
-	@mkdir -p '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
-	@set -e; for unit in $(units); do \
-		sed -e 's,/usr/sbin/,$(SBINDIR)/,' \
-			-e 's,/etc/bufwriter/,$(SYSCONFDIR)/bufwriter/,' \
-			"systemd/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit"; \
-		chmod 0644 '$(DESTDIR)$(UNITDIR)'/"$$unit"; \
-	done
-	@sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
-		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
-		-e 's,@VERSION@,$(VERSION),' client/library/bufwriter.pc.in \
-		>'$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
-	@chmod 0644 '$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
-	@ln -sf $(sofile) '$(DESTDIR)$(LIBDIR)/$(soname)'
-	@ln -sf $(soname) '$(DESTDIR)$(LIBDIR)/$(so)'
-	@# settings that are there stay
-	@[ -e '$(DESTDIR)$(SYSCONFDIR)/bufwriter/bufwriter.ini' ] || \
-		$(INSTALL) -D -m 0644 conf/bufwriter.ini \
-		'$(DESTDIR)$(SYSCONFDIR)/bufwriter/bufwriter.ini'
-	@echo 'Installed under $(DESTDIR)$(PREFIX).'
-	@$(if $(DESTDIR),:,echo 'Next: ldconfig && systemd-sysusers &&' \
-		'systemctl restart systemd-sysctl &&' \
-		'systemctl daemon-reload && systemctl enable --now' \
-		'bufwriter.socket')
-
-# Takes away what install put there; settings and files stay.
-uninstall:
-	@$(foreach f,$(files),rm -f '$(DESTDIR)$(call field,2,$(f))';) :
-	@$(foreach f,$(made),rm -f '$(DESTDIR)$(f)';) :
-	@rmdir '$(DESTDIR)$(DOCDIR)' 2>/dev/null || :
-	@echo 'Removed. $(DESTDIR)$(SYSCONFDIR)/bufwriter stays.'
-
-# --- Debian packages -------------------------------------------------------
-
-# debian/ lives below systemd/; the packages are built in a copy of the tree.
-deb_dir := $(BUILD)/deb
-deb_tree := $(deb_dir)/bufwriter-$(VERSION)
-
-deb:
-	@command -v dh >/dev/null && command -v dpkg-buildpackage >/dev/null || \
-		{ echo 'Needed: apt-get install debhelper dpkg-dev fakeroot' \
-			'(or make deps)' >&2; exit 1; }
-	@rm -rf '$(deb_dir)' && mkdir -p '$(deb_tree)'
-	@cp -a Makefile LICENSE $(wildcard README.md) daemon client conf systemd \
-		tests '$(deb_tree)'
-	@cp -a systemd/debian '$(deb_tree)/debian'
-	@sed 's/@VERSION@/$(VERSION)/' systemd/debian/changelog \
-		>'$(deb_tree)/debian/changelog'
-	@# nothing that was said to this make is meant for that one
-	@cd '$(deb_tree)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u BUILD \
-		-u VERSION -u SAN -u WERROR -u CC -u CFLAGS -u CPPFLAGS \
-		-u LDFLAGS -u PREFIX -u DESTDIR BW_DEB_VERSION='$(VERSION)' \
-		dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
-		{ tail -n 40 ../build.log; exit 1; }
-	@rm -rf '$(deb_tree)'
-	@ls '$(deb_dir)'/*.deb
-
 clean:
 	rm -rf build $(BUILD)
+
+include systemd/install.mk

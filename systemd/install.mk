@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+#
+# Included by the Makefile at the top of the tree: install, uninstall, deb.
+#
+# Variables: DESTDIR, PREFIX and the directories below it, and SYSCONFDIR,
+# which is /etc whatever PREFIX is.
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/bufwriter
+SYSCONFDIR ?= /etc
+# systemd reads these below /usr and /usr/local, whatever LIBDIR is
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+SYSCTLDIR ?= $(PREFIX)/lib/sysctl.d
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/vendor-completions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+
+INSTALL ?= install
+
+# --- what there is to install ----------------------------------------------
+
+# SOURCE=TARGET of each file that is installed as it is
+installed_programs := $(BUILD)/bufwriterd=$(SBINDIR)/bufwriterd \
+	$(BUILD)/bufwriter=$(BINDIR)/bufwriter
+installed_files := $(BUILD)/$(sofile)=$(LIBDIR)/$(sofile) \
+	$(BUILD)/libbufwriter.a=$(LIBDIR)/libbufwriter.a \
+	client/library/bufwriter.h=$(INCLUDEDIR)/bufwriter.h \
+	systemd/sysusers.conf=$(SYSUSERSDIR)/bufwriter.conf \
+	systemd/sysctl.conf=$(SYSCTLDIR)/60-bufwriter.conf \
+	client/completions/bufwriter.bash=$(BASHCOMPDIR)/bufwriter \
+	client/completions/_bufwriter=$(ZSHCOMPDIR)/_bufwriter \
+	client/completions/bufwriter.fish=$(FISHCOMPDIR)/bufwriter.fish \
+	README.md=$(DOCDIR)/README.md
+# a page NAME.N goes to manN/
+installed_files += $(foreach page,$(man),$(page)=$(MANDIR)/man$(subst \
+	.,,$(suffix $(page)))/$(notdir $(page)))
+
+# templates, filled in by sed, and links
+units := bufwriter.socket bufwriter.service bufwriter@.socket bufwriter@.service
+made := $(addprefix $(UNITDIR)/,$(units)) $(LIBDIR)/pkgconfig/bufwriter.pc \
+	$(LIBDIR)/$(soname) $(LIBDIR)/$(so)
+
+source_of = $(word 1,$(subst =, ,$(1)))
+target_of = $(word 2,$(subst =, ,$(1)))
+
+# $(call install_list,LIST,MODE)
+install_list = $(foreach f,$(1),$(INSTALL) -D -m $(2) $(call source_of,$(f)) \
+	'$(DESTDIR)$(call target_of,$(f))' &&) :
+
+# --- install, uninstall ----------------------------------------------------
+
+ifneq ($(filter install uninstall,$(MAKECMDGOALS)),)
+$(foreach v,PREFIX BINDIR SBINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR SYSCONFDIR \
+	UNITDIR SYSUSERSDIR SYSCTLDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR, \
+	$(if $(word 2,$($(v)))$(filter-out /%,$($(v))), \
+		$(error $(v) has to be an absolute path without spaces, \
+			not '$($(v))')))
+endif
+
+.PHONY: install uninstall deb
+
+install: all
+	@$(call install_list,$(installed_programs),0755)
+	@$(call install_list,$(installed_files),0644)
+	@mkdir -p '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	@set -e; for unit in $(units); do \
+		sed -e 's,/usr/sbin/,$(SBINDIR)/,' \
+			-e 's,/etc/bufwriter/,$(SYSCONFDIR)/bufwriter/,' \
+			"systemd/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit"; \
+		chmod 0644 '$(DESTDIR)$(UNITDIR)'/"$$unit"; \
+	done
+	@sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
+		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
+		-e 's,@VERSION@,$(VERSION),' client/library/bufwriter.pc.in \
+		>'$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
+	@chmod 0644 '$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
+	@ln -sf $(sofile) '$(DESTDIR)$(LIBDIR)/$(soname)'
+	@ln -sf $(soname) '$(DESTDIR)$(LIBDIR)/$(so)'
+	@# an existing settings file stays as it is
+	@[ -e '$(DESTDIR)$(SYSCONFDIR)/bufwriter/bufwriter.ini' ] || \
+		$(INSTALL) -D -m 0644 conf/bufwriter.ini \
+		'$(DESTDIR)$(SYSCONFDIR)/bufwriter/bufwriter.ini'
+	@echo 'Installed under $(DESTDIR)$(PREFIX).'
+	@$(if $(DESTDIR),:,echo 'Next: ldconfig && systemd-sysusers &&' \
+		'systemctl restart systemd-sysctl &&' \
+		'systemctl daemon-reload && systemctl enable --now' \
+		'bufwriter.socket')
+
+# Removes what install installed, but keeps the settings and the log files.
+uninstall:
+	@rm -f $(foreach f,$(installed_programs) $(installed_files),\
+		'$(DESTDIR)$(call target_of,$(f))')
+	@rm -f $(foreach f,$(made),'$(DESTDIR)$(f)')
+	@rmdir '$(DESTDIR)$(DOCDIR)' 2>/dev/null || :
+	@echo 'Removed. $(DESTDIR)$(SYSCONFDIR)/bufwriter stays.'
+
+# --- Debian packages -------------------------------------------------------
+
+# The packages are built in a copy of the tree, where systemd/debian/ is at the
+# place that Debian's tools expect.
+deb_dir := $(BUILD)/deb
+deb_tree := $(deb_dir)/bufwriter-$(VERSION)
+
+deb:
+	@command -v dh >/dev/null && command -v dpkg-buildpackage >/dev/null || \
+		{ echo 'Needed: apt-get install debhelper dpkg-dev fakeroot' \
+			'(or make deps)' >&2; exit 1; }
+	@rm -rf '$(deb_dir)' && mkdir -p '$(deb_tree)'
+	@cp -a Makefile LICENSE README.md daemon client conf systemd tests \
+		'$(deb_tree)'
+	@cp -a systemd/debian '$(deb_tree)/debian'
+	@sed 's/@VERSION@/$(VERSION)/' systemd/debian/changelog \
+		>'$(deb_tree)/debian/changelog'
+	@# the inner make must not inherit what this make was given
+	@cd '$(deb_tree)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u BUILD \
+		-u VERSION -u SAN -u WERROR -u CC -u CFLAGS -u CPPFLAGS \
+		-u LDFLAGS -u PREFIX -u DESTDIR BW_DEB_VERSION='$(VERSION)' \
+		dpkg-buildpackage -b -us -uc >../build.log 2>&1 || \
+		{ tail -n 40 ../build.log; exit 1; }
+	@rm -rf '$(deb_tree)'
+	@ls '$(deb_dir)'/*.deb
