@@ -1,16 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Runs the test programs given, one after the other.  Shows each suite's
-# closing line, the whole output of one that fails, and at the end the sum.
+#   run.sh [-j JOBS] PROGRAM...
+#
+# Runs these test programs, JOBS of them side by side.  When one ends, the
+# script shows its name and its closing line, or its whole output if it
+# failed.  The last line is the sum of all.  A suite that exits with 77 says
+# that it cannot run here; the script shows the reason and counts the suite
+# neither as passed nor as failed.
 #
 # BW_BUILD      where the programs under test are
 # BW_SAN        the sanitizers they are built with, or empty
+# TEST_JOBS     the number of suites side by side, unless -j says it
 # TEST_TIMEOUT  seconds after which a suite counts as stuck (900)
-#
-# A suite that exits with 77 says that it can not run here; that is shown and
-# is neither a pass nor a failure.
 set -eu
+
+# Names of suites that need the machine for themselves: these run after the
+# others, one by one, each with its reason here.  There is none today: each
+# suite passes beside 24 others.
+alone=
 
 logs=$BW_BUILD/tests/log
 mkdir -p "$logs"
@@ -38,6 +46,71 @@ if [ -n "${BW_SAN-}" ]; then
 	fi
 fi
 
+# Hundredths of a second since the machine was started.
+hundredths() {
+	read -r up _ </proc/uptime
+	echo "${up%.*}${up#*.}"
+}
+
+# run_one PROGRAM: leaves output and exit status in the log directory and
+# prints the program when it has ended.  In the foreground, so that an
+# interrupt from the terminal reaches the suite as well.
+run_one() {
+	name=${1##*/}
+	status=0
+	begin=$(hundredths)
+	# shellcheck disable=SC2086 # words on purpose
+	timeout --foreground -k 10 "${TEST_TIMEOUT:-900}" $fixed "$1" \
+		>"$logs/$name.log" 2>&1 </dev/null || status=$?
+	echo "$status" >"$logs/$name.status"
+	echo $(($(hundredths) - begin)) >"$logs/$name.hundredths"
+	echo "$1"
+}
+
+if [ "${1-}" = --one ]; then
+	run_one "$2"
+	exit 0
+fi
+
+# Suites mostly wait, so one suite a processor would leave processors idle.
+jobs=${TEST_JOBS:-$(($(nproc) * 2 + 2))}
+while getopts j: option; do
+	case $option in
+	j) jobs=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+# run_all JOBS: the programs of standard input, the longest of the last run
+# first, so that none of those begins when all others have ended.
+run_all() {
+	while read -r program; do
+		# Without a last run: the whole daemon takes longer than a unit.
+		case $program in
+		*/e2e/*) length=500 ;;
+		*) length=100 ;;
+		esac
+		last=$logs/${program##*/}.hundredths
+		[ ! -e "$last" ] || read -r length <"$last"
+		echo "$length $program"
+	done | sort -k 1,1nr | cut -d ' ' -f 2- |
+		xargs -r -d '\n' -P "$1" -I '{}' "$0" --one '{}'
+}
+
+# list yes|no PROGRAM...: those that run alone, or the others
+list() {
+	wanted=$1
+	shift
+	for program in "$@"; do
+		case " $alone " in
+		*" ${program##*/} "*) is=yes ;;
+		*) is=no ;;
+		esac
+		[ "$is" != "$wanted" ] || echo "$program"
+	done
+}
+
 # set_counts PERCENT CHECKS FAILURES ERRORS: libcheck's closing line
 set_counts() {
 	checks=$2
@@ -47,29 +120,30 @@ set_counts() {
 passed=0
 failed=0
 skipped=0
+ended=0
 bad=
-for program in "$@"; do
-	name=$(basename "$program")
+
+# show NAME: what a suite that has ended says, and adds it to the sums
+show() {
+	name=$1
 	log=$logs/$name.log
-	status=0
-	# shellcheck disable=SC2086 # words on purpose
-	timeout -k 10 "${TEST_TIMEOUT:-900}" $fixed "$program" \
-		>"$log" 2>&1 </dev/null || status=$?
+	read -r status <"$logs/$name.status"
+	ended=$((ended + 1))
 	echo "$name"
-	line=$(grep -a '^[0-9]*%: Checks: ' "$log" | tail -n 1) || :
-	checks=0
-	wrong=0
 	if [ "$status" = 77 ]; then
 		skipped=$((skipped + 1))
 		echo "skipped: $(tail -n 1 "$log")"
-		continue
+		return
 	fi
+	line=$(grep -a '^[0-9]*%: Checks: ' "$log" | tail -n 1) || :
+	checks=0
+	wrong=0
 	if [ -n "$line" ]; then
 		# shellcheck disable=SC2046 # three numbers
 		set_counts $(echo "$line" | tr -cs '0-9' ' ')
 	fi
 	if [ "$status" != 0 ] && [ "$wrong" = 0 ]; then
-		# died before or after what it says of itself
+		# It died before or after its closing line.
 		checks=$((checks + 1))
 		wrong=1
 	fi
@@ -83,10 +157,22 @@ for program in "$@"; do
 	[ -z "$line" ] || echo "$line"
 	passed=$((passed + checks - wrong))
 	failed=$((failed + wrong))
-done
+}
 
-echo
-[ -z "$bad" ] || echo "failed:$bad"
-[ "$skipped" = 0 ] || echo "$skipped suites skipped"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+{
+	list no "$@" | run_all "$jobs"
+	list yes "$@" | run_all 1
+} | {
+	while read -r program; do
+		show "${program##*/}"
+	done
+	echo
+	[ -z "$bad" ] || echo "failed:$bad"
+	[ "$skipped" = 0 ] || echo "$skipped suites skipped"
+	if [ "$ended" != $# ]; then
+		echo "only $ended of $# suites were run"
+		failed=$((failed + $# - ended))
+	fi
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+}
