@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whatever listens on the control socket: the commands say in one line what
- * is wrong with it, with the exit status of the manual.
+ * Another program listens on the control socket.  Each command prints one line
+ * that says what is wrong, and ends with the exit status of the manual.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -24,7 +24,7 @@ static const struct {
 	const char *answer;
 	int keep; /* the connection stays open */
 	int status;
-	const char *said;
+	const char *error; /* a part of it */
 } answers[] = {
 	{ "", 0, EX_UNAVAILABLE, "closed the connection" },
 	{ "{\"answer\":\"cut of", 0, EX_UNAVAILABLE, "closed the connection" },
@@ -43,8 +43,8 @@ static const struct {
 	  "of a later version" },
 };
 
-/* All at once, because some of them wait for seconds. */
-START_TEST(every_command_says_what_is_wrong_with_the_answer)
+/* The commands run at the same time, because some of them wait for seconds. */
+START_TEST(every_command_prints_what_is_wrong_with_the_answer)
 {
 	static struct terminal terminals[COMMANDS];
 	pid_t peer = peer_start(answers[_i].answer, answers[_i].keep);
@@ -59,7 +59,7 @@ START_TEST(every_command_says_what_is_wrong_with_the_answer)
 
 		REQUIRE(status == answers[_i].status, "%s: %d, %s", commands[i],
 			status, seen);
-		REQUIRE(strstr(seen, answers[_i].said) != NULL, "%s: %s",
+		REQUIRE(strstr(seen, answers[_i].error) != NULL, "%s: %s",
 			commands[i], seen);
 		REQUIRE(strchr(seen, '\n') == seen + strlen(seen) - 1,
 			"%s: not one line: %s", commands[i], seen);
@@ -68,8 +68,8 @@ START_TEST(every_command_says_what_is_wrong_with_the_answer)
 }
 END_TEST
 
-/* More than it has room for at first, and more than it takes at all. */
-START_TEST(an_answer_without_an_end_is_given_up)
+/* The answer is longer than the largest that the command accepts. */
+START_TEST(an_answer_without_an_end_is_an_error)
 {
 	static char endless[(8 << 20) + 1];
 	pid_t peer;
@@ -89,8 +89,9 @@ int main(void)
 	Suite *suite = suite_create("peer");
 	TCase *t = bed_case(suite, "peer");
 
-	tcase_add_loop_test(t, every_command_says_what_is_wrong_with_the_answer,
+	tcase_add_loop_test(t,
+			    every_command_prints_what_is_wrong_with_the_answer,
 			    0, sizeof(answers) / sizeof(answers[0]));
-	tcase_add_test(t, an_answer_without_an_end_is_given_up);
+	tcase_add_test(t, an_answer_without_an_end_is_an_error);
 	return bed_run(suite);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `bufwriter top` on a terminal: what it shows there, and how it lives with a
- * shell's other jobs.
+ * `bufwriter top` on a terminal: what it shows, and how it stops and continues
+ * as a job of a shell.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -28,9 +28,9 @@ static unsigned frames(struct terminal *t)
 	return n;
 }
 
-/* --- what fits ----------------------------------------------------------- */
+/* --- the frame ----------------------------------------------------------- */
 
-/* A status with this number in every place of one. */
+/* A status in which every number is this one. */
 static const char *status_of(const char *number)
 {
 	const char *rates = bed_text(
@@ -56,7 +56,7 @@ static const char *status_of(const char *number)
 		number, rates, worker);
 }
 
-/* Of the text up to `end`, without what is no text. */
+/* The columns of a line that ends before `end`, without escape sequences. */
 static unsigned columns(const char *line, const char *end)
 {
 	unsigned n = 0;
@@ -75,7 +75,7 @@ static const char *const numbers[] = {
 	"123456789", "9999999999", "18446744073709551615",
 };
 
-/* Where there is room for more: nothing may be cut to fit. */
+/* The terminal is wider than 80 columns, so nothing is cut. */
 START_TEST(every_line_of_numbers_fits_80_columns)
 {
 	static struct terminal t;
@@ -87,7 +87,7 @@ START_TEST(every_line_of_numbers_fits_80_columns)
 	terminal_type(&t, "q");
 	ck_assert_int_eq(terminal_end(&t), 0);
 	for (line = t.seen; (end = strstr(line, "\r\n")); line = end + 2)
-		/* In the last column there is what clears the line's rest. */
+		/* The sequence that clears the line needs the last column. */
 		ck_assert_msg(columns(line, end) < 80, "%u columns: %.*s",
 			      columns(line, end), (int)(end - line), line);
 	ck_assert_ptr_nonnull(strstr(t.seen, "failed"));
@@ -95,8 +95,8 @@ START_TEST(every_line_of_numbers_fits_80_columns)
 }
 END_TEST
 
-/* The daemon would close a connection that has nothing to say for so long. */
-START_TEST(a_long_delay_has_a_connection_for_each_look)
+/* The daemon would close a connection that is idle for so long. */
+START_TEST(with_a_long_delay_each_refresh_connects_anew)
 {
 	static struct terminal t;
 
@@ -113,7 +113,7 @@ END_TEST
 
 /* --- jobs ---------------------------------------------------------------- */
 
-/* In a script: waits until this process is stopped. */
+/* For a script: waits until process $pid is stopped. */
 #define UNTIL_STOPPED \
 	"until grep -q '^State:.T' /proc/$pid/status; do sleep 0.01; done;"
 
@@ -122,7 +122,7 @@ static const char *pid_file(void)
 	return bed_text("%s/pid", bed.root);
 }
 
-/* As a job in front, whose process the script knows when it stops. */
+/* A script that runs top in front, and knows its process when it stops. */
 static const char *top_in_front(void)
 {
 	return bed_text("sh -c 'echo $$ >%s; exec bufwriter top -d 1h';"
@@ -147,7 +147,7 @@ static void start(struct terminal *t, const char *script)
 	terminal_start(t, 80, script);
 }
 
-/* The script's last line was this, and the terminal is as it was before. */
+/* The script printed `last`, and after that top does not enter the screen. */
 static void finish(struct terminal *t, const char *last)
 {
 	const char *at;
@@ -159,7 +159,7 @@ static void finish(struct terminal *t, const char *last)
 	daemon_stop(NULL);
 }
 
-START_TEST(it_stops_and_goes_on_as_the_shell_says)
+START_TEST(top_stops_and_continues_as_the_shell_says)
 {
 	static struct terminal t;
 
@@ -194,8 +194,9 @@ static const struct {
 #define ENDS (int)(sizeof(ends) / sizeof(ends[0]))
 
 /*
- * As bash's `kill %1` does: the signal, and what lets it act.  A wait also ends
- * while the job is stopped still: 128 + SIGSTOP and above.
+ * For a script: ends the job as bash's `kill %1` does, by the signal and by a
+ * SIGCONT, without which the signal would not act.  `wait` also returns while
+ * the job is still stopped, with 128 + SIGSTOP or more.
  */
 static const char *end_by(const char *signal)
 {
@@ -205,7 +206,7 @@ static const char *end_by(const char *signal)
 			signal);
 }
 
-START_TEST(a_stopped_one_can_be_ended)
+START_TEST(a_signal_ends_a_stopped_top)
 {
 	static struct terminal t;
 
@@ -216,7 +217,7 @@ START_TEST(a_stopped_one_can_be_ended)
 }
 END_TEST
 
-START_TEST(one_in_the_background_waits_and_can_be_ended)
+START_TEST(a_signal_ends_a_top_that_waits_in_the_background)
 {
 	static struct terminal t;
 
@@ -227,7 +228,7 @@ START_TEST(one_in_the_background_waits_and_can_be_ended)
 }
 END_TEST
 
-START_TEST(one_in_the_background_begins_when_it_gets_the_terminal)
+START_TEST(a_top_in_the_background_starts_when_it_gets_the_terminal)
 {
 	static struct terminal t;
 
@@ -240,8 +241,8 @@ START_TEST(one_in_the_background_begins_when_it_gets_the_terminal)
 }
 END_TEST
 
-/* Nobody sees a SIGSTOP coming: the terminal stays as it is. */
-START_TEST(after_a_sigstop_it_sets_the_terminal_up_again)
+/* A process cannot handle SIGSTOP, so the terminal stays as it is. */
+START_TEST(after_a_sigstop_top_sets_the_terminal_up_again)
 {
 	static struct terminal t;
 
@@ -260,8 +261,8 @@ START_TEST(after_a_sigstop_it_sets_the_terminal_up_again)
 }
 END_TEST
 
-/* It goes on behind, where it may not have the terminal. */
-START_TEST(after_a_sigstop_it_keeps_off_in_the_background)
+/* It continues in the background, where it may not use the terminal. */
+START_TEST(after_a_sigstop_top_leaves_the_terminal_to_others)
 {
 	static struct terminal t;
 
@@ -284,16 +285,16 @@ int main(void)
 
 	tcase_add_loop_test(t, every_line_of_numbers_fits_80_columns, 0,
 			    sizeof(numbers) / sizeof(numbers[0]));
-	tcase_add_test(t, a_long_delay_has_a_connection_for_each_look);
+	tcase_add_test(t, with_a_long_delay_each_refresh_connects_anew);
 	t = bed_case(suite, "jobs");
-	tcase_add_test(t, it_stops_and_goes_on_as_the_shell_says);
-	tcase_add_loop_test(t, a_stopped_one_can_be_ended, 0, ENDS);
-	tcase_add_loop_test(t, one_in_the_background_waits_and_can_be_ended, 0,
-			    ENDS);
-	tcase_add_test(t,
-		       one_in_the_background_begins_when_it_gets_the_terminal);
-	tcase_add_test(t, after_a_sigstop_it_sets_the_terminal_up_again);
-	tcase_add_loop_test(t, after_a_sigstop_it_keeps_off_in_the_background,
-			    0, 2);
+	tcase_add_test(t, top_stops_and_continues_as_the_shell_says);
+	tcase_add_loop_test(t, a_signal_ends_a_stopped_top, 0, ENDS);
+	tcase_add_loop_test(t, a_signal_ends_a_top_that_waits_in_the_background,
+			    0, ENDS);
+	tcase_add_test(
+		t, a_top_in_the_background_starts_when_it_gets_the_terminal);
+	tcase_add_test(t, after_a_sigstop_top_sets_the_terminal_up_again);
+	tcase_add_loop_test(
+		t, after_a_sigstop_top_leaves_the_terminal_to_others, 0, 2);
 	return bed_run(suite);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The example program of header and manual is compiled as it stands, without
- * a warning, and sends.  Both hold the same one.
+ * Header and manual have the same example program.  It compiles as it stands
+ * without a warning, and it sends.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
-#include "tests/unit/test_client_util.h"
+#include "tests/lib/receiver.h"
 
 /* Copies the lines from `first` to a lone `}`, without `margin` before each. */
 static void example_copy(const char *path, const char *margin, char *to,
@@ -45,39 +48,39 @@ START_TEST(example_compiles_and_sends)
 	static char header[4096], manual[4096];
 	char path[160], command[1024];
 	const char *cc = getenv("CC");
-	int fd = util_listen();
 	FILE *file;
 
+	receiver_listen();
 	example_copy("client/library/bufwriter.h", " *\t", header,
 		     sizeof(header));
 	example_copy("client/library/libbufwriter.3", "", manual,
 		     sizeof(manual));
 	ck_assert_str_eq(header, manual);
 
-	snprintf(path, sizeof(path), "%s/example.c", util_dir);
+	snprintf(path, sizeof(path), "%s/example.c", receiver.dir);
 	file = fopen(path, "w");
 	ck_assert_ptr_nonnull(file);
 	fputs(header, file);
 	ck_assert_int_eq(fclose(file), 0);
-	/* with the library's source: instrumented or not, it always fits */
+	/* Compiled with the library's source, so that sanitizers do not matter. */
 	snprintf(command, sizeof(command),
 		 "%s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "
 		 "-Iclient/library -o '%s/example' '%s' "
 		 "client/library/libbufwriter.c",
-		 cc != NULL ? cc : "cc", util_dir, path);
+		 cc != NULL ? cc : "cc", receiver.dir, path);
 	ck_assert_int_eq(system(command), 0);
-	setenv("BUFWRITER_SOCKET", util_socket, 1);
-	snprintf(command, sizeof(command), "'%s/example'", util_dir);
+	setenv("BUFWRITER_SOCKET", receiver.path, 1);
+	snprintf(command, sizeof(command), "'%s/example'", receiver.dir);
 	ck_assert_int_eq(system(command), 0);
-	util_expect(fd, "the answer is 42", 16);
-	util_vanish(fd);
+	receiver_expect("the answer is 42", 16);
+	receiver_vanish();
 	snprintf(command, sizeof(command), "'%s/example' 2>/dev/null",
-		 util_dir);
+		 receiver.dir);
 	ck_assert_int_eq(WEXITSTATUS(system(command)), 1);
 }
 END_TEST
 
-/* Other languages read the header too: strict C, and C++ where there is one. */
+/* The header is strict C99, and C++ where a compiler is installed. */
 START_TEST(header_is_plain)
 {
 	ck_assert_int_eq(
@@ -95,7 +98,7 @@ START_TEST(header_is_plain)
 }
 END_TEST
 
-/* The list of the calls is in the manual, header and symbol map. */
+/* Header, manual and symbol map list the same functions. */
 START_TEST(map_and_manual_have_every_call)
 {
 	ck_assert_int_eq(
@@ -112,13 +115,10 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("client_man");
-	TCase *tc = tcase_create("man");
+	TCase *tc = receiver_case(suite, "man");
 
-	tcase_add_checked_fixture(tc, util_setup, util_teardown);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, example_compiles_and_sends);
 	tcase_add_test(tc, header_is_plain);
 	tcase_add_test(tc, map_and_manual_have_every_call);
-	suite_add_tcase(suite, tc);
-	return util_run(suite);
+	return receiver_run(suite);
 }

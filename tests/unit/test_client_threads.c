@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One handle, many threads, a daemon that is restarted again and again: what
- * a write says must be what happened to its message.
+ * One handle and many threads, while the daemon is restarted again and again.
+ * What each write returns must be what happened to its message.
  */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "client/library/bufwriter.h"
-#include "tests/unit/test_client_util.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/receiver.h"
 
 #define THREADS 8
 #define RESTARTS 100
-#define PER_LIFE 64	   /* messages that one daemon takes */
+#define PER_LIFE 64	   /* messages before a daemon ends */
 #define MESSAGES (1 << 16) /* at most, by each thread */
 
 struct message {
@@ -42,7 +47,7 @@ static void *write_until_stop(void *arg)
 	struct iovec iov[2] = { { &m.thread, 4 }, { &m.number, 4 } };
 	int err;
 
-	/* relaxed: the end is only a bound, join orders the results */
+	/* Relaxed: the value alone counts.  Joining the thread orders the rest. */
 	while (!atomic_load_explicit(&stop, memory_order_relaxed) &&
 	       m.number < MESSAGES) {
 		if (m.number % 2)
@@ -50,9 +55,9 @@ static void *write_until_stop(void *arg)
 		else
 			err = bw_writev(w->bw, iov, 2);
 		w->outcome[m.number++] = err == 0 ? TAKEN : REFUSED;
-		/* or the numbers are used up before a daemon is back */
+		/* Otherwise the numbers are used up before the daemon is back. */
 		if (err != 0)
-			util_sleep(1);
+			bed_sleep_ms(1);
 	}
 	w->sent = m.number;
 	return NULL;
@@ -71,14 +76,14 @@ static void writers_start(struct bw *bw)
 	}
 }
 
-/* Takes what is in the queue, at most max; returns how many. */
+/* Takes at most max messages from the queue.  Returns how many there were. */
 static int take(int fd, int max)
 {
 	struct message m;
 	int n;
 
 	for (n = 0; n < max; n++) {
-		if (util_receive(fd, &m, sizeof(m)) != sizeof(m))
+		if (receiver_take(fd, &m, sizeof(m)) != sizeof(m))
 			break;
 		ck_assert_uint_lt(m.thread, THREADS);
 		ck_assert_uint_lt(m.number, MESSAGES);
@@ -98,20 +103,21 @@ static void live(int fd)
 	}
 }
 
-/* Writers stop while the last daemon goes on to take their messages. */
+/* Stops the writers.  Until they have ended, the last daemon takes messages. */
 static void writers_stop(int fd)
 {
 	uint32_t i;
 
+	/* Relaxed: see write_until_stop(). */
 	atomic_store_explicit(&stop, 1, memory_order_relaxed);
 	for (i = 0; i < THREADS; i++)
 		while (pthread_tryjoin_np(writers[i].thread, NULL) != 0)
 			if (take(fd, MESSAGES) == 0)
-				util_sleep(1);
+				bed_sleep_ms(1);
 	take(fd, MESSAGES);
 }
 
-/* Returns how many messages were taken and not received. */
+/* Returns how many messages were sent, by what a write said, and never arrived. */
 static int count_lost(void)
 {
 	int lost = 0;
@@ -128,65 +134,54 @@ static int count_lost(void)
 	return lost;
 }
 
-static struct bw *open_with(int timeout)
-{
-	struct bw_options options = BW_OPTIONS;
-	struct bw *bw;
-
-	options.socket = util_socket;
-	options.timeout = timeout;
-	ck_assert_int_eq(bw_open(&bw, &options), 0);
-	return bw;
-}
-
-static int all_taken(void)
+static bool all_taken(void)
 {
 	uint32_t i, n;
 
 	for (i = 0; i < THREADS; i++)
 		for (n = 0; n < writers[i].sent; n++)
 			if (writers[i].outcome[n] != TAKEN)
-				return 0;
-	return 1;
+				return false;
+	return true;
 }
 
 /*
- * A daemon that drains its queue before it goes: every write succeeds, and
- * every message arrives once.  With _i = 1 the next daemon binds before the
- * old one has drained.
+ * Each daemon drains its queue before it ends.  So every write succeeds and
+ * every message arrives once.  With _i = 1 the next daemon binds its socket
+ * before the old one has drained.
  */
 START_TEST(orderly_restarts_lose_nothing)
 {
 	struct bw *bw;
-	int fd = util_listen();
-	int next;
+	int fd, next;
 	int i;
 
-	bw = open_with(20000);
+	receiver_listen();
+	bw = receiver_open(20000);
 	writers_start(bw);
 	for (i = 0; i < RESTARTS; i++) {
+		fd = receiver.fd;
 		live(fd);
 		next = -1;
 		if (_i == 1) {
-			unlink(util_socket);
-			next = util_listen();
+			unlink(receiver.path);
+			next = receiver_bind();
 		}
 		ck_assert_int_eq(shutdown(fd, SHUT_RD), 0);
 		take(fd, MESSAGES);
 		if (next < 0) {
-			unlink(util_socket);
+			unlink(receiver.path);
 			if (i % 8 == 0)
-				util_sleep(3);
-			next = util_listen();
+				bed_sleep_ms(3);
+			next = receiver_bind();
 		}
 		close(fd);
-		fd = next;
+		receiver.fd = next;
 	}
-	writers_stop(fd);
+	writers_stop(receiver.fd);
 	ck_assert(all_taken());
 	ck_assert_int_eq(count_lost(), 0);
 	bw_close(bw);
-	close(fd);
 }
 END_TEST
 
@@ -202,76 +197,71 @@ static int queue_length(void)
 }
 
 /*
- * A daemon that is killed takes its queue with it and nothing more.  A write
- * that failed has not sent.  With timeouts 0, 1 ms and long.
+ * A daemon that is killed loses its queue and nothing more.  A write that
+ * failed has sent nothing.
  */
 START_TEST(kills_lose_the_queue_and_no_more)
 {
-	static const int timeouts[] = { 0, 1, 20000 };
+	static const int timeouts_ms[] = { 0, 1, 20000 };
 	struct bw *bw;
-	int fd = util_listen();
 	int i;
 
-	bw = open_with(timeouts[_i]);
+	receiver_listen();
+	bw = receiver_open(timeouts_ms[_i]);
 	writers_start(bw);
 	for (i = 0; i < RESTARTS; i++) {
-		live(fd);
-		util_vanish(fd);
-		fd = util_listen();
+		live(receiver.fd);
+		receiver_vanish();
+		receiver_listen();
 	}
-	writers_stop(fd);
-	if (timeouts[_i] == 20000)
+	writers_stop(receiver.fd);
+	if (timeouts_ms[_i] == 20000)
 		ck_assert(all_taken());
-	/* the kernel's queue is full with one more than its length */
+	/* The kernel's queue holds one more than its length. */
 	ck_assert_int_le(count_lost(), RESTARTS * (queue_length() + 1));
 	bw_close(bw);
-	close(fd);
 }
 END_TEST
 
-/* Whatever the threads do at that moment, a child finds the handle usable. */
+/* Whatever the threads do at the moment of the fork, the child can write. */
 START_TEST(fork_while_threads_write)
 {
 	const struct message last = { 0, MESSAGES - 1 };
 	struct bw *bw;
-	int fd = util_listen();
 	pid_t child[20];
 	int status;
 	int i;
 
-	bw = open_with(20000);
+	receiver_listen();
+	bw = receiver_open(20000);
 	writers_start(bw);
 	for (i = 0; i < 20; i++) {
 		child[i] = fork();
 		if (child[i] == 0)
 			_exit(bw_write(bw, &last, sizeof(last)) != 0);
-		live(fd);
+		live(receiver.fd);
 	}
 	for (i = 0; i < 20; i++) {
 		while (waitpid(child[i], &status, WNOHANG) == 0)
-			take(fd, PER_LIFE);
+			take(receiver.fd, PER_LIFE);
 		ck_assert_int_eq(status, 0);
 	}
-	writers_stop(fd);
+	writers_stop(receiver.fd);
 	ck_assert_int_eq(received[0][MESSAGES - 1], 20);
 	received[0][MESSAGES - 1] = 0;
 	ck_assert(all_taken());
 	ck_assert_int_eq(count_lost(), 0);
 	bw_close(bw);
-	close(fd);
 }
 END_TEST
 
 int main(void)
 {
 	Suite *suite = suite_create("client_threads");
-	TCase *tc = tcase_create("threads");
+	TCase *tc = receiver_case(suite, "threads");
 
-	tcase_add_checked_fixture(tc, util_setup, util_teardown);
-	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, orderly_restarts_lose_nothing, 0, 2);
 	tcase_add_loop_test(tc, kills_lose_the_queue_and_no_more, 0, 3);
 	tcase_add_test(tc, fork_while_threads_write);
-	suite_add_tcase(suite, tc);
-	return util_run(suite);
+	return receiver_run(suite);
 }

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of `bufwriter` and what the command says on its way.
+ * The command line of `bufwriter`, and what the command prints.
  */
-#include "tests/unit/test_send_util.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/receiver.h"
+#include "tests/lib/run.h"
 
 static const struct {
 	int status;
 	const char *argv[6];
-	const char *says;
+	const char *error; /* a part of it */
 } lines[] = {
 	{ 64, { NULL }, "a command is missing; try 'bufwriter --help'" },
 	{ 64, { "sned" }, "command 'sned' is unknown" },
@@ -34,7 +42,7 @@ static const struct {
 	{ 64, { "send", "-t", "1.5s" }, "is not a timeout" },
 	{ 64, { "send", "-t", "25h" }, "is not a timeout" },
 	{ 64, { "send", "-t", "99999999999999999999s" }, "is not a timeout" },
-	/* as microseconds a little more than 2^64 */
+	/* In microseconds, this is a little more than 2^64. */
 	{ 64, { "send", "-t", "5124095577h" }, "is not a timeout" },
 	{ 0, { "send", "-t", "24h", "x" }, "" },
 	{ 0, { "send", "-t", "1us", "x" }, "" },
@@ -47,75 +55,63 @@ static const struct {
 START_TEST(command_line_is_checked)
 {
 	const char *argv[8] = { "bufwriter" };
-	struct taken taken = { 0 };
-	struct run run;
-	int fd = util_listen();
-	int in = input_of("", 0);
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	int out, i;
 
+	receiver_listen();
+	run_input("", 0);
 	for (i = 0; i < 6; i++)
 		argv[i + 1] = lines[_i].argv[i];
-	/* what help and version print is of no interest here */
+	/* Hide what help and version print. */
 	out = dup(STDOUT_FILENO);
 	fflush(stdout);
 	dup2(null, STDOUT_FILENO);
-	run_start_in(&run, in, argv);
+	run_start_list(argv);
 	dup2(out, STDOUT_FILENO);
-	run_wait(&run, fd, &taken);
-	run_expect_status(&run, lines[_i].status);
-	ck_assert_ptr_nonnull(strstr(run.err, lines[_i].says));
+	run_wait();
+	run_expect_status(lines[_i].status);
+	run_expect_part(lines[_i].error);
 	if (lines[_i].status == 64)
-		/* one line */
+		/* It is one line. */
 		ck_assert_ptr_eq(strchr(run.err, '\n'),
 				 run.err + strlen(run.err) - 1);
-	taken_free(&taken);
 	close(out);
 	close(null);
-	close(in);
-	close(fd);
 }
 END_TEST
 
-START_TEST(socket_path_that_is_too_long_is_told)
+START_TEST(a_socket_path_that_is_too_long_is_an_error)
 {
 	char path[200];
-	struct run run;
-	int in = input_of("", 0);
 
+	run_input("", 0);
 	memset(path, 'p', sizeof(path));
 	path[108] = '\0';
-	run_start(&run, in, "-s", path, "x", NULL);
-	run_wait(&run, -1, NULL);
-	run_expect_status(&run, 64);
-	ck_assert_ptr_nonnull(strstr(run.err, "path too long"));
-	close(in);
+	run_start("-s", path, "x");
+	run_wait_only();
+	run_expect_status(64);
+	run_expect_part("path too long");
 }
 END_TEST
 
-START_TEST(quiet_says_nothing_but_errors)
+START_TEST(quiet_prints_nothing_but_errors)
 {
-	struct taken taken = { 0 };
-	struct run run;
-	int fd = util_listen();
-	int in = input_of("x\n", 2);
-
-	run_start(&run, in, "--quiet", NULL);
-	run_wait(&run, fd, &taken);
-	run_expect_status(&run, 0);
-	ck_assert_str_eq(run.err, "");
-	util_vanish(fd);
-	run_start(&run, in, "-q", "x", NULL);
-	run_wait(&run, -1, NULL);
-	run_expect_status(&run, 69);
-	ck_assert_ptr_nonnull(strstr(run.err, "no daemon"));
+	receiver_listen();
+	run_input("x\n", 2);
+	run_start("--quiet");
+	run_wait();
+	run_expect_status(0);
+	run_expect_error("");
+	receiver_vanish();
+	run_start("-q", "x");
+	run_wait_only();
+	run_expect_status(69);
+	run_expect_part("no daemon");
 	ck_assert_ptr_null(strstr(run.err, "sent"));
-	taken_free(&taken);
-	close(in);
 }
 END_TEST
 
-/* Standard error is a terminal, and nothing is taken for a while. */
+/* Standard error is a terminal, and no daemon is there for a while. */
 START_TEST(progress_is_shown_on_a_terminal)
 {
 	char buf[4096];
@@ -135,13 +131,13 @@ START_TEST(progress_is_shown_on_a_terminal)
 		dup2(slave, STDERR_FILENO);
 		close(master);
 		close(slave);
-		setenv("BUFWRITER_SOCKET", util_socket, 1);
+		setenv("BUFWRITER_SOCKET", receiver.path, 1);
 		execl(run_program(), "bufwriter", "send", "-t", "1600ms", "x",
 		      NULL);
 		_exit(98);
 	}
 	close(slave);
-	/* reading ends in EIO when the last one has closed the terminal */
+	/* read(2) fails with EIO when nobody has the terminal open any more. */
 	while (end < sizeof(buf) - 1 &&
 	       (n = read(master, buf + end, sizeof(buf) - 1 - end)) > 0)
 		end += (size_t)n;
@@ -157,14 +153,11 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("send_line");
-	TCase *tc = tcase_create("line");
+	TCase *tc = receiver_case(suite, "line");
 
-	tcase_add_checked_fixture(tc, util_setup, util_teardown);
-	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, command_line_is_checked, 0, LINES);
-	tcase_add_test(tc, socket_path_that_is_too_long_is_told);
-	tcase_add_test(tc, quiet_says_nothing_but_errors);
+	tcase_add_test(tc, a_socket_path_that_is_too_long_is_an_error);
+	tcase_add_test(tc, quiet_prints_nothing_but_errors);
 	tcase_add_test(tc, progress_is_shown_on_a_terminal);
-	suite_add_tcase(suite, tc);
-	return util_run(suite);
+	return receiver_run(suite);
 }

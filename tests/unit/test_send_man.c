@@ -3,11 +3,15 @@
  * The examples of bufwriter(1) run as they stand, and the manual and --help
  * name the same options.
  */
-#include "tests/unit/test_send_util.h"
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/receiver.h"
+#include "tests/lib/run.h"
 
 #define EXAMPLES 6
 
-/* From mdoc(7) to what a reader sees, as far as the examples need it. */
+/* Removes those escapes of mdoc(7) that the examples use. */
 static void unescape(char *line)
 {
 	char *to = line;
@@ -28,7 +32,7 @@ static void unescape(char *line)
 	*to = '\0';
 }
 
-/* The n-th line `.Dl $ COMMAND`, or NULL. */
+/* The command of line number n, from 0, of the form `.Dl $ COMMAND`; or NULL. */
 static char *example(int n)
 {
 	static char line[256];
@@ -45,43 +49,19 @@ static char *example(int n)
 	return line + 6;
 }
 
-static void start_shell(struct run *run, const char *command)
-{
-	char program[1024], path[2048];
-	char *end;
-
-	ck_assert_ptr_nonnull(realpath(run_program(), program));
-	end = strrchr(program, '/');
-	*end = '\0';
-	snprintf(path, sizeof(path), "%s:/usr/bin:/bin", program);
-	run->pid = fork();
-	if (run->pid != 0)
-		return;
-	if (chdir(util_dir) != 0 || freopen("stderr", "w", stderr) == NULL)
-		_exit(99);
-	setenv("PATH", path, 1);
-	setenv("BUFWRITER_SOCKET", util_socket, 1);
-	execl("/bin/sh", "sh", "-c", command, NULL);
-	_exit(98);
-}
-
 START_TEST(example_sends_something)
 {
-	struct taken taken = { 0 };
-	struct run run;
-	int fd = util_listen();
 	char *command = example(_i);
 
+	receiver_listen();
 	ck_assert_ptr_nonnull(command);
-	write_file("access.log", "a\n", 2);
-	write_file("error.log", "e\n", 2);
-	write_file("event.json", "{\n}\n", 4);
-	start_shell(&run, command);
-	run_wait(&run, fd, &taken);
-	run_expect_status(&run, 0);
-	ck_assert_msg(taken.count > 0, "nothing sent: %s", command);
-	taken_free(&taken);
-	close(fd);
+	run_file("access.log", "a\n", 2);
+	run_file("error.log", "e\n", 2);
+	run_file("event.json", "{\n}\n", 4);
+	run_start_shell(command);
+	run_wait();
+	run_expect_status(0);
+	ck_assert_msg(run.count > 0, "nothing sent: %s", command);
 }
 END_TEST
 
@@ -121,13 +101,10 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("send_man");
-	TCase *tc = tcase_create("man");
+	TCase *tc = receiver_case(suite, "man");
 
-	tcase_add_checked_fixture(tc, util_setup, util_teardown);
-	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, example_sends_something, 0, EXAMPLES);
 	tcase_add_test(tc, there_are_no_more_examples);
 	tcase_add_test(tc, help_and_manual_have_the_same_options);
-	suite_add_tcase(suite, tc);
-	return util_run(suite);
+	return receiver_run(suite);
 }
