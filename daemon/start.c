@@ -45,9 +45,8 @@ static int open_files(struct start *s, const struct config *cfg,
 	s->beside = probe.beside;
 	if (s->beside)
 		log_warning("files.temp: %s is on another file system than "
-			    "%s, where a rename cannot reach, or the same "
-			    "directory; files are written as dot files inside "
-			    "%s instead",
+			    "%s, or is the same directory; unfinished files "
+			    "are dot files inside %s instead",
 			    cfg->temp, cfg->files_path, cfg->files_path);
 	return 0;
 }
@@ -64,12 +63,12 @@ static void check_state_path(const struct config *cfg)
 	struct statfs fs;
 
 	if (!cfg->state_path[0])
-		log_notice("state.path is empty: a crash loses what is in "
-			   "memory");
+		log_notice("state.path is empty: a crash loses the messages "
+			   "in memory");
 	else if (!statfs(cfg->state_path, &fs) && fs.f_type != TMPFS_MAGIC &&
 		 fs.f_type != RAMFS_MAGIC)
-		log_notice("state.path: %s is not on tmpfs: the kernel will "
-			   "write it to disk now and then, for nothing",
+		log_notice("state.path: %s is not on tmpfs: the kernel writes "
+			   "it to disk again and again, which is of no use",
 			   cfg->state_path);
 }
 
@@ -124,10 +123,10 @@ static void check_queue_length(struct start *s)
 {
 	s->qlen = unix_socket_qlen();
 	if (s->qlen >= 0 && s->qlen < UNIX_SOCKET_QLEN_GOOD)
-		log_warning("net.unix.max_dgram_qlen is %d: senders wait "
+		log_warning("net.unix.max_dgram_qlen is %d: senders block "
 			    "after so few datagrams; set it with 'sysctl -w "
-			    "net.unix.max_dgram_qlen=%d' and restart "
-			    "what makes the socket",
+			    "net.unix.max_dgram_qlen=%d' and restart the unit "
+			    "or the program that makes the socket",
 			    s->qlen, UNIX_SOCKET_QLEN_GOOD);
 }
 

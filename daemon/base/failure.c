@@ -2,6 +2,7 @@
 /* See failure.h. */
 #include "daemon/base/failure.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -9,6 +10,7 @@ int failure_set(struct failure *f, int err, const char *fmt, ...)
 {
 	va_list ap;
 
+	assert(err < 0);
 	f->err = err;
 	va_start(ap, fmt);
 	vsnprintf(f->text, sizeof(f->text), fmt, ap);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An error and its sentence, for everything before the daemon is ready: the
- * function that fails writes the sentence, and the caller that decides what
- * to do about it logs it, once.  Owned by one thread.
+ * An error and its sentence, for everything before the daemon is ready.  The
+ * function that fails writes the sentence.  The caller that decides what to do
+ * about the error logs the sentence, once.  Owned by one thread.
  *
- * After the start only flushes fail, and those are retried: struct flush
- * carries their error.
+ * Flushes are different, because a worker retries them: struct flush carries
+ * the operation and the path that failed.
  */
 #ifndef BUFWRITER_FAILURE_H
 #define BUFWRITER_FAILURE_H
@@ -14,7 +14,7 @@
 #define FAILURE_TEXT 4600
 
 struct failure {
-	int err;		 /* -errno */
+	int err;		 /* -errno, never 0 */
 	char text[FAILURE_TEXT]; /* one line for the operator, no newline */
 };
 

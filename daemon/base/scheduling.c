@@ -29,10 +29,9 @@ bool scheduling_boost(unsigned boost)
 		now++;
 	}
 	if (err)
-		log_info("the nice value of the thread that reads the socket "
-			 "is %d, not %d as socket.priority_boost wants: %s; "
-			 "Nice= of the unit sets it, RLIMIT_NICE or "
-			 "CAP_SYS_NICE allows it",
+		log_info("the receiving thread has the nice value %d, not %d "
+			 "as socket.priority_boost says: %s; set Nice= in the "
+			 "unit, or allow it with RLIMIT_NICE or CAP_SYS_NICE",
 			 now, wish, strerror(err));
 	return now < 0;
 }

@@ -111,8 +111,8 @@ static const char *directory_hint(int err)
 	case EACCES:
 	case EPERM:
 	case EROFS:
-		return "; the daemon's user needs a directory there that it "
-		       "can write to, and no socket of another user in it";
+		return "; the daemon's user must be able to write to that "
+		       "directory, and no socket of another user may be in it";
 	default:
 		return "";
 	}

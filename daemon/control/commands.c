@@ -306,7 +306,7 @@ static const char *why_not(const struct commands *c,
 {
 	*code = "command";
 	if (!command)
-		return "unknown command; there are ping, status, metrics, "
+		return "unknown command; the commands are ping, status, metrics, "
 		       "flush and reload";
 	if (*argument && !command->argument)
 		return "this command has no argument";
