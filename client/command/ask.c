@@ -116,7 +116,7 @@ static bool open_connection(struct ask *a, int timeout_ms)
 	if (a->fd < 0)
 		return fail(a, EX_OSERR, "socket: %s", strerror(errno));
 	set_timeout(a->fd, timeout_ms);
-	if (connect(a->fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
+	if (connect(a->fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return fail_connect(a, errno);
 	return true;
 }
@@ -184,7 +184,7 @@ static int exit_status(const char *code)
 	size_t i;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (strcmp(code, table[i].code) == 0)
+		if (!strcmp(code, table[i].code))
 			return table[i].status;
 	return EX_SOFTWARE;
 }
@@ -202,7 +202,7 @@ static bool check_answer(struct ask *a)
 	json_string(json_at(a->answer, "error"), text, sizeof(text));
 	json_string(json_at(a->answer, "code"), code, sizeof(code));
 	/* The daemon closes the connection after these two. */
-	if (strcmp(code, "busy") == 0 || strcmp(code, "idle") == 0)
+	if (!strcmp(code, "busy") || !strcmp(code, "idle"))
 		disconnect(a);
 	a->status = exit_status(code);
 	snprintf(a->reason, sizeof(a->reason), "%s", text);

@@ -35,7 +35,7 @@ int cmd_bad_option(const char *cmd, char **argv, int c)
 	const char *problem = c == ':' ? "needs a value" : "is unknown";
 
 	/* optopt: 0 for an unknown long option, else the short form. */
-	if (strncmp(given, "--", 2) != 0 && optopt)
+	if (strncmp(given, "--", 2) && optopt)
 		return cmd_misuse(cmd, "option '-%c' %s", optopt, problem);
 	if (c == '?' && optopt)
 		problem = "takes no value";
@@ -44,7 +44,7 @@ int cmd_bad_option(const char *cmd, char **argv, int c)
 
 int cmd_output(const char *cmd)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (!fflush(stdout) && !ferror(stdout))
 		return 0;
 	fprintf(stderr, "bufwriter%s%s: cannot write the output: %s\n",
 		cmd ? " " : "", cmd ? cmd : "", strerror(errno));
@@ -81,11 +81,11 @@ int cmd_parse_ms(const char *text, int *ms)
 	uint64_t n = 0;
 	size_t i;
 
-	if (strcmp(text, "never") == 0) {
+	if (!strcmp(text, "never")) {
 		*ms = BW_FOREVER;
 		return 0;
 	}
-	if (strcmp(text, "0") == 0) {
+	if (!strcmp(text, "0")) {
 		*ms = 0;
 		return 0;
 	}
@@ -96,7 +96,7 @@ int cmd_parse_ms(const char *text, int *ms)
 		return -EINVAL;
 	text += i;
 	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(text, units[i].name) == 0)
+		if (!strcmp(text, units[i].name))
 			break;
 	if (i == sizeof(units) / sizeof(units[0]) || n > DAY_US / units[i].us)
 		return -EINVAL;

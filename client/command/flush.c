@@ -43,7 +43,7 @@ static const char *take_option(void *arg, int letter, const char *value)
 
 	if (letter == 'q')
 		opt->quiet = true;
-	else if (cmd_parse_ms(value, &opt->timeout_ms) != 0)
+	else if (cmd_parse_ms(value, &opt->timeout_ms))
 		return "is not a duration";
 	return NULL;
 }

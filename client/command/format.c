@@ -88,7 +88,7 @@ const char *format_text(const char *value, const char *none)
 		return none;
 	json_string(value, out, room);
 	/* A path may contain control sequences. */
-	for (i = 0; out[i] != '\0'; i++)
+	for (i = 0; out[i]; i++)
 		if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
 			out[i] = '?';
 	return out;

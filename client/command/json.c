@@ -94,7 +94,7 @@ static const char *skip_group(const char *p, unsigned depth)
 	bool object = *p == '{';
 	char end = object ? '}' : ']';
 
-	if (depth == 0)
+	if (!depth)
 		return NULL;
 	p = skip_space(p + 1);
 	if (*p == end)
@@ -121,7 +121,7 @@ static const char *skip_value(const char *p, unsigned depth)
 	if (*p == '"')
 		return skip_string(p);
 	for (i = 0; i < 3; i++)
-		if (strncmp(p, words[i], strlen(words[i])) == 0)
+		if (!strncmp(p, words[i], strlen(words[i])))
 			return p + strlen(words[i]);
 	return skip_number(p);
 }
@@ -130,7 +130,7 @@ bool json_valid(const char *text)
 {
 	const char *p = skip_value(skip_space(text), DEPTH);
 
-	return p && *skip_space(p) == '\0';
+	return p && !*skip_space(p);
 }
 
 /* NULL for `null`. */
@@ -165,7 +165,7 @@ static const char *member(const char *p, const char *name, size_t len)
 		p = skip_string(p);
 		assert(p);
 		p = skip_space(skip_space(p) + 1);
-		if (strncmp(key, name, len) == 0 && key[len] == '"')
+		if (!strncmp(key, name, len) && key[len] == '"')
 			return not_null(p);
 		p = skip_next(p);
 	}
@@ -181,7 +181,7 @@ const char *json_at(const char *value, const char *path)
 	for (; value; path += len + 1) {
 		len = strcspn(path, ".");
 		value = member(value, path, len);
-		if (path[len] == '\0')
+		if (!path[len])
 			break;
 	}
 	return value;
@@ -195,7 +195,7 @@ const char *json_item(const char *array, unsigned index)
 		return NULL;
 	p = skip_space(p + 1);
 	while (*p != ']') {
-		if (index-- == 0)
+		if (!index--)
 			return not_null(p);
 		p = skip_next(p);
 	}

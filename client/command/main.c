@@ -40,12 +40,12 @@ int main(int argc, char **argv)
 
 	if (!name)
 		return cmd_misuse(NULL, "a command is missing");
-	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
+	if (!strcmp(name, "-h") || !strcmp(name, "--help"))
 		return help();
-	if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0)
+	if (!strcmp(name, "-V") || !strcmp(name, "--version"))
 		return cmd_version(NULL);
 	for (i = 0; i < COMMANDS; i++)
-		if (strcmp(name, commands[i].name) == 0)
+		if (!strcmp(name, commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
 	return cmd_misuse(NULL, "%s '%s' is unknown",
 			  name[0] == '-' ? "option" : "command", name);

@@ -44,7 +44,7 @@ static int print_changes(const struct ask *a)
 			     "changed: ");
 	restart = print_list(json_at(a->answer, "restart"), stdout,
 			     "needs a restart: ");
-	if (applied + restart == 0)
+	if (!applied && !restart)
 		puts("no setting changed");
 	return restart ? SOME_NEED_A_RESTART : 0;
 }

@@ -144,7 +144,7 @@ const char *screen_refusal(void)
 	const char *term = getenv("TERM");
 
 	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term && *term &&
-	    strcmp(term, "dumb") != 0)
+	    strcmp(term, "dumb"))
 		return NULL;
 	return "this needs a terminal; programs can use 'bufwriter status "
 	       "--json'";
@@ -156,8 +156,7 @@ struct screen *screen_open(void)
 	struct screen *s = &screen;
 
 	/* In the background, the modes are those of another job. */
-	if (await_terminal() != 0 ||
-	    tcgetattr(STDIN_FILENO, &s->old_termios) != 0)
+	if (await_terminal() || tcgetattr(STDIN_FILENO, &s->old_termios))
 		return NULL;
 	sigemptyset(&s->handled);
 	sigaddset(&s->handled, SIGINT);
@@ -210,7 +209,7 @@ static size_t fitting(const char *text, int columns)
 {
 	size_t i;
 
-	for (i = 0; text[i] != '\0'; i++)
+	for (i = 0; text[i]; i++)
 		if ((text[i] & 0xc0) != 0x80 && columns-- == 0)
 			break;
 	return i;
@@ -300,7 +299,7 @@ int screen_wait(struct screen *s, int timeout_ms)
 
 	if (poll(fds, 2, timeout_ms) <= 0)
 		return SCREEN_NOTHING;
-	if (fds[1].revents != 0)
+	if (fds[1].revents)
 		return read_signal(s);
 	/* Ready, but without a byte: the terminal is gone. */
 	if (read(STDIN_FILENO, &key, 1) != 1)

@@ -115,12 +115,12 @@ static int option_take(struct options *opt, char **argv, int c)
 		opt->quiet = true;
 		return -1;
 	case 's':
-		if (optarg[0] == '\0')
+		if (!*optarg)
 			return cmd_misuse("send", "the socket path is empty");
 		opt->socket = optarg;
 		return -1;
 	case 't':
-		if (cmd_parse_ms(optarg, &opt->timeout_ms) == 0)
+		if (!cmd_parse_ms(optarg, &opt->timeout_ms))
 			return -1;
 		return cmd_misuse(
 			"send",
@@ -151,14 +151,14 @@ static int options_read(struct options *opt, int argc, char **argv)
 	}
 	opt->messages = argv + optind;
 	opt->nmessages = argc - optind;
-	if (opt->nmessages > 0 && opt->nsources > 0)
+	if (opt->nmessages && opt->nsources)
 		return cmd_misuse("send", "give either messages or "
 					  "--file, not both");
-	if (opt->nmessages > 0 && opt->mode != SPLIT_LINES)
+	if (opt->nmessages && opt->mode != SPLIT_LINES)
 		return cmd_misuse("send", "--null and --whole apply to "
 					  "input, not to messages "
 					  "given as arguments");
-	if (opt->nmessages == 0 && opt->nsources == 0)
+	if (!opt->nmessages && !opt->nsources)
 		opt->sources[opt->nsources++].name = "-";
 	return -1;
 }
@@ -167,13 +167,13 @@ static int source_open(struct send *s, struct source *source)
 {
 	struct stat st;
 
-	if (strcmp(source->name, "-") == 0) {
+	if (!strcmp(source->name, "-")) {
 		source->name = "standard input";
 		source->fd = STDIN_FILENO;
 	} else {
 		source->fd = open(source->name, O_RDONLY | O_CLOEXEC);
 	}
-	if (source->fd < 0 || fstat(source->fd, &st) != 0)
+	if (source->fd < 0 || fstat(source->fd, &st))
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
@@ -263,7 +263,7 @@ static int send_all(struct send *s, const struct options *opt)
 
 	report_init(&s->report, socket, opt->quiet);
 	split_init(&s->split, opt->mode, &s->deliver, &s->report);
-	if (sources_open(s, opt) != 0)
+	if (sources_open(s, opt))
 		return EX_NOINPUT;
 	err = deliver_open(&s->deliver, &s->report, socket, opt->timeout_ms);
 	if (err) {

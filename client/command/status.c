@@ -213,7 +213,7 @@ static int print_check(const struct ask *a, bool answered)
 		return 2;
 	}
 	word = format_text(json_at(a->answer, "health"), "failing");
-	for (i = 0; i < 2 && strcmp(word, words[i]) != 0; i++)
+	for (i = 0; i < 2 && strcmp(word, words[i]); i++)
 		;
 	printf("%s: %s\n", words[i],
 	       format_text(json_at(a->answer, "why"), "?"));

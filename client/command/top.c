@@ -137,7 +137,8 @@ static const char *bar(char out[BAR_COLUMNS + 1], double part, double all)
 	/* The two numbers may be of different moments. */
 	if (share > 1)
 		share = 1;
-	filled = share * BAR_COLUMNS + 0.5;
+	/* Rounded to the nearest column. */
+	filled = (2 * share * BAR_COLUMNS + 1) / 2;
 	assert(filled <= BAR_COLUMNS);
 	memset(out, '.', BAR_COLUMNS);
 	memset(out, '#', filled);
@@ -243,8 +244,8 @@ static const char *take_option(void *arg, int letter, const char *value)
 	struct top *t = arg;
 
 	(void)letter;
-	if (cmd_parse_ms(value, &t->delay_ms) != 0 ||
-	    t->delay_ms < DELAY_MIN_MS || t->delay_ms > DELAY_MAX_MS)
+	if (cmd_parse_ms(value, &t->delay_ms) || t->delay_ms < DELAY_MIN_MS ||
+	    t->delay_ms > DELAY_MAX_MS)
 		return "is not a delay from 100ms to 1h";
 	return NULL;
 }

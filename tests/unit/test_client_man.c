@@ -66,7 +66,7 @@ START_TEST(example_compiles_and_sends)
 	snprintf(command, sizeof(command),
 		 "%s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "
 		 "-Iclient/library -o '%s/example' '%s' "
-		 "client/library/libbufwriter.c",
+		 "client/library/*.c",
 		 cc != NULL ? cc : "cc", receiver.dir, path);
 	ck_assert_int_eq(system(command), 0);
 	setenv("BUFWRITER_SOCKET", receiver.path, 1);

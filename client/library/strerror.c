@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The texts of the library's errors.  Each says what the error means, and most
+ * say what can be done.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "bufwriter.h"
+
+const char *bw_strerror(int error)
+{
+	const char *text;
+
+	switch (error) {
+	case 0:
+		return "success";
+	case BW_TIMEOUT:
+		return "timed out: the daemon's queue stayed full; "
+		       "is its disk slow or full?";
+	case BW_TOO_LARGE:
+		return "message too large for a datagram; split it";
+	case BW_NO_DAEMON:
+		return "no daemon listens on the socket; "
+		       "is bufwriterd running with this socket.path?";
+	case BW_NOT_PERMITTED:
+		return "not permitted to write to the daemon's socket; "
+		       "is this user in the socket's group?";
+	case BW_WRONG_SOCKET:
+		return "not a datagram socket; is this the path of "
+		       "bufwriterd's socket?";
+	case BW_PATH_TOO_LONG:
+		return "socket path too long; it may have at most 107 bytes";
+	case BW_INVALID:
+		return "invalid argument or option; "
+		       "were the options initialised with BW_OPTIONS?";
+	case BW_NO_MEMORY:
+		return "this process or the kernel is out of memory";
+	case BW_CLOSED:
+		return "the handle's file descriptor was closed; "
+		       "open the handle after closing all descriptors";
+	}
+	text = error < 0 && error != INT_MIN ? strerrordesc_np(-error) : NULL;
+	return text ? text : "unknown error";
+}
