@@ -58,7 +58,9 @@ static inline void reports_clear(struct reports *reports)
 
 static inline int reports_have(const struct reports *reports, const char *part)
 {
-	for (unsigned i = 0; i < reports->n; i++)
+	unsigned i;
+
+	for (i = 0; i < reports->n; i++)
 		if (strstr(reports->line[i], part))
 			return 1;
 	return 0;

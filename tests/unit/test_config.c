@@ -250,13 +250,12 @@ START_TEST(without_a_file_everything_has_its_default)
 {
 	struct reports reports = { 0 };
 	struct config *cfg;
+	const struct setting *set;
 	char value[SETTING_TEXT];
 
 	ck_assert_int_eq(
 		config_load(NULL, NULL, 0, reports_add, &reports, &cfg), 0);
-	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &setting_table[i];
-
+	for (set = setting_table; set < setting_table + SETTINGS; set++) {
 		/* also: each default is written as it is printed */
 		setting_format(set, cfg, value, sizeof(value));
 		ck_assert_str_eq(value, set->default_text);
@@ -303,9 +302,10 @@ START_TEST(percent_words_are_replaced_and_host_has_no_slash)
 				      "suffix=.%%%i\ntemp = /t\n");
 	char host[256] = "";
 	char expected[512];
+	char *p;
 
 	ck_assert_int_eq(gethostname(host, sizeof(host) - 1), 0);
-	for (char *p = host; *p; p++)
+	for (p = host; *p; p++)
 		if (*p == '/')
 			*p = '_';
 	snprintf(expected, sizeof(expected), "test-%s-%%i", host);
@@ -387,15 +387,15 @@ static const char *other_value(const struct setting *set)
 /* Everything other than by default. */
 static struct config *other_config(void)
 {
+	const struct setting *set;
+	const char *value;
 	char text[4096];
 	char path[64];
 	size_t used = 0;
 
-	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &setting_table[i];
-		const char *value = other_value(set);
-
-		snprintf(path, sizeof(path), "/other/%d", i);
+	for (set = setting_table; set < setting_table + SETTINGS; set++) {
+		value = other_value(set);
+		snprintf(path, sizeof(path), "/other/%s", set->name);
 		used += (size_t)snprintf(text + used, sizeof(text) - used,
 					 "[%s]\n%s = %s\n", set->section,
 					 set->key, value ? value : path);
@@ -425,21 +425,17 @@ START_TEST(diff_names_each_changed_key_once_by_what_it_needs)
 	struct diff diff = { 0 };
 	unsigned applied = 0;
 	unsigned restart = 0;
-	char name[64];
+	const struct setting *set;
 
 	ck_assert_uint_eq(
 		config_diff(old, old, diff_applied, diff_restart, &diff), 0);
 	ck_assert_uint_eq(config_diff(old, new, diff_applied, diff_restart,
 				      &diff),
 			  SETTINGS);
-	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &setting_table[i];
-
-		snprintf(name, sizeof(name), "%s.%s", set->section, set->key);
+	for (set = setting_table; set < setting_table + SETTINGS; set++)
 		ck_assert_str_eq(set->reload ? diff.applied.line[applied++] :
 					       diff.restart.line[restart++],
-				 name);
-	}
+				 set->name);
 	ck_assert_uint_eq(diff.applied.n, applied);
 	ck_assert_uint_eq(diff.restart.n, restart);
 	reports_clear(&diff.applied);
@@ -454,6 +450,7 @@ START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
 	struct config *old = bed_good("");
 	struct config *new = other_config();
 	struct config *merged = config_merge(old, new);
+	const struct setting *set;
 	char want[SETTING_TEXT];
 	char have[SETTING_TEXT];
 
@@ -462,9 +459,7 @@ START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
 	ck_assert_str_eq(merged->suffix, "name-test");
 	ck_assert_str_eq(merged->temp, "/var/log/bufwriter/.tmp");
 	ck_assert_str_eq(merged->file, bed_file);
-	for (int i = 0; i < SETTINGS; i++) {
-		const struct setting *set = &setting_table[i];
-
+	for (set = setting_table; set < setting_table + SETTINGS; set++) {
 		setting_format(set, set->reload ? new : old, want,
 			       sizeof(want));
 		setting_format(set, merged, have, sizeof(have));

@@ -32,15 +32,6 @@ static char *read_source(const char *name)
 	return text;
 }
 
-static int find_setting(const char *section, const char *key)
-{
-	for (int i = 0; i < SETTINGS; i++)
-		if (strcmp(setting_table[i].section, section) == 0 &&
-		    strcmp(setting_table[i].key, key) == 0)
-			return i;
-	return -1;
-}
-
 /* --- the sample file ----------------------------------------------------- */
 
 /* True for `#key = value`, a setting that is commented out. */
@@ -74,9 +65,10 @@ START_TEST(the_sample_file_still_loads_with_every_key_uncommented)
 	struct config *empty;
 	char *a;
 	char *b;
+	char *line;
 	int keys = 0;
 
-	for (char *line = text; line; line = strchr(line, '\n')) {
+	for (line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (is_sample(line)) {
 			*line = ' ';
@@ -106,6 +98,7 @@ START_TEST(the_sample_file_has_each_key_default_and_reload_mark)
 	int seen[SETTINGS] = { 0 };
 	int reload = 0;
 	int comment = 0;
+	const struct setting *set;
 	char *line;
 
 	while ((line = strsep(&rest, "\n"))) {
@@ -114,14 +107,11 @@ START_TEST(the_sample_file_has_each_key_default_and_reload_mark)
 		if (is_sample(line)) {
 			char *key = line + 1;
 			char *equals = strstr(line, " =");
-			const struct setting *set;
-			int i;
-
 			*equals = '\0';
-			i = find_setting(section, key);
-			ck_assert_msg(i >= 0, "no key %s.%s", section, key);
+			set = setting_find(section, key);
+			ck_assert_msg(set != NULL, "no key %s.%s", section,
+				      key);
 			*equals = ' ';
-			set = &setting_table[i];
 			snprintf(expected, sizeof(expected), "#%s =%s%s",
 				 set->key, *set->default_text ? " " : "",
 				 set->default_text);
@@ -131,16 +121,16 @@ START_TEST(the_sample_file_has_each_key_default_and_reload_mark)
 				      set->key);
 			ck_assert_msg(comment, "%s.%s: no comment", section,
 				      set->key);
-			seen[i]++;
+			seen[set - setting_table]++;
 		}
 		/* the comment above a key, from an empty line to the key */
 		comment = line[0] == '#' && line[1] == ' ';
 		reload = comment && (reload || strstr(line, "(reload)"));
 	}
-	for (int i = 0; i < SETTINGS; i++)
-		ck_assert_msg(seen[i] == 1, "%s.%s is there %d times",
-			      setting_table[i].section, setting_table[i].key,
-			      seen[i]);
+	for (set = setting_table; set < setting_table + SETTINGS; set++)
+		ck_assert_msg(seen[set - setting_table] == 1,
+			      "%s is there %d times", set->name,
+			      seen[set - setting_table]);
 	free(text);
 }
 END_TEST
@@ -249,11 +239,12 @@ static void random_value(const struct setting *set, char *out, size_t room)
 					     "data",	"error", "debug",
 					     "never",	"" };
 	size_t n = 0;
+	uint64_t len;
 
 	if (value_is_text(set->type)) {
 		if (set->type == VALUE_PATH || set->type == VALUE_SOCKET)
 			out[n++] = '/';
-		for (uint64_t len = random_below(20); len; len--)
+		for (len = random_below(20); len; len--)
 			out[n++] = bytes[random_below(sizeof(bytes) - 1)];
 		out[n] = '\0';
 	} else if (set->type >= VALUE_FRAMING || random_below(9) == 0) {
@@ -270,19 +261,17 @@ START_TEST(what_is_printed_loads_as_the_same)
 {
 	struct reports reports = { 0 };
 	unsigned accepted = 0;
+	const struct setting *set;
+	struct config *cfg;
+	const char *options[1];
+	char option[256];
+	char value[128];
+	int err, run;
 
-	for (int run = 0; run < 1500; run++) {
-		const struct setting *set =
-			&setting_table[random_below(SETTINGS)];
-		struct config *cfg;
-		const char *options[1];
-		char option[256];
-		char value[128];
-		int err;
-
+	for (run = 0; run < 1500; run++) {
+		set = &setting_table[random_below(SETTINGS)];
 		random_value(set, value, sizeof(value));
-		snprintf(option, sizeof(option), "%s.%s=%s", set->section,
-			 set->key, value);
+		snprintf(option, sizeof(option), "%s=%s", set->name, value);
 		options[0] = option;
 		bed_write("", 0);
 		err = config_load(bed_file, options, 1, reports_add, &reports,
@@ -354,10 +343,12 @@ static int load_any(const char *text, size_t len)
 	struct reports reports = { 0 };
 	struct config *cfg;
 	int err = bed_load(text, len, &reports, &cfg);
+	const char *line;
+	unsigned i;
 
 	ck_assert_int_eq(err, reports.n ? -EINVAL : 0);
-	for (unsigned i = 0; i < reports.n; i++) {
-		const char *line = reports.line[i];
+	for (i = 0; i < reports.n; i++) {
+		line = reports.line[i];
 
 		ck_assert_msg(strncmp(line, bed_file, strlen(bed_file)) == 0 ||
 				      strncmp(line, "and ", 4) == 0,
@@ -376,15 +367,16 @@ static int load_any(const char *text, size_t len)
 START_TEST(any_bytes_end_in_settings_or_in_reports)
 {
 	char text[2048];
-	size_t len;
+	size_t len, i;
+	int run;
 
-	for (int run = 0; run < 800; run++) {
+	for (run = 0; run < 800; run++) {
 		len = random_below(sizeof(text));
-		for (size_t i = 0; i < len; i++)
+		for (i = 0; i < len; i++)
 			text[i] = (char)random_next();
 		load_any(text, len);
 	}
-	for (int run = 0; run < 1500; run++)
+	for (run = 0; run < 1500; run++)
 		load_any(text, random_text(text, sizeof(text)));
 }
 END_TEST
@@ -396,10 +388,12 @@ START_TEST(a_good_file_with_a_few_bytes_changed_ends_well_too)
 	size_t len = strlen(text);
 	char *copy = malloc(len);
 	int loaded = 0;
+	uint64_t n;
+	int run;
 
-	for (int run = 0; run < 1000; run++) {
+	for (run = 0; run < 1000; run++) {
 		memcpy(copy, text, len);
-		for (uint64_t n = 1 + random_below(3); n; n--)
+		for (n = 1 + random_below(3); n; n--)
 			copy[random_below(len)] =
 				random_below(2) ? (char)random_next() :
 						  text[random_below(len)];
