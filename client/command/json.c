@@ -273,18 +273,20 @@ static size_t decode(const char **p, char out[4])
 
 size_t json_string(const char *value, char *out, size_t room)
 {
-	size_t len = 0, n;
+	size_t len = 0, used = 0, n;
 	bool full = false;
 	char bytes[4];
 
 	if (json_is_string(value))
 		for (value++; *value != '"'; len += n) {
 			n = decode(&value, bytes);
-			full = full || len + n >= room;
-			if (!full)
-				memcpy(out + len, bytes, n);
+			full = full || used + n >= room;
+			if (full)
+				continue;
+			memcpy(out + used, bytes, n);
+			used += n;
 		}
 	if (room)
-		out[len < room ? len : room - 1] = '\0';
+		out[used] = '\0';
 	return len;
 }

@@ -161,6 +161,15 @@ START_TEST(values_are_found_by_their_path)
 }
 END_TEST
 
+START_TEST(a_string_is_cut_between_two_characters)
+{
+	char out[4] = "???";
+
+	ck_assert_uint_eq(json_string("\"x\\u20ac\"", out, sizeof(out)), 4);
+	ck_assert_str_eq(out, "x");
+}
+END_TEST
+
 START_TEST(large_counts_keep_all_their_digits)
 {
 	ck_assert_uint_eq(json_count("18446744073709551615"), UINT64_MAX);
@@ -183,6 +192,7 @@ int main(void)
 			    sizeof(texts) / sizeof(texts[0]));
 	tcase_add_test(tcase, json_that_is_too_deep_is_refused);
 	tcase_add_test(tcase, values_are_found_by_their_path);
+	tcase_add_test(tcase, a_string_is_cut_between_two_characters);
 	tcase_add_test(tcase, large_counts_keep_all_their_digits);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
