@@ -7,6 +7,7 @@
 #   make demo            shows how datagrams become complete files
 #   make bench           measures; bench-deps builds what it compares with
 #   make model           checks the model of the crash protocol
+#   make fuzz            tries inputs, FUZZ_SECONDS (60) on each target; T="json"
 #   make check-systemd   tests the package on a booted Debian tree (as root)
 #   make install         installs to DESTDIR, under PREFIX; uninstall removes it
 #   make deb             builds Debian packages, in build/deb
@@ -279,6 +280,8 @@ bench-deps:
 
 model:
 	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/model/run.sh
+
+include tests/fuzz/fuzz.mk
 
 # exit status 77: the script skipped the test and said why
 check-systemd:

@@ -5,6 +5,7 @@
 #
 #   deps.sh check          exit 1 with one line if the build can not work
 #   deps.sh auto [check]   installs what is missing for the build (and tests)
+#   deps.sh fuzz           installs what is missing for the fuzz targets
 #   deps.sh install        installs everything, for developing too
 #
 # CC may have arguments; CPPFLAGS is what the build gives to the preprocessor.
@@ -12,7 +13,7 @@ set -eu
 
 cc=${CC:-cc}
 build='gcc libc6-dev libuv1-dev libinih-dev'
-develop='clang clang-format clang-tidy cppcheck shellcheck mandoc man-db
+develop='clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc man-db
 	systemd pkg-config spin socat debootstrap systemd-container'
 package='dpkg-dev debhelper fakeroot lintian'
 elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
@@ -42,6 +43,13 @@ missing() {
 	header uv.h || echo libuv1-dev
 	header ini.h || echo libinih-dev
 	[ "${1-}" != check ] || header check.h || echo check
+}
+
+# Can clang link a program with its fuzzer?
+can_fuzz() {
+	echo 'int LLVMFuzzerTestOneInput(void *p, int n) { return !p && n; }' |
+		clang -x c -fsanitize=fuzzer,address,undefined -o /dev/null - \
+			>/dev/null 2>&1
 }
 
 # oneline WORDS: on one line, single spaces
@@ -101,11 +109,16 @@ auto)
 	lacks=$(missing "${2-}")
 	[ -z "$lacks" ] || install "$lacks"
 	;;
+fuzz)
+	lacks=$(missing)
+	can_fuzz || lacks="$lacks clang libclang-rt-dev"
+	[ -z "$lacks" ] || install "$lacks"
+	;;
 install)
 	install "$build" check "$develop" "$package"
 	;;
 *)
-	echo "usage: $0 check | auto [check] | install" >&2
+	echo "usage: $0 check | auto [check] | fuzz | install" >&2
 	exit 2
 	;;
 esac

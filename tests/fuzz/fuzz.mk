@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+#
+# make fuzz, a part of the Makefile.
+#
+# The targets are a build of their own: clang, the sanitizers, and the fuzzer's
+# counters in every function.  FUZZ_SECONDS and T go to tests/fuzz/run.sh.
+
+fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_obj := $(call objects,obj,$(fuzz_src) tests/fuzz/fuzz.c)
+fuzz_bin := $(patsubst %.c,$(BUILD)/%,$(fuzz_src))
+
+.PHONY: fuzz fuzz-targets
+
+fuzz:
+	@$(deps) fuzz
+	+@$(MAKE) $(jobs) CC=clang SAN=address,undefined,float-cast-overflow \
+		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' \
+		BUILD='$(BUILD)/fuzz' fuzz-targets
+	@BW_BUILD='$(abspath $(BUILD)/fuzz)' tests/fuzz/run.sh $(T)
+
+fuzz-targets: $(fuzz_bin)
+
+# An archive, so that a target can have an instance of a file of its own.
+$(BUILD)/fuzz.a: $(filter-out %/main.o,$(daemon_obj) $(command_obj)) $(lib_obj)
+	$(say) AR $@
+	$(archive)
+
+$(fuzz_bin): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
+		$(BUILD)/obj/tests/fuzz/fuzz.o $(BUILD)/fuzz.a
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link) -fsanitize=fuzzer $(fuzz_link) -o $@ $^ $(dep_libs)
+
+-include $(fuzz_obj:.o=.d)
