@@ -103,16 +103,12 @@ void server_close(struct server *s)
 /* A buffer; if none is free, that of the connection that is slow for longest. */
 static struct answer *get_answer(struct server *s)
 {
-	struct answer *slowest = NULL;
-	unsigned i;
+	struct answer *a = s->answers, *slowest = s->answers;
 
-	for (i = 0; i < SERVER_ANSWERS; i++) {
-		struct answer *a = &s->answers[i];
-
+	for (; a < s->answers + SERVER_ANSWERS; a++) {
 		if (!a->owner)
 			return a;
-		if (!slowest ||
-		    a->owner->deadline_ns < slowest->owner->deadline_ns)
+		if (a->owner->deadline_ns < slowest->owner->deadline_ns)
 			slowest = a;
 	}
 	stats_add(&s->stats.control_expired, 1);
