@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Points: each action does what it says, at the time it says, in one thread
- * or several; a rule that is not understood is not passed over; and without
- * BW_FAILPOINTS a point is a constant.
+ * Failpoints: each action does what its rule says, on the passage that the
+ * rule names, in one thread or several.  A rule that cannot be parsed is an
+ * error.  Without BW_FAILPOINTS a point is a constant.
  *
- * Rules are read once in a process, so each case is a process of its own.
+ * A process reads the rules once, so each case is a process of its own.
  */
 #undef BW_FAILPOINTS
 #include "daemon/base/failpoint.h"
@@ -145,7 +145,7 @@ static int pass_other(void)
 	return 0;
 }
 
-START_TEST(a_rule_that_is_not_understood_ends_the_process)
+START_TEST(a_rule_that_cannot_be_parsed_ends_the_process)
 {
 	int status = run(nonsense[_i], pass_other);
 
@@ -346,7 +346,7 @@ int main(void)
 	tcase_add_loop_test(tests, a_point_fails_as_its_rules_say, 0,
 			    COUNT(results));
 	tcase_add_loop_test(tests,
-			    a_rule_that_is_not_understood_ends_the_process, 0,
+			    a_rule_that_cannot_be_parsed_ends_the_process, 0,
 			    COUNT(nonsense));
 	tcase_add_test(tests, too_many_rules_end_the_process);
 	tcase_add_test(tests, kill_ends_the_process_at_that_passage);

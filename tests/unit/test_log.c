@@ -120,7 +120,7 @@ START_TEST(less_severe_messages_are_left_out)
 }
 END_TEST
 
-START_TEST(control_characters_can_not_forge_a_line)
+START_TEST(control_characters_cannot_forge_a_line)
 {
 	const char *text;
 
@@ -339,7 +339,7 @@ int main(void)
 	tcase_add_loop_test(line, a_plain_line_has_the_local_time_and_the_level,
 			    0, 5);
 	tcase_add_test(line, less_severe_messages_are_left_out);
-	tcase_add_test(line, control_characters_can_not_forge_a_line);
+	tcase_add_test(line, control_characters_cannot_forge_a_line);
 	tcase_add_test(line, a_long_message_is_cut_and_still_one_line);
 	tcase_add_test(line, a_message_that_just_fits_is_not_cut);
 	tcase_add_test(line, errno_is_kept_and_can_be_printed);

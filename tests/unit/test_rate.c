@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rates of a daemon that sleeps: no sample is taken meanwhile, and none is
- * missing afterwards.
+ * Rates of a daemon that sleeps: it takes no sample while it sleeps, and none
+ * is missing afterwards.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -51,7 +51,7 @@ START_TEST(before_a_minute_it_counts_from_the_start)
 }
 END_TEST
 
-START_TEST(nothing_at_the_start_is_no_division_by_zero)
+START_TEST(a_rate_without_a_past_does_not_divide_by_zero)
 {
 	ck_assert_double_eq(ask(0, 60), 0);
 	ck_assert_double_eq(ask(0, 1), 0);
@@ -75,11 +75,11 @@ START_TEST(a_steady_stream_has_its_rate)
 }
 END_TEST
 
-START_TEST(what_came_before_a_long_sleep_is_long_ago)
+START_TEST(datagrams_before_a_long_sleep_are_in_no_rate)
 {
 	now.received = 1000;
 	before_sleep(0.5);
-	/* The loop sleeps; a worker files what it has, unseen. */
+	/* While the loop sleeps, a worker writes a file. */
 	now.written = 1000;
 	ck_assert_double_gt(ask(500, 60), 59);
 	ck_assert_uint_eq(over.received, 0);
@@ -87,7 +87,7 @@ START_TEST(what_came_before_a_long_sleep_is_long_ago)
 }
 END_TEST
 
-START_TEST(a_burst_after_a_long_sleep_is_recent)
+START_TEST(a_burst_after_a_long_sleep_is_in_the_rates)
 {
 	now.received = 1000;
 	before_sleep(0.5);
@@ -107,11 +107,11 @@ START_TEST(a_burst_after_a_long_sleep_is_recent)
 }
 END_TEST
 
-START_TEST(every_age_of_the_ring_of_samples_is_right)
+START_TEST(each_of_400_seconds_finds_its_sample)
 {
 	double t;
 
-	/* One a second, so that what was counted is how long it is. */
+	/* One datagram a second: the count is the length of the window. */
 	for (t = 0.5; t < 400; t += 1) {
 		now.received++;
 		now.ring_full++;
@@ -124,7 +124,7 @@ START_TEST(every_age_of_the_ring_of_samples_is_right)
 }
 END_TEST
 
-START_TEST(the_loops_clock_may_be_behind)
+START_TEST(a_time_before_the_start_is_no_second)
 {
 	now.received = 5;
 	before_sleep(-0.001);
@@ -145,12 +145,12 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, open_rate, NULL);
 	tcase_add_test(tcase, before_a_minute_it_counts_from_the_start);
-	tcase_add_test(tcase, nothing_at_the_start_is_no_division_by_zero);
+	tcase_add_test(tcase, a_rate_without_a_past_does_not_divide_by_zero);
 	tcase_add_test(tcase, a_steady_stream_has_its_rate);
-	tcase_add_test(tcase, what_came_before_a_long_sleep_is_long_ago);
-	tcase_add_test(tcase, a_burst_after_a_long_sleep_is_recent);
-	tcase_add_test(tcase, every_age_of_the_ring_of_samples_is_right);
-	tcase_add_test(tcase, the_loops_clock_may_be_behind);
+	tcase_add_test(tcase, datagrams_before_a_long_sleep_are_in_no_rate);
+	tcase_add_test(tcase, a_burst_after_a_long_sleep_is_in_the_rates);
+	tcase_add_test(tcase, each_of_400_seconds_finds_its_sample);
+	tcase_add_test(tcase, a_time_before_the_start_is_no_second);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Connections to the control socket: what a peer can do, and that it can do
- * no more.  The clock is the test's, so that no test waits.
+ * no more.  The clock is the test's own, so that no test waits.
  */
 #include <poll.h>
 #include <sys/epoll.h>
@@ -96,7 +96,7 @@ static bool is_ready(void)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* As the loop: turns while there is something, at no cost of time. */
+/* As the loop does: turns while there are events, with unlimited credit. */
 static void run(void)
 {
 	unsigned turns = 0;
@@ -206,7 +206,7 @@ START_TEST(a_nul_is_a_byte_like_any_other)
 }
 END_TEST
 
-START_TEST(the_longest_line_is_taken_and_no_longer_one)
+START_TEST(a_line_of_the_longest_length_is_taken_a_longer_one_is_not)
 {
 	char line[SERVER_LINE + 2];
 	int fd = peer();
@@ -244,7 +244,7 @@ START_TEST(an_endless_line_has_one_error)
 }
 END_TEST
 
-START_TEST(an_answer_without_room_is_an_error_and_no_piece_of_it)
+START_TEST(an_answer_larger_than_its_room_becomes_an_error)
 {
 	int fd = peer();
 	const char *text;
@@ -273,14 +273,14 @@ START_TEST(an_answer_may_come_later)
 	ck_assert(c->waiting);
 	text_add(server_begin(&s, c), "done");
 	server_send(&s, c, now);
-	/* And what was sent ahead goes on. */
+	/* A command that was sent ahead is answered next. */
 	run();
 	EXPECT(fd, "done\n{\"line\":2}\n");
 	close(fd);
 }
 END_TEST
 
-START_TEST(waiting_has_a_deadline_of_its_own)
+START_TEST(a_waiting_connection_has_a_deadline_of_its_own)
 {
 	int fd = peer();
 
@@ -296,7 +296,7 @@ START_TEST(waiting_has_a_deadline_of_its_own)
 }
 END_TEST
 
-START_TEST(who_goes_away_while_waiting_is_forgotten)
+START_TEST(a_peer_that_leaves_while_waiting_is_forgotten)
 {
 	int fd = peer();
 
@@ -304,7 +304,7 @@ START_TEST(who_goes_away_while_waiting_is_forgotten)
 	close(fd);
 	run();
 	ck_assert_uint_eq(s.open, 0);
-	/* Half gone is not gone: it can still read. */
+	/* A peer that only shut down its side still reads. */
 	fd = peer();
 	say(fd, "later\n");
 	shutdown(fd, SHUT_WR);
@@ -316,7 +316,7 @@ START_TEST(who_goes_away_while_waiting_is_forgotten)
 	run();
 	EXPECT(fd, NULL);
 	close(fd);
-	/* Half gone, then gone. */
+	/* Shut down first, then closed. */
 	fd = peer();
 	say(fd, "later\n");
 	shutdown(fd, SHUT_WR);
@@ -376,7 +376,7 @@ static void get_stuck(int fd)
 	ck_assert_uint_gt(before, 4);
 }
 
-START_TEST(a_slow_reader_gets_no_more_and_is_dropped)
+START_TEST(a_peer_that_stops_reading_is_closed)
 {
 	int slow = peer(), other = peer();
 	unsigned stuck;
@@ -424,12 +424,12 @@ START_TEST(more_slow_readers_than_buffers_lose_the_slowest)
 		get_stuck(fds[i]);
 		now++;
 	}
-	/* Nobody else suffers. */
+	/* Other connections are served as before. */
 	say(other, "x\n");
 	ck_assert_ptr_nonnull(strstr(hear(other), "line"));
 	ck_assert_uint_eq(s.open, SERVER_ANSWERS);
 	ck_assert_uint_eq(stats_get(&s.stats.control_expired), 1);
-	/* The first one that got stuck was closed. */
+	/* The connection that was stuck first is closed. */
 	while ((text = hear(fds[0])))
 		ck_assert_str_ne(text, "");
 	for (i = 0; i < SERVER_ANSWERS; i++)
@@ -438,7 +438,7 @@ START_TEST(more_slow_readers_than_buffers_lose_the_slowest)
 }
 END_TEST
 
-START_TEST(one_connection_too_many_is_told_so)
+START_TEST(one_connection_too_many_is_refused_with_a_reason)
 {
 	int fds[SERVER_CONNECTIONS], fd, i;
 
@@ -450,7 +450,7 @@ START_TEST(one_connection_too_many_is_told_so)
 	EXPECT(fd, NULL);
 	close(fd);
 	ck_assert_uint_eq(stats_get(&s.stats.control_refused), 1);
-	/* The others are as before, and a place that is left can be had. */
+	/* The others go on, and a place that becomes free can be used. */
 	say(fds[7], "x\n");
 	EXPECT(fds[7], "{\"line\":1}\n");
 	close(fds[9]);
@@ -475,7 +475,7 @@ static int fill_as_nobody(void *arg)
 		return 1;
 	for (i = 0; i < SERVER_CONNECTIONS; i++) {
 		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		/* A full backlog is taken on by the parent. */
+		/* The parent accepts from a full backlog. */
 		if (connect(fds[i], (void *)&addr, sizeof(addr)))
 			return 2;
 	}
@@ -484,7 +484,7 @@ static int fill_as_nobody(void *arg)
 	return 0;
 }
 
-START_TEST(places_are_kept_for_who_is_trusted)
+START_TEST(places_are_reserved_for_trusted_peers)
 {
 	int done[4], fd, status;
 	struct pollfd p;
@@ -516,7 +516,7 @@ START_TEST(places_are_kept_for_who_is_trusted)
 }
 END_TEST
 
-START_TEST(too_much_work_makes_a_pause)
+START_TEST(a_used_up_share_of_time_makes_a_pause)
 {
 	int fd = peer();
 	uint64_t pause;
@@ -529,7 +529,7 @@ START_TEST(too_much_work_makes_a_pause)
 	ck_assert_int_lt(s.credit_ns, 0);
 	ck_assert_uint_eq(stats_get(&s.stats.control_pauses), 1);
 	EXPECT(fd, "{\"line\":1}\n");
-	/* When it is over, there is credit again, but no more than the most. */
+	/* After the pause there is credit again, but never above its bound. */
 	now += pause + 100 * CLOCK_SECOND;
 	ck_assert_uint_eq(server_turn(&s, now), 0);
 	ck_assert_int_le(s.credit_ns, SERVER_CREDIT_NS);
@@ -538,7 +538,7 @@ START_TEST(too_much_work_makes_a_pause)
 }
 END_TEST
 
-START_TEST(a_turn_is_bounded)
+START_TEST(a_turn_handles_a_bounded_number_of_events)
 {
 	int fds[32], i;
 	unsigned before;
@@ -559,7 +559,7 @@ START_TEST(a_turn_is_bounded)
 }
 END_TEST
 
-START_TEST(without_descriptors_it_waits)
+START_TEST(accepting_pauses_when_no_descriptor_is_free)
 {
 	struct sockaddr_un addr = address();
 	struct rlimit before, none;
@@ -574,7 +574,7 @@ START_TEST(without_descriptors_it_waits)
 	ck_assert_uint_ge(server_turn(&s, now), CLOCK_SECOND);
 	ck_assert_uint_eq(s.open, 0);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
-	/* It was not lost. */
+	/* The connection is accepted later. */
 	ck_assert(is_ready());
 	run();
 	ck_assert_uint_eq(s.open, 1);
@@ -582,7 +582,7 @@ START_TEST(without_descriptors_it_waits)
 }
 END_TEST
 
-START_TEST(nothing_is_left_open)
+START_TEST(a_closed_server_leaves_no_descriptor)
 {
 	unsigned before = core_descriptors();
 	int fds[3], i;
@@ -612,24 +612,25 @@ int main(void)
 	tcase_add_test(tcase, a_line_may_come_in_pieces);
 	tcase_add_test(tcase, lines_sent_ahead_are_answered_in_order);
 	tcase_add_test(tcase, a_nul_is_a_byte_like_any_other);
-	tcase_add_test(tcase, the_longest_line_is_taken_and_no_longer_one);
+	tcase_add_test(
+		tcase,
+		a_line_of_the_longest_length_is_taken_a_longer_one_is_not);
 	tcase_add_test(tcase, an_endless_line_has_one_error);
-	tcase_add_test(tcase,
-		       an_answer_without_room_is_an_error_and_no_piece_of_it);
+	tcase_add_test(tcase, an_answer_larger_than_its_room_becomes_an_error);
 	tcase_add_test(tcase, an_answer_may_come_later);
-	tcase_add_test(tcase, waiting_has_a_deadline_of_its_own);
-	tcase_add_test(tcase, who_goes_away_while_waiting_is_forgotten);
+	tcase_add_test(tcase, a_waiting_connection_has_a_deadline_of_its_own);
+	tcase_add_test(tcase, a_peer_that_leaves_while_waiting_is_forgotten);
 	tcase_add_test(tcase, idle_connections_are_closed_with_a_reason);
 	tcase_add_test(tcase, a_line_that_never_ends_is_idle);
-	tcase_add_test(tcase, a_slow_reader_gets_no_more_and_is_dropped);
+	tcase_add_test(tcase, a_peer_that_stops_reading_is_closed);
 	tcase_add_test(tcase, a_slow_reader_that_reads_on_gets_everything);
 	tcase_add_test(tcase, more_slow_readers_than_buffers_lose_the_slowest);
-	tcase_add_test(tcase, one_connection_too_many_is_told_so);
-	tcase_add_test(tcase, places_are_kept_for_who_is_trusted);
-	tcase_add_test(tcase, too_much_work_makes_a_pause);
-	tcase_add_test(tcase, a_turn_is_bounded);
-	tcase_add_test(tcase, without_descriptors_it_waits);
-	tcase_add_test(tcase, nothing_is_left_open);
+	tcase_add_test(tcase, one_connection_too_many_is_refused_with_a_reason);
+	tcase_add_test(tcase, places_are_reserved_for_trusted_peers);
+	tcase_add_test(tcase, a_used_up_share_of_time_makes_a_pause);
+	tcase_add_test(tcase, a_turn_handles_a_bounded_number_of_events);
+	tcase_add_test(tcase, accepting_pauses_when_no_descriptor_is_free);
+	tcase_add_test(tcase, a_closed_server_leaves_no_descriptor);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

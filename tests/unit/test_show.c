@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Snapshots: every message is in one place, and health is judged right.
- * What is shown of them: JSON and metrics that their readers take, in the
- * room that was planned, with every line of the table.
+ * Snapshots: every message is in one place, and health is judged right.  Their
+ * texts: JSON and metrics that readers accept, no longer than the room for
+ * them, with every line of the table.
  *
- * No thread: the test does what loop and workers do.  The clock is the test's
- * own and starts late enough for everything that is to be minutes old, which
- * CLOCK_MONOTONIC need not be: it counts from the boot of the machine.
+ * There are no threads: the test does what loop and workers do.  The clock is
+ * the test's own and starts late, so that times can lie minutes back.
+ * CLOCK_MONOTONIC counts from the boot of the machine, which may be shorter
+ * ago.
  */
 #include <inttypes.h>
 
@@ -200,11 +201,22 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 			require_sum();
 	}
 	require_sum();
-	/* It was not all one case. */
+	/* Each kind of place was used. */
 	ck_assert_uint_gt(snapshot.too_large, 0);
 	ck_assert_uint_gt(snapshot.ring_full, 0);
 	ck_assert_uint_gt(snapshot.written, 0);
 	close_parts();
+}
+END_TEST
+
+/* I2 as an assertion: one datagram that is nowhere ends the daemon. */
+START_TEST(a_snapshot_that_does_not_add_up_aborts)
+{
+	open_parts(2, 16, 300);
+	receive(10);
+	look();
+	stats_add(&listener.stats.received, 1);
+	look();
 }
 END_TEST
 
@@ -237,17 +249,20 @@ START_TEST(health_is_judged_by_the_worst)
 	ck_assert_ptr_nonnull(strstr(health.why, "12.0 s"));
 	ck_assert_ptr_nonnull(strstr(health.why, strerror(ENOSPC)));
 	ck_assert_ptr_nonnull(strstr(health.why, "free space"));
+	/* Not "nothing is lost": a datagram was dropped (I7). */
+	ck_assert_ptr_nonnull(strstr(health.why, "their data is kept"));
+	ck_assert_ptr_null(strstr(health.why, "lost"));
 	close_parts();
 }
 END_TEST
 
-START_TEST(drops_of_long_ago_are_forgiven)
+START_TEST(drops_of_more_than_a_minute_ago_do_not_count)
 {
 	struct rate_sample sample = { .too_large = 1, .received = 1 };
 
 	open_parts(1, 16, 300);
 	receive(101);
-	/* As if the loop had noted it and slept for two minutes since. */
+	/* As if the loop had noted the drop and then slept for two minutes. */
 	rate_open(&rate, now - 121 * CLOCK_SECOND);
 	rate.latest = sample;
 	expect_health(HEALTH_OK, "nothing is wrong");
@@ -265,7 +280,7 @@ START_TEST(a_disk_that_hangs_is_seen_without_an_error)
 	expect_health(HEALTH_DEGRADED, "for 11 s: the disk is slow");
 	workers.list[1].flushing_since_ns = now - 61 * CLOCK_SECOND;
 	expect_health(HEALTH_FAILING, "for 61 s: the disk hangs");
-	/* One that says why it takes so long says more. */
+	/* An error says more than the time. */
 	workers.list[1].error = EDQUOT;
 	workers.list[1].failing_since_ns = workers.list[1].flushing_since_ns;
 	expect_health(HEALTH_FAILING, strerror(EDQUOT));
@@ -321,8 +336,8 @@ END_TEST
 /* -- what is shown ------------------------------------------------------- */
 
 /*
- * Every number and path as long as it can be.  (Paths of nothing but control
- * characters would take six times as much; those are refused an answer.)
+ * Every number and path as long as it can be.  (A path of nothing but control
+ * characters would take six times as much; then the answer is an error.)
  */
 static void make_everything_large(void)
 {
@@ -582,7 +597,7 @@ int main(void)
 	tcase_set_timeout(tcase, CORE_HANG);
 	tcase_add_test(tcase, every_message_is_in_one_place_after_every_step);
 	tcase_add_test(tcase, health_is_judged_by_the_worst);
-	tcase_add_test(tcase, drops_of_long_ago_are_forgiven);
+	tcase_add_test(tcase, drops_of_more_than_a_minute_ago_do_not_count);
 	tcase_add_test(tcase, a_disk_that_hangs_is_seen_without_an_error);
 	tcase_add_test(tcase, a_stopping_daemon_is_degraded);
 	tcase_add_test(tcase, workers_have_a_word_for_what_they_do);
@@ -596,6 +611,12 @@ int main(void)
 	tcase_add_test(tcase, buckets_take_what_is_up_to_their_bound);
 	tcase_add_loop_test(tcase, the_check_of_metrics_can_fail, 0,
 			    sizeof(broken) / sizeof(broken[0]));
+	suite_add_tcase(suite, tcase);
+	/* Its directory is removed here, because the test aborts. */
+	tcase = tcase_create("asserts");
+	tcase_add_unchecked_fixture(tcase, core_open, core_close);
+	tcase_add_test_raise_signal(
+		tcase, a_snapshot_that_does_not_add_up_aborts, SIGABRT);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -139,7 +139,7 @@ START_TEST(a_manager_that_does_not_read_stops_nobody)
 }
 END_TEST
 
-START_TEST(a_status_too_long_is_not_cut_but_refused)
+START_TEST(a_status_that_is_too_long_is_refused_not_cut)
 {
 	int fd = bind_name(path, SOCK_DGRAM);
 	char *text = malloc(20001);
@@ -376,7 +376,7 @@ int main(void)
 		send, a_state_arrives_at_the_socket_of_the_environment, 0, 2);
 	tcase_add_test(send, reloading_says_when_it_began);
 	tcase_add_test(send, a_manager_that_does_not_read_stops_nobody);
-	tcase_add_test(send, a_status_too_long_is_not_cut_but_refused);
+	tcase_add_test(send, a_status_that_is_too_long_is_refused_not_cut);
 	tcase_add_loop_test(send, without_a_socket_every_call_does_nothing, 0,
 			    COUNT(no_sockets));
 	tcase_add_test(send, the_descriptor_does_not_reach_a_child);

@@ -11,7 +11,7 @@
 static char memory[64];
 static struct text t;
 
-START_TEST(what_does_not_fit_is_left_out_whole)
+START_TEST(a_piece_that_does_not_fit_is_left_out_whole)
 {
 	text_open(&t, memory, 8);
 	text_add(&t, "%s", "1234567");
@@ -71,7 +71,7 @@ START_TEST(strings_go_there_and_back)
 }
 END_TEST
 
-START_TEST(a_string_that_is_not_there_is_null)
+START_TEST(a_missing_string_becomes_null)
 {
 	text_open(&t, memory, sizeof(memory));
 	text_json(&t, NULL);
@@ -116,7 +116,7 @@ static const struct {
 	{ "{a:1}", false },
 };
 
-START_TEST(json_is_told_from_what_is_none)
+START_TEST(json_is_told_from_other_text)
 {
 	ck_assert_msg(json_valid(texts[_i].text) == texts[_i].valid, "%s",
 		      texts[_i].text);
@@ -183,12 +183,12 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(tcase, what_does_not_fit_is_left_out_whole);
+	tcase_add_test(tcase, a_piece_that_does_not_fit_is_left_out_whole);
 	tcase_add_loop_test(tcase, strings_go_there_and_back, 0,
 			    sizeof(strings) / sizeof(strings[0]));
-	tcase_add_test(tcase, a_string_that_is_not_there_is_null);
+	tcase_add_test(tcase, a_missing_string_becomes_null);
 	tcase_add_test(tcase, seconds_are_exact);
-	tcase_add_loop_test(tcase, json_is_told_from_what_is_none, 0,
+	tcase_add_loop_test(tcase, json_is_told_from_other_text, 0,
 			    sizeof(texts) / sizeof(texts[0]));
 	tcase_add_test(tcase, json_that_is_too_deep_is_refused);
 	tcase_add_test(tcase, values_are_found_by_their_path);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socket files: made with exactly their mode, a stale one replaced, one that
- * somebody uses never, and only our own removed.  The length of the kernel's
- * queue: the unit's credential, or the kernel's word to this process.
+ * Socket files: each gets exactly its mode; a stale one is replaced, one in
+ * use never; only our own is removed.  The length of the kernel's queue comes
+ * from the unit's credential, else from this process's network namespace.
  */
 #include <grp.h>
 #include <sys/socket.h>
@@ -36,7 +36,7 @@ static int make(int type, const char *name)
 				"socket", &failure);
 }
 
-/* A socket of somebody else at this place. */
+/* A socket that another process made at this path. */
 static int other(int type, const char *name)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -130,7 +130,7 @@ START_TEST(a_socket_in_use_is_refused_and_stays)
 }
 END_TEST
 
-/* Nobody can tell whether that user's daemon still lives. */
+/* connect(2) does not tell whether that user's daemon still runs. */
 START_TEST(a_socket_of_another_user_is_named_and_stays)
 {
 	if (getuid())
@@ -148,7 +148,7 @@ START_TEST(a_socket_of_another_user_is_named_and_stays)
 }
 END_TEST
 
-/* Left by a daemon that let a group in and not itself. */
+/* The mode of a dead daemon's socket admits a group but not its owner. */
 START_TEST(a_stale_socket_that_only_others_may_use_is_replaced)
 {
 	int fd;
@@ -167,8 +167,8 @@ START_TEST(a_stale_socket_that_only_others_may_use_is_replaced)
 }
 END_TEST
 
-/* A connect(2) that would wait: somebody is there, and busy. */
-START_TEST(a_full_backlog_is_somebody)
+/* connect(2) would block: a process is there, and busy. */
+START_TEST(a_socket_with_a_full_backlog_is_in_use)
 {
 	int fd = other(SOCK_STREAM, "s");
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -317,14 +317,14 @@ START_TEST(only_our_own_file_is_removed)
 	ck_assert(core_exists(core_path("s")));
 	ck_assert(reachable(SOCK_DGRAM, "s"));
 	close(fd);
-	/* closing what is closed, or was never made, is nothing */
+	/* closing it twice is harmless */
 	unix_socket_close(&bound);
 }
 END_TEST
 
 /* --- length of the kernel's queue ---------------------------------------- */
 
-/* What the kernel says to this process, or what it says instead. */
+/* The length, or the error, that this process reads in /proc. */
 static int own_qlen(void)
 {
 	unsetenv("CREDENTIALS_DIRECTORY");
@@ -388,7 +388,7 @@ int main(void)
 			    2);
 	tcase_add_loop_test(
 		tc, a_stale_socket_that_only_others_may_use_is_replaced, 0, 2);
-	tcase_add_test(tc, a_full_backlog_is_somebody);
+	tcase_add_test(tc, a_socket_with_a_full_backlog_is_in_use);
 	tcase_add_loop_test(tc, what_is_no_socket_is_never_removed, 0, 3);
 	tcase_add_test(tc, one_missing_directory_is_made_two_are_an_error);
 	tcase_add_test(tc, a_path_must_fit_into_an_address);
