@@ -66,7 +66,7 @@ int cmd_version(const char *cmd)
 }
 
 /*
- * The daemon's settings have the same units (conf/setting.c).  The command
+ * The daemon's settings have the same units (conf/value.c).  The command
  * shares no source with the daemon, so it has a parser of its own.
  */
 int cmd_parse_ms(const char *text, int *ms)

@@ -94,11 +94,11 @@ static void get_size(struct screen *s)
  */
 static int await_terminal(void)
 {
-	/* tcdrain(3) changes nothing, but the kernel checks the right to. */
+	/* tcdrain(3) changes nothing, but needs the right to change something. */
 	return tcdrain(STDIN_FILENO);
 }
 
-/* Sets the terminal up.  It must be in its old state. */
+/* Sets the terminal up.  The terminal must be in its old state. */
 static void enter(struct screen *s)
 {
 	struct termios raw = s->old_termios;

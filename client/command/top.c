@@ -271,8 +271,8 @@ int cmd_top(int argc, char **argv)
 	}
 	ask_init(&t.ask, socket);
 	/*
-	 * A wrong path is an error before the screen is taken, where the user
-	 * can still read it afterwards.
+	 * Ask before the screen is set up.  An error, such as a wrong path, is
+	 * then printed where the user can still read it.
 	 */
 	if (!ask_command(&t.ask, "ping", ANSWER_TIMEOUT_MS)) {
 		ask_close(&t.ask);
