@@ -102,7 +102,7 @@ static enum result run_flush(struct commands *c, struct connection *conn,
 				      "flush: the time to wait is 0 to "
 				      "86400000 milliseconds");
 	}
-	log_debug("control: user %u requests a flush", (unsigned)conn->uid);
+	log_debug("control: flush requested by user %u", (unsigned)conn->uid);
 	conn->wait[EMPTIED] = c->from.listener->emptied;
 	conn->wait[RECEIVED] = stats_get(&c->from.listener->stats.received);
 	conn->wait[REQUEST] = 0;
@@ -231,7 +231,7 @@ static enum result run_reload(struct commands *c, struct connection *conn,
 	int err;
 
 	(void)argument;
-	log_notice("reload: user %u requests it", (unsigned)conn->uid);
+	log_notice("reload: requested by user %u", (unsigned)conn->uid);
 	text_open(&of[RELOAD_APPLIED], lists.applied, sizeof(lists.applied));
 	text_open(&of[RELOAD_RESTART], lists.restart, sizeof(lists.restart));
 	text_open(&of[RELOAD_WRONG], c->scratch.data, c->scratch.room - 256);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See control.h.  Here is when: which event of the loop serves connections,
- * reports to systemd or writes the metrics file.  What is done then stands in
- * the files that control.h includes.
+ * See control.h.  This file decides which event of the loop serves
+ * connections, reports to systemd or writes the metrics file.  The files that
+ * control.h includes do the work.
  */
 #include "daemon/control/control.h"
 
@@ -23,7 +23,7 @@ static int send_status(enum control_status status, int error)
 	switch (status) {
 	case CONTROL_FAILING:
 		health_explain_error(text, error);
-		return systemd_notify("STATUS=Some %s.", text);
+		return systemd_notify("STATUS=Failing: %s.", text);
 	case CONTROL_DROPPING:
 		return systemd_notify("STATUS=Dropping datagrams: the ring is "
 				      "full.");

@@ -47,6 +47,7 @@ static inline uint64_t rate_dropped(const struct rate_sample *sample)
 	return n;
 }
 
+/* All times are CLOCK_MONOTONIC, ns. */
 void rate_open(struct rate *r, uint64_t now);
 /* True if rate_advance() has something to do. */
 static inline bool rate_is_due(const struct rate *r, uint64_t now)

@@ -85,7 +85,7 @@ struct connection {
  */
 typedef bool server_line_fn(void *arg, struct connection *c, char *line,
 			    size_t len, struct text *out);
-/* The deadline of a waiting connection has passed: the owner adds the answer. */
+/* The deadline of a waiting connection passed: the owner adds the answer. */
 typedef void server_late_fn(void *arg, struct connection *c, struct text *out);
 
 struct server {

@@ -9,14 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "daemon/region/arena.h"
+#include "daemon/base/stats.def"
+#include "daemon/base/stats.def"
+#include "daemon/base/stats.h"
 #include "daemon/base/unix_socket.h"
 #include "daemon/control/rate.h"
-#include "daemon/intake/listener.h"
 #include "daemon/filing/recover.h"
-#include "daemon/reload.h"
+#include "daemon/intake/listener.h"
+#include "daemon/region/arena.h"
 #include "daemon/region/ring.h"
-#include "daemon/base/stats.h"
+#include "daemon/reload.h"
 #include "daemon/worker/workers.h"
 
 /* Where the numbers come from.  All of it outlives the snapshots. */

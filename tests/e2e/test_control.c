@@ -413,7 +413,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 	/* More than the arena takes, and less than arena and ring. */
 	for (i = 0; i < 30; i++)
 		send_one(fd, "a message of forty bytes, or nearly so..", 40);
-	expect_told("STATUS=Some workers cannot write files: ");
+	expect_told("STATUS=Failing: workers cannot write files: ");
 	for (i = 0; i < 20; i++)
 		ask("status");
 	bed_release();
@@ -528,7 +528,7 @@ START_TEST(a_status_that_found_no_room_is_told_later)
 	/* The loop was at its other events since. */
 	ask("status");
 	ask("status");
-	expect_told("STATUS=Some workers cannot write files: ");
+	expect_told("STATUS=Failing: workers cannot write files: ");
 	bed_release();
 	expect_told("STATUS=Listening.");
 	daemon_stop(NULL);
