@@ -2,9 +2,11 @@
 /*
  * bufwriterd: wiring, signals, and the order of start, run and stop.
  *
- * Start: settings, directories, the region and what a dead process left in
- * it, the sockets, workers, listener, READY.  A failure before READY is one
- * line in the log and an exit status.
+ * Start: settings, sockets, listener and control socket, so that nobody is
+ * kept waiting (I4).  Meanwhile a thread looks at the directories and recovers
+ * what a dead process left in the region.  When that is complete: workers,
+ * the ring for the listener, READY.  A failure before READY is one line in the
+ * log and an exit status.
  *
  * Stop: the listener takes what is in the socket's queue, the workers flush
  * everything, and the region is marked clean.  What the disk refuses for
@@ -29,6 +31,7 @@
 #include "daemon/intake/listener.h"
 #include "daemon/loop.h"
 #include "daemon/base/log.h"
+#include "daemon/base/remedy.h"
 #include "daemon/base/systemd.h"
 #include "daemon/base/scheduling.h"
 #include "daemon/reload.h"
@@ -42,6 +45,8 @@
 /* How long systemd's queue may be full before a message to it is given up. */
 #define READY_MS 5000
 #define STOPPING_MS 50
+/* How much longer a start may take that waits for the disk, each time. */
+#define EXTEND_MS 35000
 /* A keep-alive that systemd's queue had no room for is sent again after it. */
 #define KEEP_ALIVE_RETRY_MS 1000
 
@@ -58,9 +63,11 @@ struct daemon {
 	uv_signal_t on_term, on_int, on_hup, on_usr1;
 	uv_timer_t watchdog_timer;
 	uv_timer_t stop_timer;
+	bool running; /* the start is complete, workers run */
 	bool stopping;
 	bool abandoned;
 	bool stopped; /* the loop ends */
+	int failed;   /* exit status of a start that failed, or 0 */
 };
 
 /* Prints lines about settings as a compiler prints its errors. */
@@ -102,7 +109,9 @@ static void begin_stop(struct daemon *d, const char *why)
 		(ms + STOP_SLACK_MS) * 1000);
 	uv_update_time(&d->loop.uv);
 	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
-	listener_stop(&d->listener, on_drained, d);
+	/* A start that is not complete goes on until then. */
+	if (d->running)
+		listener_stop(&d->listener, on_drained, d);
 }
 
 /* The workers had buffer.stop_timeout; now they have ABANDON_MS to give up. */
@@ -115,6 +124,10 @@ static void on_stop_timeout(uv_timer_t *timer)
 		return;
 	}
 	d->abandoned = true;
+	if (!d->running) {
+		listener_stop(&d->listener, on_drained, d);
+		d->stopped = true;
+	}
 	listener_abandon(&d->listener);
 	workers_abandon(&d->workers);
 	uv_timer_start(timer, on_stop_timeout, ABANDON_MS, 0);
@@ -122,10 +135,16 @@ static void on_stop_timeout(uv_timer_t *timer)
 
 /* -- events of the loop -------------------------------------------------- */
 
+static void recovery_notified(struct daemon *d);
+
 static void on_notified(uv_async_t *async)
 {
 	struct daemon *d = async->data;
 
+	if (!d->running) {
+		recovery_notified(d);
+		return;
+	}
 	listener_resume(&d->listener);
 	reload_settle(&d->settings);
 	control_notified(&d->control);
@@ -133,7 +152,7 @@ static void on_notified(uv_async_t *async)
 		d->stopped = true;
 }
 
-/* Any thread, for workers: the loop thread runs on_notified() soon. */
+/* Any thread: the loop thread runs on_notified() soon. */
 static void notify_loop(void *arg)
 {
 	struct daemon *d = arg;
@@ -237,6 +256,8 @@ static int open_control(struct daemon *d)
 		.ring = &d->res.region.ring,
 		.listener = &d->listener,
 		.workers = &d->workers,
+		.workers_most = d->settings.cfg->buffer_workers,
+		.start = &d->res,
 		.settings = &d->settings,
 		.recovered = &d->res.recovered,
 		.qlen = d->res.qlen,
@@ -248,17 +269,6 @@ static int open_control(struct daemon *d)
 	clock_gettime(CLOCK_REALTIME, &now);
 	from.started_ns = now.tv_sec * CLOCK_SECOND + now.tv_nsec;
 	return control_open(&d->control, &d->loop.uv, d->res.control.fd, &from);
-}
-
-/* After a start that failed: ends the threads and removes the sockets. */
-static void give_up(struct daemon *d)
-{
-	if (d->workers.count) {
-		workers_stop(&d->workers);
-		workers_join(&d->workers);
-	}
-	control_close(&d->control, true);
-	start_unbind(&d->res);
 }
 
 /* Without READY=1 systemd would end the daemon after TimeoutStartSec=. */
@@ -283,47 +293,92 @@ static void boost_this_thread(struct daemon *d)
 		pace_allow_pauses(&d->listener.pace);
 }
 
-static int start(struct daemon *d)
+/* The recovery is complete: everything that moves messages begins. */
+static int run_workers(struct daemon *d)
 {
-	struct start *res = &d->res;
+	struct start *s = &d->res;
 	uint64_t interval_ms;
-	int status, err;
+	int err;
 
-	/* The other threads inherit this. */
-	scheduling_yield();
-	status = start_open(res, d->settings.cfg);
-	if (status)
-		return status;
-	err = open_loop(d);
-	if (!err) {
-		region_set_clean(&res->region, 0);
-		err = workers_start(&d->workers, d->settings.cfg,
-				    &res->region.ring, res->region.arenas,
-				    res->beside, notify_loop, d);
-	}
-	if (!err) {
-		listener_start(&d->listener, &d->loop.uv, res->fd,
-			       res->socket.fd >= 0, &res->region.ring,
-			       &d->workers, d->settings.cfg);
-		err = open_control(d);
-	}
+	region_set_clean(&s->region, 0);
+	err = workers_start(&d->workers, d->settings.cfg, &s->region.ring,
+			    s->region.arenas, s->beside, notify_loop, d);
 	if (err) {
-		log_error("cannot start: %s", uv_strerror(err));
-		give_up(d);
+		log_error("cannot start: %s", strerror(-err));
 		return EX_OSERR;
 	}
+	d->running = true;
 	boost_this_thread(d);
+	listener_begin(&d->listener, &s->region.ring, &d->workers);
 	/* twice as often as systemd wants it */
 	interval_ms = clock_ms_down(systemd_watchdog()) / 2;
 	if (interval_ms)
 		uv_timer_start(&d->watchdog_timer, on_watchdog, interval_ms,
 			       interval_ms);
+	hold_requests(SIG_UNBLOCK);
+	if (d->stopping) {
+		listener_stop(&d->listener, on_drained, d);
+		return 0;
+	}
 	log_info("ready: listening on %s, filing into %s, %u workers",
-		 res->socket.fd >= 0 ? d->settings.cfg->socket_path :
-				       "the socket passed by systemd",
+		 s->socket.fd >= 0 ? d->settings.cfg->socket_path :
+				     "the socket passed by systemd",
 		 d->settings.cfg->files_path, d->workers.count);
 	report_ready();
-	hold_requests(SIG_UNBLOCK);
+	control_notified(&d->control);
+	return 0;
+}
+
+/* For systemd: the start goes on for longer than TimeoutStartSec=. */
+static void report_waiting(struct daemon *d)
+{
+	int error = start_waits_for(&d->res);
+
+	if (error && !d->stopping)
+		systemd_notify("STATUS=Recovery waits for the disk: %s; %s.\n"
+			       "EXTEND_TIMEOUT_USEC=%" PRIu64,
+			       strerror(error), remedy(-error),
+			       EXTEND_MS * UINT64_C(1000));
+}
+
+/* The recovery waits for the disk, or is complete, or has failed. */
+static void recovery_notified(struct daemon *d)
+{
+	if (!start_is_done(&d->res)) {
+		report_waiting(d);
+		return;
+	}
+	d->failed = start_finish(&d->res);
+	if (!d->failed)
+		d->failed = run_workers(d);
+	if (d->failed)
+		d->stopped = true;
+}
+
+static int start(struct daemon *d)
+{
+	struct start *s = &d->res;
+	int status, err;
+
+	/* The other threads inherit this. */
+	scheduling_yield();
+	status = start_open(s, d->settings.cfg);
+	if (status)
+		return status;
+	err = open_loop(d);
+	if (!err) {
+		listener_start(&d->listener, &d->loop.uv, s->fd,
+			       s->socket.fd >= 0, d->settings.cfg);
+		err = open_control(d);
+	}
+	if (!err)
+		err = start_recover(s, d->settings.cfg, notify_loop, d);
+	if (err) {
+		log_error("cannot start: %s", uv_strerror(err));
+		control_close(&d->control, true);
+		start_unbind(s);
+		return EX_OSERR;
+	}
 	loop_start(&d->loop, &d->listener);
 	return 0;
 }
@@ -343,32 +398,45 @@ static void report_end(struct daemon *d, const struct workers_totals *totals)
 		 totals->files, totals->files_bytes);
 }
 
+/* What a stop leaves in memory.  Returns the exit status. */
+static int report_left(struct daemon *d, uint64_t left)
+{
+	if (!left) {
+		region_set_clean(&d->res.region, 1);
+		return 0;
+	}
+	log_error("%" PRIu64 " messages could not be filed within "
+		  "buffer.stop_timeout; %s",
+		  left,
+		  d->res.region.anonymous ?
+			  "they are lost, because state.path is empty" :
+			  "they stay in the state region, and the next start "
+			  "files them");
+	return EX_TEMPFAIL;
+}
+
 static int end(struct daemon *d)
 {
 	struct workers_totals totals;
 	uint64_t left;
-	int status = 0;
+	int status = d->failed;
 
 	workers_sum(&d->workers, &totals);
 	left = totals.in_arenas + ring_waiting(&d->res.region.ring);
-	report_end(d, &totals);
-	if (!left) {
-		region_set_clean(&d->res.region, 1);
-	} else {
+	if (d->running) {
+		report_end(d, &totals);
+		status = report_left(d, left);
+	} else if (!d->failed) {
+		report_end(d, &totals);
+		log_error("the recovery was not complete within "
+			  "buffer.stop_timeout; what is not filed stays in the "
+			  "state region, and the next start files it");
 		status = EX_TEMPFAIL;
-		log_error("%" PRIu64 " messages could not be filed within "
-			  "buffer.stop_timeout; %s",
-			  left,
-			  d->res.region.anonymous ?
-				  "they are lost, because state.path is "
-				  "empty" :
-				  "they stay in the state region, and the "
-				  "next start files them");
 	}
-	control_close(&d->control, !left);
+	control_close(&d->control, d->running && !left);
 	start_unbind(&d->res);
 	systemd_close();
-	if (!workers_exited(&d->workers)) {
+	if (!workers_exited(&d->workers) || (!d->running && !d->failed)) {
 		/* A thread that hangs at the disk cannot be joined. */
 		fflush(NULL);
 		_exit(status);

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See start.h.  The functions here return 0, or -errno with a failure;
- * start_open() logs it, once, and chooses the exit status.
+ * start_open() and start_finish() log it, once, and choose the exit status.
  */
 #include "daemon/start.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
 #include <sysexits.h>
 
+#include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
 #include "daemon/filing/flush.h"
-
-/* Added to the pause of a recovery that waits for the disk. */
-#define EXTEND_NS (30 * CLOCK_SECOND)
 
 /* Before anything is touched: is there a directory for the files at all? */
 static int check_files(const struct config *cfg, struct failure *failure)
@@ -42,8 +41,8 @@ static int open_files(struct start *s, const struct config *cfg,
 	err = flush_probe(&probe);
 	if (err)
 		return flush_explain(&probe, err, failure);
-	s->beside = probe.beside;
-	if (s->beside)
+	s->made_beside = probe.beside;
+	if (s->made_beside)
 		log_warning("files.temp: %s is on another file system than "
 			    "%s, or is the same directory; unfinished files "
 			    "are dot files inside %s instead",
@@ -51,11 +50,15 @@ static int open_files(struct start *s, const struct config *cfg,
 	return 0;
 }
 
-static void wait_for_disk(uint64_t pause_ns)
+/* recover_wait_fn */
+static void wait_for_disk(void *arg, int err, uint64_t pause_ns)
 {
-	systemd_notify("STATUS=Recovery waits for the disk.\n"
-		       "EXTEND_TIMEOUT_USEC=%" PRIu64,
-		       (pause_ns + EXTEND_NS) / CLOCK_US);
+	struct start *s = arg;
+
+	store_relaxed(&s->waits_until_ns, clock_now() + pause_ns);
+	/* The time comes first: pairs with start_waits_for(). */
+	store_release(&s->waits_for, -err);
+	s->notify(s->arg);
 }
 
 static void check_state_path(const struct config *cfg)
@@ -72,24 +75,16 @@ static void check_state_path(const struct config *cfg)
 			   cfg->state_path);
 }
 
-static int open_region(struct start *s, const struct config *cfg,
+static int lock_region(struct start *s, const struct config *cfg,
 		       struct failure *failure)
 {
-	int err;
-
-	if (cfg->state_path[0]) {
-		s->region_lock = region_lock(cfg->state_path, failure);
-		/* As for sockets: -EADDRINUSE is another daemon's. */
-		if (s->region_lock == -EBUSY)
-			return -EADDRINUSE;
-		if (s->region_lock < 0)
-			return s->region_lock;
-	}
-	err = recover_region(&s->region, cfg, wait_for_disk, &s->recovered,
-			     failure);
-	if (!err)
-		check_state_path(cfg);
-	return err;
+	if (!cfg->state_path[0])
+		return 0;
+	s->region_lock = region_lock(cfg->state_path, failure);
+	/* As for sockets: -EADDRINUSE is another daemon's. */
+	if (s->region_lock == -EBUSY)
+		return -EADDRINUSE;
+	return s->region_lock < 0 ? s->region_lock : 0;
 }
 
 static int open_socket(struct start *s, const struct config *cfg,
@@ -130,6 +125,12 @@ static void check_queue_length(struct start *s)
 			    s->qlen, UNIX_SOCKET_QLEN_GOOD);
 }
 
+static int exit_status(int err, const struct failure *failure)
+{
+	log_error("%s", failure->text);
+	return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
+}
+
 int start_open(struct start *s, const struct config *cfg)
 {
 	struct failure failure;
@@ -138,11 +139,7 @@ int start_open(struct start *s, const struct config *cfg)
 	s->region_lock = -1;
 	s->socket.fd = -1;
 	s->control.fd = -1;
-	err = check_files(cfg, &failure);
-	if (!err)
-		err = open_region(s, cfg, &failure);
-	if (!err)
-		err = open_files(s, cfg, &failure);
+	err = lock_region(s, cfg, &failure);
 	if (!err)
 		err = open_socket(s, cfg, &failure);
 	if (!err)
@@ -151,9 +148,77 @@ int start_open(struct start *s, const struct config *cfg)
 		check_queue_length(s);
 		return 0;
 	}
-	log_error("%s", failure.text);
 	start_unbind(s);
-	return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
+	return exit_status(err, &failure);
+}
+
+/* -- recovery ------------------------------------------------------------ */
+
+static int recover(struct start *s)
+{
+	int err = check_files(s->cfg, &s->failure);
+
+	if (!err)
+		err = recover_region(&s->made, s->cfg, wait_for_disk, s,
+				     &s->found, &s->failure);
+	if (err)
+		return err;
+	check_state_path(s->cfg);
+	return open_files(s, s->cfg, &s->failure);
+}
+
+static void *recovery_main(void *arg)
+{
+	struct start *s = arg;
+
+	pthread_setname_np(pthread_self(), "recovery");
+	s->failure.err = recover(s);
+	/* Everything above comes first: pairs with start_is_done(). */
+	store_release(&s->done, true);
+	s->notify(s->arg);
+	return NULL;
+}
+
+int start_recover(struct start *s, const struct config *cfg,
+		  start_notify_fn *notify, void *arg)
+{
+	sigset_t all, before;
+	int err;
+
+	s->cfg = cfg;
+	s->notify = notify;
+	s->arg = arg;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = -pthread_create(&s->thread, NULL, recovery_main, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+bool start_is_done(const struct start *s)
+{
+	/* pairs with the release in recovery_main() */
+	return load_acquire(&s->done);
+}
+
+int start_finish(struct start *s)
+{
+	pthread_join(s->thread, NULL);
+	if (s->failure.err)
+		return exit_status(s->failure.err, &s->failure);
+	s->beside = s->made_beside;
+	s->region = s->made;
+	s->recovered = s->found;
+	s->complete = true;
+	return 0;
+}
+
+int start_waits_for(const struct start *s)
+{
+	/* pairs with the release in wait_for_disk() */
+	int error = load_acquire(&s->waits_for);
+
+	return s->complete || start_is_done(s) ? 0 : error;
 }
 
 void start_unbind(struct start *s)

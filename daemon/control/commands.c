@@ -127,6 +127,9 @@ static bool is_flushed(struct commands *c, struct connection *conn)
 {
 	unsigned i;
 
+	/* When the start is complete, this is asked again. */
+	if (!c->from.start->complete)
+		return false;
 	if (!conn->wait[REQUEST]) {
 		for (i = 0; i < READS && !is_caught_up(c, conn); i++)
 			if (!listener_catch_up(c->from.listener))
@@ -231,6 +234,11 @@ static enum result run_reload(struct commands *c, struct connection *conn,
 	int err;
 
 	(void)argument;
+	/* The recovery's thread still uses the settings. */
+	if (!c->from.start->complete)
+		return refuse(out, "starting",
+			      "reload: the daemon still recovers what the "
+			      "process before left; see bufwriter status");
 	log_notice("reload: requested by user %u", (unsigned)conn->uid);
 	text_open(&of[RELOAD_APPLIED], lists.applied, sizeof(lists.applied));
 	text_open(&of[RELOAD_RESTART], lists.restart, sizeof(lists.restart));
@@ -346,7 +354,7 @@ static bool on_line(void *arg, struct connection *conn, char *line, size_t len,
 
 int commands_open(struct commands *c, int listener, const struct sources *from)
 {
-	size_t room = show_room(from->workers->count);
+	size_t room = show_room(from->workers_most);
 	int err;
 
 	assert(from->settings->cfg);

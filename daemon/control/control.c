@@ -66,6 +66,9 @@ static void report_status(struct control *c)
 	const struct sources *from = &c->commands.from;
 	int error = health_error(from);
 
+	/* During the start main.c reports. */
+	if (!from->start->complete)
+		return;
 	if (error)
 		report(c, CONTROL_FAILING, error);
 	else if (from->listener->state == LISTENER_DROPPING)
@@ -170,7 +173,7 @@ static void on_file_timer(uv_timer_t *timer)
 static int open_file(struct control *c, const struct sources *from)
 {
 	const struct config *cfg = from->settings->cfg;
-	size_t room = show_room(from->workers->count);
+	size_t room = show_room(from->workers_most);
 	uint64_t ms = clock_ms_up(cfg->control_metrics_interval_ns);
 	int err;
 

@@ -103,13 +103,34 @@ static void judge_drops(struct health *h, const struct snapshot_rate *rate,
 #include "daemon/base/stats.def"
 }
 
+/* The start is not complete: there is no ring yet, and no worker. */
+static void judge_recovery(struct health *h, const struct snapshot *s,
+			   const struct sources *from)
+{
+	bool drops = s->listener == LISTENER_DROPPING;
+	int error = start_waits_for(from->start);
+
+	if (error)
+		judge(h, HEALTH_FAILING,
+		      "the recovery waits for the disk: %s; %s; what the "
+		      "process before left is kept%s",
+		      strerror(error), remedy(-error),
+		      drops ? ", and new datagrams are dropped" : "");
+	else
+		judge(h, drops ? HEALTH_FAILING : HEALTH_DEGRADED,
+		      "the daemon recovers what the process before left%s",
+		      drops ? ", and new datagrams are dropped" : "");
+}
+
 void health_judge(struct health *h, const struct snapshot *s,
 		  const struct sources *from)
 {
 	uint64_t dropped = rate_dropped(&s->minute.counted);
 	uint64_t flushing_ns = longest_flush(s);
 
-	if (s->workers_failing)
+	if (!from->start->complete)
+		judge_recovery(h, s, from);
+	else if (s->workers_failing)
 		judge_workers(h, s);
 	else if (flushing_ns >= HANGS_NS)
 		judge_disk(h, flushing_ns);

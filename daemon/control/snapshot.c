@@ -37,7 +37,7 @@
 int snapshot_open(struct snapshot *s, const struct sources *from)
 {
 	memset(s, 0, sizeof(*s));
-	s->count = from->workers->count;
+	s->count = from->workers_most;
 	s->worker = calloc(s->count, sizeof(*s->worker));
 	return s->worker ? 0 : -ENOMEM;
 }
@@ -60,7 +60,7 @@ static bool read_records(struct snapshot *s, const struct sources *from)
 	bool same = true;
 	unsigned i;
 
-	for (i = 0; i < s->count; i++) {
+	for (i = 0; i < from->workers->count; i++) {
 		arena_snapshot(from->workers->list[i].arena, &rec);
 		if (memcmp(&rec, &s->worker[i].record, sizeof(rec)))
 			same = false;
@@ -156,7 +156,7 @@ static void read_workers(struct snapshot *s, const struct sources *from)
 #define WORKER(name, doc) s->name = 0;
 #define HISTOGRAM(name, doc) memset(&s->name, 0, sizeof(s->name));
 #include "daemon/base/stats.def"
-	for (i = 0; i < s->count; i++)
+	for (i = 0; i < from->workers->count; i++)
 		read_worker(s, &s->worker[i], &from->workers->list[i]);
 }
 
@@ -238,6 +238,7 @@ void snapshot_take(struct snapshot *s, uint64_t now_ns,
 	s->now_ns = now_ns;
 	s->uptime_ns = age(now_ns, from->started_mono_ns);
 	s->listener = from->listener->state;
+	assert(from->workers->count <= s->count);
 	read_loop_counters(s, from, control);
 	place_messages(s, from);
 	read_workers(s, from);

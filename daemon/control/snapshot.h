@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "daemon/base/stats.def"
-#include "daemon/base/stats.def"
 #include "daemon/base/stats.h"
 #include "daemon/base/unix_socket.h"
 #include "daemon/control/rate.h"
@@ -19,14 +17,17 @@
 #include "daemon/region/arena.h"
 #include "daemon/region/ring.h"
 #include "daemon/reload.h"
+#include "daemon/start.h"
 #include "daemon/worker/workers.h"
 
 /* Where the numbers come from.  All of it outlives the snapshots. */
 struct sources {
 	const struct ring *ring;
 	struct listener *listener;
-	struct workers *workers;
+	struct workers *workers; /* none before the start is complete */
+	unsigned workers_most;	 /* memory for so many */
 	struct reload *settings;
+	const struct start *start; /* whether it is complete */
 	const struct recovered *recovered;
 	char socket[UNIX_SOCKET_NAME]; /* where datagrams come in */
 	int qlen;		       /* see unix_socket_qlen() */
@@ -71,7 +72,7 @@ struct snapshot {
 	uint64_t dropped; /* for all reasons together */
 	enum listener_state listener;
 	struct snapshot_rate second, minute;
-	/* constant: memory for all workers */
+	/* constant after start; rows are all zero before the workers run */
 	unsigned count;
 	struct snapshot_worker *worker;
 };

@@ -38,6 +38,7 @@ struct recovery {
 	const struct config *cfg;
 	struct flush flush;
 	recover_wait_fn *waits;
+	void *arg;
 	struct recovered *out;
 };
 
@@ -104,7 +105,7 @@ static void file_arena(struct recovery *rec, struct arena *a)
 				  strerror(-err), remedy(err));
 		last = err;
 		if (rec->waits)
-			rec->waits(pause);
+			rec->waits(rec->arg, err, pause);
 		ts = clock_timespec(pause);
 		nanosleep(&ts, NULL);
 		pause = flush_pause_after(pause);
@@ -266,10 +267,11 @@ static int make_new(struct region *s, const struct config *cfg,
 }
 
 int recover_region(struct region *s, const struct config *cfg,
-		   recover_wait_fn *waits, struct recovered *out,
+		   recover_wait_fn *waits, void *arg, struct recovered *out,
 		   struct failure *error)
 {
-	struct recovery rec = { s, cfg, .waits = waits, .out = out };
+	struct recovery rec = { s, cfg, .waits = waits, .arg = arg,
+				.out = out };
 	uint64_t start = clock_now();
 	int err;
 

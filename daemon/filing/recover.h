@@ -19,8 +19,8 @@ struct recovered {
 	char aside[PATH_MAX]; /* where a region without sense went, or "" */
 };
 
-/* Called before each pause while the disk refuses; the pause in ns. */
-typedef void recover_wait_fn(uint64_t pause_ns);
+/* Called before each pause while the disk refuses, with its -errno. */
+typedef void recover_wait_fn(void *arg, int err, uint64_t pause_ns);
 
 /*
  * Gives the daemon its region: files what is in an old one and takes it over
@@ -29,7 +29,7 @@ typedef void recover_wait_fn(uint64_t pause_ns);
  * 0, or -errno with a text.
  */
 int recover_region(struct region *s, const struct config *cfg,
-		   recover_wait_fn *waits, struct recovered *out,
+		   recover_wait_fn *waits, void *arg, struct recovered *out,
 		   struct failure *error);
 
 #endif

@@ -9,10 +9,9 @@
 
 static void on_report_timer(uv_timer_t *timer);
 
-void drops_open(struct drops *d, uv_loop_t *uv, const stats_counter *ring_full)
+void drops_open(struct drops *d, uv_loop_t *uv)
 {
 	memset(d, 0, sizeof(*d));
-	d->ring_full = ring_full;
 	d->limit_large.every_ns = DROPS_EVERY_NS;
 	d->limit_error.every_ns = DROPS_EVERY_NS;
 	d->limit_dropping.every_ns = DROPS_EVERY_NS;
@@ -89,24 +88,26 @@ void drops_receive_failed(struct drops *d, int error)
 		log_errors(d);
 }
 
-static uint64_t unreported(const struct drops *d)
-{
-	return stats_get(d->ring_full) - d->reported;
-}
-
 void drops_ring_full(struct drops *d)
 {
-	if (!unreported(d))
+	if (!d->full)
 		d->full_since_ns = clock_now();
-	d->full = true;
+	d->waiting = true;
 }
 
-void drops_dropping(struct drops *d)
+void drops_dropping(struct drops *d, unsigned dropped, bool recovering)
 {
 	uint64_t missed;
 
+	d->full += dropped;
 	/* A report of their number follows, from drops_resumed(). */
-	if (log_limit(&d->limit_dropping, clock_now(), &missed))
+	if (!log_limit(&d->limit_dropping, clock_now(), &missed))
+		return;
+	if (recovering)
+		log_warning("the recovery takes longer than buffer.timeout: "
+			    "datagrams are dropped until it is complete; see "
+			    "the messages before this one");
+	else
 		log_warning("the ring is full for longer than buffer.timeout: "
 			    "datagrams are dropped until a worker makes room; "
 			    "see the messages before this one, or raise "
@@ -115,12 +116,10 @@ void drops_dropping(struct drops *d)
 
 static void log_resumed(struct drops *d)
 {
-	uint64_t dropped = unreported(d);
-
 	log_warning("reading again after %.1f s; %" PRIu64
 		    " datagrams were dropped",
-		    (d->read_since_ns - d->full_since_ns) / 1e9, dropped);
-	d->reported += dropped;
+		    (d->read_since_ns - d->full_since_ns) / 1e9, d->full);
+	d->full = 0;
 }
 
 /*
@@ -129,9 +128,9 @@ static void log_resumed(struct drops *d)
  */
 void drops_resumed(struct drops *d)
 {
-	d->full = false;
+	d->waiting = false;
 	d->read_since_ns = clock_now();
-	if (unreported(d) && may_report(d, &d->limit_resumed))
+	if (d->full && may_report(d, &d->limit_resumed))
 		log_resumed(d);
 }
 
@@ -145,8 +144,8 @@ static void on_report_timer(uv_timer_t *timer)
 		log_large(d);
 	if (d->errors && may_report(d, &d->limit_error))
 		log_errors(d);
-	/* While the ring is full, drops_resumed() will report. */
-	if (!d->full && unreported(d) && may_report(d, &d->limit_resumed))
+	/* While the listener waits for a slot, drops_resumed() will report. */
+	if (!d->waiting && d->full && may_report(d, &d->limit_resumed))
 		log_resumed(d);
 }
 

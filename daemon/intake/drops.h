@@ -14,7 +14,6 @@
 #include <uv.h>
 
 #include "daemon/base/log.h"
-#include "daemon/base/stats.h"
 
 #define DROPS_EVERY_NS UINT64_C(10000000000)
 
@@ -26,17 +25,14 @@ struct drops_large {
 };
 
 struct drops {
-	/* constant after start */
-	const stats_counter *ring_full; /* the listener's counter */
-	/* loop thread */
 	uv_timer_t report_timer; /* until the rate limits allow what is left */
 	/* not in the log yet */
 	struct drops_large large;
 	uint64_t allowed_bytes; /* socket.max_message */
 	uint64_t errors;	/* failures of recvmmsg(2) ... */
 	int error;		/* ... and the last errno */
-	uint64_t reported;	/* of *ring_full, in the log */
-	bool full;		/* the ring is, see drops_ring_full() */
+	uint64_t full;		/* dropped without a free slot */
+	bool waiting;		/* for a slot, see drops_ring_full() */
 	uint64_t full_since_ns; /* start of the drops not reported yet */
 	uint64_t read_since_ns; /* when the listener last read again */
 	struct log_limit limit_large;
@@ -45,7 +41,7 @@ struct drops {
 	struct log_limit limit_resumed;
 };
 
-void drops_open(struct drops *d, uv_loop_t *uv, const stats_counter *ring_full);
+void drops_open(struct drops *d, uv_loop_t *uv);
 /* Reports what is left, and closes the timer; the loop must run once more. */
 void drops_close(struct drops *d);
 
@@ -56,8 +52,11 @@ void drops_too_large(struct drops *d, const struct drops_large *some,
 void drops_receive_failed(struct drops *d, int error);
 /* The ring has become full: what is dropped from now on counts from here. */
 void drops_ring_full(struct drops *d);
-/* Datagrams were dropped because the ring is full. */
-void drops_dropping(struct drops *d);
+/*
+ * So many datagrams were dropped because the ring is full; `recovering`:
+ * because the start still recovers, and there is no ring yet.
+ */
+void drops_dropping(struct drops *d, unsigned dropped, bool recovering);
 /* The ring has room again: reports what was dropped. */
 void drops_resumed(struct drops *d);
 

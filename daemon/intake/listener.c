@@ -25,6 +25,12 @@
 /* Datagrams that a stopping daemon still takes from systemd's socket. */
 #define DRAIN_MOST 65536
 #define WAKE_MS 1
+/*
+ * A start with nothing to recover takes less than this.  So long the listener
+ * waits at least, also with buffer.timeout = 0: what the kernel has queued
+ * since the process before is not dropped without need.
+ */
+#define START_NS (20 * CLOCK_MS)
 
 bool listener_polls(const struct listener *l)
 {
@@ -72,7 +78,7 @@ static void fill_arenas(struct listener *l)
 /* What stays in the ring is for the workers. */
 static void wake_for_rest(struct listener *l)
 {
-	if (!ring_waiting(l->ring))
+	if (!l->ring || !ring_waiting(l->ring))
 		return;
 	if (!uv_is_active((uv_handle_t *)&l->wake_timer))
 		uv_timer_start(&l->wake_timer, on_wake_timer, WAKE_MS, 0);
@@ -160,10 +166,9 @@ static void on_wait_timer(uv_timer_t *timer)
 	l->state = LISTENER_DROPPING;
 }
 
-/* Senders may block from now on: for buffer.timeout at most. */
-static void start_wait_timer(struct listener *l)
+/* Senders may block from now on: for so long at most. */
+static void start_wait_timer(struct listener *l, uint64_t timeout_ns)
 {
-	uint64_t timeout_ns = l->cfg->buffer_timeout_ns;
 
 	uv_timer_stop(&l->wait_timer);
 	if (timeout_ns == CONFIG_NEVER)
@@ -184,7 +189,7 @@ static void ring_is_full(struct listener *l)
 			break;
 		}
 		l->state = LISTENER_WAITING;
-		start_wait_timer(l);
+		start_wait_timer(l, l->cfg->buffer_timeout_ns);
 		break;
 	case LISTENER_RESUMING:
 		/* wait_timer runs on: the queue was not empty meanwhile. */
@@ -199,6 +204,8 @@ static void ring_is_full(struct listener *l)
 	default:
 		return;
 	}
+	if (!l->ring)
+		return;
 	stats_add(&l->stats.waits, 1);
 	workers_wake(l->workers);
 }
@@ -226,11 +233,18 @@ static void queue_is_empty(struct listener *l)
 	drops_resumed(&l->drops);
 }
 
-/* Arms slots for a batch; 0: the ring is full.  Either may change the state. */
+/*
+ * Arms slots for a batch; 0: the ring is full, or not there.  Either may change
+ * the state.
+ */
 static unsigned arm_slots(struct listener *l, struct mmsghdr **msgs)
 {
 	unsigned n;
 
+	if (!l->ring) {
+		ring_is_full(l);
+		return 0;
+	}
 	do {
 		n = ring_arm(l->ring, RING_BATCH, msgs);
 	} while (!n && !ring_wait_for_slot(l->ring));
@@ -282,7 +296,7 @@ unsigned listener_read(struct listener *l, int flags)
 			n = RING_BATCH;
 			got = drop_batch(l);
 			if (got)
-				drops_dropping(&l->drops);
+				drops_dropping(&l->drops, got, !l->ring);
 		} else {
 			break;
 		}
@@ -314,21 +328,32 @@ static bool make_blocking(int fd)
 }
 
 void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
-		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg)
 {
 	memset(l, 0, sizeof(*l));
 	l->fd = fd;
 	l->ours = ours;
-	l->ring = ring;
-	l->workers = workers;
 	l->cfg = cfg;
 	pace_open(&l->pace, make_blocking(fd));
-	drops_open(&l->drops, uv, &l->stats.ring_full);
+	drops_open(&l->drops, uv);
 	uv_timer_init(uv, &l->wake_timer);
 	uv_timer_init(uv, &l->deadline_timer);
 	uv_timer_init(uv, &l->wait_timer);
 	l->wake_timer.data = l->deadline_timer.data = l->wait_timer.data = l;
+	drops_ring_full(&l->drops);
+	l->state = LISTENER_WAITING;
+	start_wait_timer(l, cfg->buffer_timeout_ns > START_NS ?
+				    cfg->buffer_timeout_ns :
+				    START_NS);
+}
+
+void listener_begin(struct listener *l, struct ring *ring,
+		    struct workers *workers)
+{
+	assert(!l->ring && ring && workers);
+	l->ring = ring;
+	l->workers = workers;
+	listener_resume(l);
 }
 
 void listener_close(struct listener *l)
@@ -368,7 +393,7 @@ void listener_configure(struct listener *l, const struct config *cfg)
 	/* There may be room in the ring: only a read can tell. */
 	if (l->state == LISTENER_DROPPING)
 		l->state = LISTENER_RESUMING;
-	start_wait_timer(l);
+	start_wait_timer(l, cfg->buffer_timeout_ns);
 }
 
 void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)

@@ -3,10 +3,10 @@
  * The socket: datagrams into the ring, back-pressure, and the end of it.
  * Loop thread only.
  *
- *	start -> READING <-- queue read empty ------+------------------+
+ *	         READING <-- queue read empty ------+------------------+
  *	          |   |                             |                  |
  *	          |   +- full -> WAITING <- full - RESUMING            |
- *	          |               |   +-- slot free --^  |             |
+ *	          |     start ----^   +-- slot free --^  |             |
  *	          |               +------ time ----------+-> DROPPING -+
  *	         stop
  *	          v
@@ -15,8 +15,10 @@
  *	          +-----> STOPPED <-------+
  *
  * READING	reads the socket into free slots of the ring.
- * WAITING	does not read: the kernel's queue fills, and then the senders
- *		block.  wait_timer runs, unless buffer.timeout is `never`.
+ * WAITING	does not read, because the ring is full, or because the start
+ *		still recovers and there is no ring: the kernel's queue fills,
+ *		and then the senders block.  wait_timer runs, unless
+ *		buffer.timeout is `never`.
  * RESUMING	reads again, because a slot came free.  wait_timer still runs:
  *		a sender may block since before WAITING, until the queue has
  *		been read empty once (I4).
@@ -30,6 +32,7 @@
  * STOPPED	is the end: the listener never touches the socket again.
  *
  *	FROM		TO		[function]
+ *			WAITING		[listener_start]
  *	READING		WAITING		[ring_is_full: buffer.timeout is not 0]
  *	READING		DROPPING	[ring_is_full: buffer.timeout is 0]
  *	WAITING		RESUMING	[ring_has_room]
@@ -81,9 +84,10 @@ enum listener_state {
 };
 
 struct listener {
-	/* constant after start */
+	/* constant after listener_start() */
 	int fd;
 	bool ours; /* bound by this process: no later one reads its queue */
+	/* constant after listener_begin(), NULL before */
 	struct ring *ring;
 	struct workers *workers;
 	/* loop thread */
@@ -108,11 +112,14 @@ struct listener {
 /*
  * Starts the listener on `fd` (SOCK_DGRAM; it stays the caller's, and so do
  * all other arguments).  The socket is made blocking, with a timeout for
- * receiving.  Nothing is read before listener_read().
+ * receiving.  There is no ring yet, but I4 holds from here on: after
+ * buffer.timeout datagrams are dropped and counted.
  */
 void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
-		    struct ring *ring, struct workers *workers,
 		    const struct config *cfg);
+/* The start is complete: from now on datagrams go into the ring. */
+void listener_begin(struct listener *l, struct ring *ring,
+		    struct workers *workers);
 /* Closes the timers; the loop must run once more for that. */
 void listener_close(struct listener *l);
 

@@ -100,7 +100,7 @@ struct ring_batch {
 	uint64_t bytes;	    /* of all datagrams, also of too large ones */
 	uint64_t too_large; /* datagrams */
 	uint64_t too_large_bytes;
-	uint64_t largest;   /* bytes of the largest too large one */
+	uint64_t largest; /* bytes of the largest too large one */
 };
 
 /* Where a message lies: part 1 is empty for a message that is inline. */

@@ -43,8 +43,8 @@ static inline void start_with(const char *timeout, bool ours, unsigned slots,
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sock), 0);
 	ck_assert_int_eq(loop_open(&loop), 0);
 	uv_async_init(&loop.uv, &never_waits, NULL);
-	listener_start(&listener, &loop.uv, sock[1], ours, &c.ring, &workers,
-		       cfg);
+	listener_start(&listener, &loop.uv, sock[1], ours, cfg);
+	listener_begin(&listener, &c.ring, &workers);
 	if (pauses)
 		pace_allow_pauses(&listener.pace);
 	loop_start(&loop, &listener);

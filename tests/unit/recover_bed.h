@@ -187,7 +187,7 @@ static inline int life(void *arg)
 	int err;
 
 	log_set_level(0);
-	err = recover_region(&s, cfg, l->waits, &out, &error);
+	err = recover_region(&s, cfg, l->waits, NULL, &out, &error);
 	if (err || out.aside[0]) {
 		fprintf(stderr, "%d %s\n", err, err ? error.text : out.aside);
 		return 1;

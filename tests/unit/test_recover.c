@@ -175,8 +175,10 @@ static struct {
 	bool grows;
 } * waited;
 
-static void wait_and_remove(uint64_t pause)
+static void wait_and_remove(void *arg, int err, uint64_t pause)
 {
+	(void)arg;
+	ck_assert_int_lt(err, 0);
 	waited->grows = pause > waited->last;
 	waited->last = pause;
 	if (++waited->calls == 2)
@@ -216,7 +218,7 @@ static int leave(void *arg)
 	struct region s;
 	unsigned i;
 
-	if (recover_region(&s, cfg, NULL, &out, &error))
+	if (recover_region(&s, cfg, NULL, NULL, &out, &error))
 		return 1;
 	region_set_clean(&s, 0);
 	for (i = 0; i < 9; i++) {
@@ -360,7 +362,7 @@ static int start_anew(void *arg)
 	char *data;
 
 	log_set_level(0);
-	if (recover_region(&s, cfg, NULL, &out, &error) || !out.aside[0])
+	if (recover_region(&s, cfg, NULL, NULL, &out, &error) || !out.aside[0])
 		return 1;
 	data = core_read(out.aside, &len);
 	return len == 5 && !memcmp(data, "noise", 5) &&

@@ -103,7 +103,8 @@ START_TEST(no_damage_stops_a_start_or_makes_a_message)
 		memcpy(copy, region, region_len);
 		damage(copy, records);
 		core_write(cfg->state_path, copy, region_len);
-		ck_assert_msg(!recover_region(&s, cfg, NULL, &out, &error),
+		ck_assert_msg(!recover_region(&s, cfg, NULL, NULL, &out,
+					      &error),
 			      "%s", error.text);
 		aside = out.aside[0];
 		both[aside] = true;

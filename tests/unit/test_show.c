@@ -34,6 +34,7 @@ static struct recovered recovered;
 static struct stats_control control;
 static struct rate rate;
 static struct sources from;
+static struct start start;
 static struct snapshot snapshot;
 static struct health health;
 static char *text_memory;
@@ -62,6 +63,8 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 	from = (struct sources){ .ring = &c.ring,
 				 .listener = &listener,
 				 .workers = &workers,
+				 .workers_most = count,
+				 .start = &start,
 				 .settings = &settings,
 				 .recovered = &recovered,
 				 .qlen = 512,
@@ -70,6 +73,8 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 				 .started_mono_ns = now };
 	memset(&listener, 0, sizeof(listener));
 	memset(&recovered, 0, sizeof(recovered));
+	memset(&start, 0, sizeof(start));
+	start.complete = true;
 	memset(&control, 0, sizeof(control));
 	rate_open(&rate, from.started_mono_ns);
 	ck_assert_int_eq(snapshot_open(&snapshot, &from), 0);
