@@ -123,7 +123,8 @@ START_TEST(readme_has_the_defaults)
 		if (!at)
 			continue;
 		at = strstr(at, "` | `") + strlen("` | `");
-		ck_assert_msg(!strncmp(at, set->default_text, strlen(set->default_text)) &&
+		ck_assert_msg(!strncmp(at, set->default_text,
+				       strlen(set->default_text)) &&
 				      at[strlen(set->default_text)] == '`',
 			      "README: %s.%s is %s by default", set->section,
 			      set->key, set->default_text);
@@ -264,8 +265,7 @@ static void require_settings(const char *name, const char *text)
 			continue;
 		for (i = 0; i < SETTINGS; i++)
 			if (strlen(setting_table[i].key) == (size_t)len &&
-			    !strncmp(key, setting_table[i].key,
-				     (size_t)len) &&
+			    !strncmp(key, setting_table[i].key, (size_t)len) &&
 			    !strncmp(text + m[1].rm_so,
 				     setting_table[i].section,
 				     strlen(setting_table[i].section)))
