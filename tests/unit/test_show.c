@@ -196,13 +196,13 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 				break;
 			/* fall through */
 		case 3:
-			if (core_chance(4) == 0)
+			if (!core_chance(4))
 				ck_assert_int_eq(transfer_flush(&arenas[w],
 								&flushes[w],
 								&bytes),
 						 0);
 		}
-		if (step % 8 == 0)
+		if (!(step % 8))
 			require_sum();
 	}
 	require_sum();
@@ -424,7 +424,7 @@ START_TEST(the_status_has_every_line_of_the_table)
 	ck_assert(json_valid(text.data));
 #define HAS(path)                         \
 	value = json_at(text.data, path); \
-	ck_assert_msg(value != NULL, "no %s: %s", path, text.data)
+	ck_assert_msg(value, "no %s: %s", path, text.data)
 #define LISTENER(name, doc) HAS("counters." #name);
 #define DROPPED(name, doc) HAS("dropped." #name);
 #define CONTROL(name, doc) HAS("counters." #name);
@@ -474,9 +474,9 @@ START_TEST(both_formats_of_metrics_are_what_they_say)
 		text_clear(&text);
 		show_metrics(&text, &snapshot, &from, format);
 		wrong = metrics_check(text.data, format == SHOW_OPENMETRICS);
-		ck_assert_msg(wrong == NULL, "%s", wrong);
+		ck_assert_msg(!wrong, "%s", wrong);
 		wrong = metrics_check(text.data, format != SHOW_OPENMETRICS);
-		ck_assert_msg(wrong != NULL, "the check sees no difference");
+		ck_assert_msg(wrong, "the check sees no difference");
 		if (_i)
 			continue;
 		ck_assert_double_eq(metrics_value(text.data,
@@ -500,8 +500,7 @@ START_TEST(the_metrics_have_every_line_of_the_table)
 	open_parts(1, 16, 300);
 	look();
 	show_metrics(&text, &snapshot, &from, SHOW_PROMETHEUS);
-#define SHOWN(what) \
-	ck_assert_msg(strstr(text.data, what) != NULL, "no %s", what)
+#define SHOWN(what) ck_assert_msg(strstr(text.data, what), "no %s", what)
 #define LISTENER(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define CONTROL(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define RECORD(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
@@ -515,24 +514,27 @@ START_TEST(the_metrics_have_every_line_of_the_table)
 }
 END_TEST
 
-/* Texts of the manual's list, which is written by hand. */
+/* The manual's list is written by hand: the names, and the words after them. */
 START_TEST(the_manual_has_every_line_of_the_table)
 {
 	char *page = core_read("daemon/bufwriter-control.7", NULL);
-	char *list = strstr(page, "\n.Sh COUNTERS\n");
+	char *list = strstr(page, "\n.Sh COUNTERS\n"), *at;
 
 	ck_assert_ptr_nonnull(list);
 	*strstr(list + 1, "\n.Sh ") = 0;
-#define LISTED(name)                                                \
-	ck_assert_msg(strstr(list, "\n.It Va " #name "\n") != NULL, \
-		      "COUNTERS has no " #name)
-#define LISTENER(name, doc) LISTED(name);
-#define DROPPED(name, doc) LISTED(name);
-#define CONTROL(name, doc) LISTED(name);
-#define RECORD(name, doc) LISTED(name);
-#define WORKER(name, doc) LISTED(name);
-#define HISTOGRAM(name, doc) LISTED(name);
-#define GAUGE(name, doc) LISTED(name);
+	for (at = list; *at; at++)
+		if (*at == '\n')
+			*at = ' ';
+#define LISTED(name, doc)                                     \
+	ck_assert_msg(strstr(list, " .It Va " #name " " doc), \
+		      "COUNTERS does not say " #name ": " doc)
+#define LISTENER(name, doc) LISTED(name, doc);
+#define DROPPED(name, doc) LISTED(name, doc);
+#define CONTROL(name, doc) LISTED(name, doc);
+#define RECORD(name, doc) LISTED(name, doc);
+#define WORKER(name, doc) LISTED(name, doc);
+#define HISTOGRAM(name, doc) LISTED(name, doc);
+#define GAUGE(name, doc) LISTED(name, doc);
 #include "daemon/base/stats.def"
 	free(page);
 }
@@ -587,7 +589,7 @@ static const char *const broken[] = {
 
 START_TEST(the_check_of_metrics_can_fail)
 {
-	ck_assert_msg(metrics_check(broken[_i], 0) != NULL, "%s", broken[_i]);
+	ck_assert_msg(metrics_check(broken[_i], 0), "%s", broken[_i]);
 }
 END_TEST
 
