@@ -65,7 +65,7 @@ static int run(const char *points, int (*body)(void))
 	pid_t pid = fork();
 
 	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
+	if (!pid) {
 		if (points)
 			setenv("BW_FAILPOINTS", points, 1);
 		_exit(body());
@@ -112,8 +112,9 @@ static int results_index;
 static int pass_four(void)
 {
 	static const char *const names[] = { "a.b", "a.b", "c.d", "a.b" };
+	int i;
 
-	for (int i = 0; i < 4; i++) {
+	for (i = 0; i < 4; i++) {
 		errno = E2BIG;
 		if (failpoint_hit(names[i]) !=
 		    results[results_index].results[i])
@@ -157,12 +158,13 @@ END_TEST
 START_TEST(too_many_rules_end_the_process)
 {
 	char points[4096] = "";
+	int i;
 
-	for (int i = 0; i < 33; i++)
+	for (i = 0; i < 33; i++)
 		strcat(points, "a=EIO;");
 	ck_assert_int_eq(WEXITSTATUS(run(points, pass_other)), 64);
 	/* one less is all right */
-	points[strlen(points) - strlen("a=EIO;")] = '\0';
+	points[strlen(points) - strlen("a=EIO;")] = 0;
 	ck_assert_int_eq(run(points, pass_other), 0);
 }
 END_TEST
@@ -205,7 +207,7 @@ START_TEST(stall_waits_while_the_file_exists)
 	snprintf(points, sizeof(points), "a.b=stall:%s", file);
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
+	if (!pid) {
 		setenv("BW_FAILPOINTS", points, 1);
 		_exit(pass_one());
 	}
@@ -261,8 +263,10 @@ static _Atomic int failures;
 
 static void *pass_many(void *arg)
 {
+	int i;
+
 	(void)arg;
-	for (int i = 0; i < PASSES; i++)
+	for (i = 0; i < PASSES; i++)
 		if (failpoint_hit(i % 2 ? "a.b" : "c.d"))
 			atomic_fetch_add_explicit(&failures, 1,
 						  memory_order_relaxed);
@@ -272,11 +276,12 @@ static void *pass_many(void *arg)
 static int pass_in_threads(void)
 {
 	pthread_t threads[THREADS];
+	int i;
 
-	for (int i = 0; i < THREADS; i++)
+	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, pass_many, NULL))
 			return 99;
-	for (int i = 0; i < THREADS; i++)
+	for (i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	return atomic_load_explicit(&failures, memory_order_relaxed);
 }
@@ -321,8 +326,8 @@ START_TEST(each_name_is_logged_once_and_before_it_is_killed)
 	ck_assert_ptr_nonnull(from);
 	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, from), 0);
 	fclose(from);
-	ck_assert_msg(strcmp(text, "a.b\nc.d\ne.f\n") == 0 ||
-			      strcmp(text, "c.d\na.b\ne.f\n") == 0,
+	ck_assert_msg(!strcmp(text, "a.b\nc.d\ne.f\n") ||
+			      !strcmp(text, "c.d\na.b\ne.f\n"),
 		      "%s", text);
 	/* a second process adds to it */
 	ck_assert_int_eq(run(NULL, pass_other), 0);

@@ -42,7 +42,7 @@ static const char *catch_end(void)
 	close(stderr_fd);
 	n = pread(caught_fd, caught, sizeof(caught) - 1, 0);
 	ck_assert_int_ge(n, 0);
-	caught[n] = '\0';
+	caught[n] = 0;
 	close(caught_fd);
 	return caught;
 }
@@ -73,7 +73,7 @@ START_TEST(a_plain_line_has_the_local_time_and_the_level)
 	char want[128];
 	struct timespec now;
 	struct tm tm;
-	int ms;
+	int ms, back;
 
 	setenv("TZ", "XXX-5:45", 1);
 	plain();
@@ -86,12 +86,12 @@ START_TEST(a_plain_line_has_the_local_time_and_the_level)
 	ck_assert_int_eq(sscanf(text + 19, ".%3d", &ms), 1);
 	/* the time of this zone, of now or a moment ago */
 	clock_gettime(CLOCK_REALTIME, &now);
-	for (int back = 0; back < 60; back++, now.tv_sec--) {
+	for (back = 0; back < 60; back++, now.tv_sec--) {
 		time_t shifted = now.tv_sec + (5 * 60 + 45) * 60;
 
 		gmtime_r(&shifted, &tm);
 		strftime(want, sizeof(want), "%Y-%m-%d %H:%M:%S", &tm);
-		if (strncmp(text, want, 19) == 0)
+		if (!strncmp(text, want, 19))
 			return;
 	}
 	ck_abort_msg("%s is not about %s", text, want);
@@ -140,7 +140,7 @@ START_TEST(a_long_message_is_cut_and_still_one_line)
 	const char *text;
 
 	memset(long_one, 'x', len);
-	long_one[len] = '\0';
+	long_one[len] = 0;
 	plain();
 	catch_begin();
 	log_info("%s", long_one);
@@ -160,12 +160,12 @@ START_TEST(a_message_that_just_fits_is_not_cut)
 {
 	char fits[PIPE_BUF];
 	const char *text;
-	size_t head = strlen("2026-01-02 03:04:05.678 info: ");
+	size_t head = strlen("2026-01-02 03:04:05.678 info: "), len;
 
 	plain();
-	for (size_t len = PIPE_BUF - head - 4; len < PIPE_BUF - head; len++) {
+	for (len = PIPE_BUF - head - 4; len < PIPE_BUF - head; len++) {
 		memset(fits, 'x', len);
-		fits[len] = '\0';
+		fits[len] = 0;
 		catch_begin();
 		log_info("%s", fits);
 		text = catch_end();
@@ -268,10 +268,11 @@ END_TEST
 static void *write_lines(void *arg)
 {
 	char word[81];
+	int i;
 
-	memset(word, 'a' + (int)(intptr_t)arg, 80);
-	word[80] = '\0';
-	for (int i = 0; i < LINES; i++) {
+	memset(word, 'a' + (intptr_t)arg, 80);
+	word[80] = 0;
+	for (i = 0; i < LINES; i++) {
 		log_info("%s", word);
 		/* the level may change at any time */
 		log_set_level(i % 2 ? LEVEL_DEBUG : LEVEL_INFO);
@@ -284,14 +285,15 @@ START_TEST(lines_of_several_threads_do_not_mix)
 	pthread_t threads[THREADS];
 	const char *text;
 	int lines = 0;
+	intptr_t i;
 
 	plain();
 	catch_begin();
-	for (intptr_t i = 0; i < THREADS; i++)
+	for (i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, write_lines,
 						(void *)i),
 				 0);
-	for (int i = 0; i < THREADS; i++)
+	for (i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	for (text = catch_end(); *text; text += strcspn(text, "\n") + 1) {
 		const char *word = text + strlen("2026-01-02 03:04:05.678 "
@@ -310,11 +312,11 @@ END_TEST
 START_TEST(a_limit_lets_one_through_and_counts_the_rest)
 {
 	struct log_limit limit = { .every_ns = 100 };
-	uint64_t missed = 99;
+	uint64_t missed = 99, now;
 
 	ck_assert(log_limit(&limit, 0, &missed));
 	ck_assert_uint_eq(missed, 0);
-	for (uint64_t now = 1; now < 100; now++)
+	for (now = 1; now < 100; now++)
 		ck_assert(!log_limit(&limit, now, &missed));
 	ck_assert(log_limit(&limit, 100, &missed));
 	ck_assert_uint_eq(missed, 99);

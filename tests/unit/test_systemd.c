@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/systemd.h"
 
 static char dir[200];
@@ -50,9 +50,9 @@ static int bind_name(const char *name, int type)
 	ck_assert_int_ge(fd, 0);
 	memcpy(addr.sun_path, name, len);
 	if (*name == '@')
-		addr.sun_path[0] = '\0';
+		addr.sun_path[0] = 0;
 	len += offsetof(struct sockaddr_un, sun_path);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, (socklen_t)len), 0);
+	ck_assert_int_eq(bind(fd, (void *)&addr, len), 0);
 	return fd;
 }
 
@@ -63,7 +63,7 @@ static const char *receive(int fd)
 
 	if (n < 0)
 		return NULL;
-	text[n] = '\0';
+	text[n] = 0;
 	return text;
 }
 
@@ -95,16 +95,13 @@ END_TEST
 START_TEST(reloading_says_when_it_began)
 {
 	int fd = bind_name(path, SOCK_DGRAM);
-	struct timespec now;
-	uint64_t before;
-	uint64_t usec;
+	uint64_t before, usec;
 	int end = 0;
 	const char *text;
 
 	setenv("NOTIFY_SOCKET", path, 1);
 	systemd_open();
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	before = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	before = clock_now() / CLOCK_US;
 	ck_assert_int_eq(systemd_reloading(), 0);
 	text = receive(fd);
 	ck_assert_ptr_nonnull(text);
@@ -112,9 +109,9 @@ START_TEST(reloading_says_when_it_began)
 				"RELOADING=1\nMONOTONIC_USEC=%" SCNu64 "%n",
 				&usec, &end),
 			 1);
-	ck_assert_int_eq(text[end], '\0');
+	ck_assert_int_eq(text[end], 0);
 	ck_assert_uint_ge(usec, before);
-	ck_assert_uint_lt(usec, before + 60 * 1000000);
+	ck_assert_uint_lt(usec, before + 60 * CLOCK_SECOND / CLOCK_US);
 	close(fd);
 }
 END_TEST
@@ -122,8 +119,7 @@ END_TEST
 START_TEST(a_manager_that_does_not_read_stops_nobody)
 {
 	int fd = bind_name(path, SOCK_DGRAM);
-	int sent;
-	int err = 0;
+	int sent, err = 0;
 
 	setenv("NOTIFY_SOCKET", path, 1);
 	systemd_open();
@@ -145,13 +141,13 @@ START_TEST(a_status_that_is_too_long_is_refused_not_cut)
 	char *text = malloc(20001);
 
 	memset(text, 'x', 20000);
-	text[20000] = '\0';
+	text[20000] = 0;
 	setenv("NOTIFY_SOCKET", path, 1);
 	systemd_open();
 	ck_assert_int_eq(systemd_notify("STATUS=%s", text), -EMSGSIZE);
 	ck_assert_ptr_null(receive(fd));
 	/* a path as long as there is */
-	text[4095] = '\0';
+	text[4095] = 0;
 	ck_assert_int_eq(systemd_notify("STATUS=%s", text), 0);
 	ck_assert_uint_eq(strlen(receive(fd)), 4095 + strlen("STATUS="));
 	free(text);
@@ -170,12 +166,11 @@ START_TEST(without_a_socket_every_call_does_nothing)
 	/* by one byte */
 	memset(name, 'x', sizeof(name));
 	name[0] = '/';
-	name[sizeof(name) - 1] = '\0';
+	name[sizeof(name) - 1] = 0;
 	if (no_sockets[_i])
 		setenv("NOTIFY_SOCKET",
-		       strcmp(no_sockets[_i], "/too long") == 0 ?
-			       name :
-			       no_sockets[_i],
+		       !strcmp(no_sockets[_i], "/too long") ? name :
+							      no_sockets[_i],
 		       1);
 	else
 		unsetenv("NOTIFY_SOCKET");
@@ -329,7 +324,7 @@ static void refused(const char *fds, const char *part)
 	listen_env("", fds);
 	ck_assert_int_eq(systemd_socket(&failure), -EINVAL);
 	ck_assert_int_eq(failure.err, -EINVAL);
-	ck_assert_msg(strstr(failure.text, part) != NULL, "%s", failure.text);
+	ck_assert_msg(strstr(failure.text, part), "%s", failure.text);
 	no_listen_env();
 }
 

@@ -121,9 +121,8 @@ START_TEST(a_socket_in_use_is_refused_and_stays)
 	int fd = other(types[_i / 2], "s");
 
 	ck_assert_int_eq(make(types[_i % 2], "s"), -EADDRINUSE);
-	ck_assert_msg(strstr(failure.text, core_path("s")) != NULL, "%s",
-		      failure.text);
-	ck_assert_msg(strstr(failure.text, "another daemon") != NULL, "%s",
+	ck_assert_msg(strstr(failure.text, core_path("s")), "%s", failure.text);
+	ck_assert_msg(strstr(failure.text, "another daemon"), "%s",
 		      failure.text);
 	ck_assert(reachable(types[_i / 2], "s"));
 	close(fd);
@@ -141,8 +140,8 @@ START_TEST(a_socket_of_another_user_is_named_and_stays)
 	ck_assert_int_eq(chmod(core_path("d/s"), 0600), 0);
 	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
 	ck_assert_int_eq(make(types[_i], "d/s"), -EACCES);
-	ck_assert_msg(strstr(failure.text, "socket of another user") != NULL,
-		      "%s", failure.text);
+	ck_assert_msg(strstr(failure.text, "socket of another user"), "%s",
+		      failure.text);
 	ck_assert(core_exists(core_path("d/s")));
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
 }
@@ -203,7 +202,7 @@ START_TEST(what_is_no_socket_is_never_removed)
 		break;
 	}
 	ck_assert_int_eq(make(SOCK_DGRAM, "s"), -ENOTSOCK);
-	ck_assert_msg(strstr(failure.text, "is not a socket") != NULL, "%s",
+	ck_assert_msg(strstr(failure.text, "is not a socket"), "%s",
 		      failure.text);
 	ck_assert(core_exists(path));
 }
@@ -214,8 +213,7 @@ START_TEST(one_missing_directory_is_made_two_are_an_error)
 	ck_assert_int_eq(make(SOCK_DGRAM, "run/s"), 0);
 	unix_socket_close(&bound);
 	ck_assert_int_eq(make(SOCK_DGRAM, "no/such/s"), -ENOENT);
-	ck_assert_msg(strstr(failure.text, "no/such/s") != NULL, "%s",
-		      failure.text);
+	ck_assert_msg(strstr(failure.text, "no/such/s"), "%s", failure.text);
 }
 END_TEST
 
