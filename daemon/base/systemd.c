@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/unix_socket.h"
 
 /* The pause between two tries of systemd_insist(). */
 #define TRY_MS 10
@@ -200,6 +201,7 @@ static const char *take_socket(int n)
 	flags = fcntl(FIRST_FD, F_GETFL);
 	if (flags < 0 || fcntl(FIRST_FD, F_SETFL, flags | O_NONBLOCK))
 		return "the socket cannot be made non-blocking";
+	unix_socket_refuse_descriptors(FIRST_FD);
 	return NULL;
 }
 

@@ -16,6 +16,10 @@
 
 #include "daemon/base/path.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* asm-generic/socket.h, Linux 6.16 */
+#endif
+
 #define QLEN_SYSCTL "/proc/sys/net/unix/max_dgram_qlen"
 
 /* Group by name or number: 0 and *gid, or -ENOENT. */
@@ -158,6 +162,13 @@ static int bind_file(struct unix_socket *s, const struct sockaddr_un *addr)
 	return 0;
 }
 
+void unix_socket_refuse_descriptors(int fd)
+{
+	int no = 0;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
+}
+
 int unix_socket_bind(struct unix_socket *s, int type, const char *path,
 		     uint64_t mode, const char *group, const char *section,
 		     struct failure *failure)
@@ -177,6 +188,8 @@ int unix_socket_bind(struct unix_socket *s, int type, const char *path,
 	s->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0)
 		return explain(failure, -errno, section, path);
+	/* Before the name: nobody can have sent one by then. */
+	unix_socket_refuse_descriptors(s->fd);
 	err = bind_file(s, &addr);
 	if (err) {
 		close(s->fd);

@@ -38,6 +38,16 @@ void unix_socket_name(int fd, char name[UNIX_SOCKET_NAME]);
 /* Closes, and removes the socket file unless another one took its place. */
 void unix_socket_close(struct unix_socket *s);
 
+/*
+ * From now on the kernel refuses, with EPERM, what carries descriptors to this
+ * socket (SCM_RIGHTS), and so for connections that it accepts later.  The last
+ * close of a stranger's descriptor can block for as long as the stranger likes
+ * (a TCP socket that lingers, a file on FUSE), and it would block the thread
+ * that receives the datagram.  SO_PASSRIGHTS is of Linux 6.16; on older
+ * kernels this does nothing, see bufwriterd(8).
+ */
+void unix_socket_refuse_descriptors(int fd);
+
 /* What systemd's sysctl.d sets; 10 is the kernel's own default. */
 #define UNIX_SOCKET_QLEN_GOOD 512
 
