@@ -16,6 +16,7 @@
 
 #include "tests/lib/ask.h"
 #include "tests/lib/bed.h"
+#include "tests/lib/random.h"
 #include "tests/lib/metrics.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
@@ -89,7 +90,7 @@ START_TEST(the_status_says_who_where_and_what)
 	ck_assert_double_eq(at(s, "counters.received_bytes"), 10);
 	ck_assert_double_eq(at(s, "gauges.workers"), 3);
 	ck_assert_double_gt(at(s, "uptime"), 0);
-	ck_assert_double_lt(at(s, "uptime"), bed_limit());
+	ck_assert_double_lt(at(s, "uptime"), suite_limit());
 	ck_assert_double_gt(at(s, "rates.minute.received"), 0);
 	ck_assert_double_ge(at(s, "gauges.ring_high"), 1);
 	/* One worker has it all, and says for how long. */
@@ -205,12 +206,12 @@ START_TEST(every_message_is_in_one_place_at_every_moment)
 		     "socket.max_message=2K");
 	for (i = 0; i < 2; i++)
 		senders[i] = sender_start(&flows[i]);
-	srandom((unsigned)getpid());
-	start = bed_now();
-	for (; bed_now() < start + 2 || asked <= 20; asked++) {
+	random_seed = getpid();
+	start = suite_now();
+	for (; suite_now() < start + 2 || asked <= 20; asked++) {
 		require_sum(&received);
-		ck_assert_double_lt(bed_now() - start, bed_limit());
-		usleep((useconds_t)(random() % 3000));
+		ck_assert_double_lt(suite_now() - start, suite_limit());
+		usleep((useconds_t)(random_below(3000)));
 	}
 	for (i = 0; i < 2; i++)
 		sender_finish(senders[i]);
@@ -312,7 +313,7 @@ START_TEST(metrics_are_what_their_readers_take)
 		ck_assert_int_eq(command("metrics | promtool check metrics"),
 				 0);
 	else
-		bed_skip("promtool is not installed");
+		suite_skip("promtool is not installed");
 	daemon_stop(NULL);
 }
 END_TEST
@@ -478,11 +479,11 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 	daemon_start("buffer.workers=1", "buffer.size=1K",
 		     "buffer.queue_size=16", "buffer.timeout=0");
 	expect_told("READY=1\nSTATUS=Listening.");
-	start = bed_now();
+	start = suite_now();
 	sender = sender_start(&flow);
-	while (bed_now() < start + 2.5) {
+	while (suite_now() < start + 2.5) {
 		if (!take_told(text)) {
-			bed_sleep_ms(1);
+			suite_sleep_ms(1);
 			continue;
 		}
 		listening = strstr(text, "STATUS=Listening.") != NULL;
@@ -490,7 +491,7 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 	}
 	sender_finish(sender);
 	ck_assert_uint_ge(told, 1);
-	ck_assert_double_le(told, bed_now() - start + 1);
+	ck_assert_double_le(told, suite_now() - start + 1);
 	/* nothing more comes if that was it */
 	UNTIL(listening || is_told("STATUS=Listening."));
 	daemon_stop(NULL);
@@ -505,7 +506,7 @@ START_TEST(ready_is_told_when_there_is_room)
 	send_fill(bed.notify, "crowd");
 	daemon_start();
 	/* The line before it was in the log, so that it was tried. */
-	bed_sleep_ms(100);
+	suite_sleep_ms(100);
 	expect_told("READY=1\nSTATUS=Listening.");
 	daemon_stop(NULL);
 	close(manager);
@@ -556,5 +557,5 @@ int main(void)
 	tcase_add_test(t, systemd_is_told_once_a_second_at_most);
 	tcase_add_test(t, ready_is_told_when_there_is_room);
 	tcase_add_test(t, a_status_that_found_no_room_is_told_later);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -24,6 +24,8 @@
 
 #include "tests/lib/ask.h"
 #include "tests/lib/bed.h"
+#include "tests/lib/process.h"
+#include "tests/lib/random.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
@@ -68,11 +70,11 @@ START_TEST(an_idle_daemon_is_not_woken)
 	send_one(fd, "one", 3);
 	UNTIL(ask_number("messages.written") == 1);
 	UNTIL(ask_number("gauges.control_open") == 1);
-	bed_sleep_ms(200);
+	suite_sleep_ms(200);
 	before = switches();
-	bed_sleep_ms(2500);
+	suite_sleep_ms(2500);
 	/* A sanitizer has threads of its own. */
-	if (!bed_sanitized())
+	if (!suite_sanitized())
 		ck_assert_uint_eq(switches(), before);
 	daemon_stop(NULL);
 }
@@ -80,36 +82,12 @@ END_TEST
 
 /* --- hostile load -------------------------------------------------------- */
 
-/* Resident pages and descriptors of the daemon. */
-static long resident(void)
-{
-	FILE *f = fopen(bed_text("/proc/%d/statm", (int)bed.pid), "r");
-	long size, rss;
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &rss), 2);
-	fclose(f);
-	return rss;
-}
-
-static unsigned descriptors(void)
-{
-	DIR *dir = opendir(bed_text("/proc/%d/fd", (int)bed.pid));
-	unsigned n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* The memory of a sanitizer grows with what it has seen. */
 static void require_no_growth(long rss)
 {
-	long now = resident();
+	long now = process_resident(bed.pid);
 
-	REQUIRE(bed_sanitized() || now <= rss + 64,
+	REQUIRE(suite_sanitized() || now <= rss + 64,
 		"grew from %ld to %ld pages", rss, now);
 }
 
@@ -145,11 +123,11 @@ START_TEST(a_thousand_idle_connections_are_refused_beyond_the_bound)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	some.count = bed_scale(flow.count);
+	some.count = suite_scale(flow.count);
 	daemon_start("buffer.timeout=never");
 	require_all(sender_start(&some));
-	fds = descriptors();
-	rss = resident();
+	fds = process_descriptors(bed.pid);
+	rss = process_resident(bed.pid);
 	some.id = 2;
 	sender = sender_start(&some);
 	for (i = 0; i < CROWD; i++)
@@ -169,7 +147,7 @@ START_TEST(a_thousand_idle_connections_are_refused_beyond_the_bound)
 	}
 	ck_assert_uint_eq(refused, CROWD - 64);
 	/* A few more: files that workers have open now. */
-	ck_assert_uint_le(descriptors(), fds + 64 + 6);
+	ck_assert_uint_le(process_descriptors(bed.pid), fds + 64 + 6);
 	require_no_growth(rss);
 	ck_assert_int_eq(command("status"), 75);
 	sender_wait(sender);
@@ -177,7 +155,7 @@ START_TEST(a_thousand_idle_connections_are_refused_beyond_the_bound)
 	ck_assert_ptr_nonnull(json_at(ask_on(crowd[3], "ping"), "pong"));
 	for (i = 0; i < CROWD; i++)
 		close(crowd[i]);
-	UNTIL(descriptors() <= fds);
+	UNTIL(process_descriptors(bed.pid) <= fds);
 	ck_assert_int_eq(command("status --check"), 0);
 	daemon_stop(NULL);
 }
@@ -194,7 +172,7 @@ static void attack(unsigned kind)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", bed.control);
 	for (i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (char)(kind == 0  ? random() % 255 + 1 :
+		bytes[i] = (char)(kind == 0  ? (int)random_below(255) + 1 :
 				  i % 8 == 7 ? '\n' :
 					       "statusx"[i % 8]);
 	for (i = 0; kind == 2 && i < sizeof(bytes); i += 8)
@@ -219,13 +197,13 @@ START_TEST(a_flood_changes_nothing_for_messages)
 	pid_t pids[3];
 	long rss;
 
-	some.count = bed_scale(flow.count);
+	some.count = suite_scale(flow.count);
 	daemon_start("buffer.timeout=never");
 	require_all(sender_start(&some));
 	command("status");
 	command("metrics");
-	fds = descriptors();
-	rss = resident();
+	fds = process_descriptors(bed.pid);
+	rss = process_resident(bed.pid);
 	for (i = 0; i < 3; i++) {
 		pids[i] = fork();
 		if (!pids[i])
@@ -234,9 +212,9 @@ START_TEST(a_flood_changes_nothing_for_messages)
 	some.id = 2;
 	sender = sender_start(&some);
 	sender_wait(sender);
-	bed_sleep_ms(500);
-	REQUIRE(descriptors() <= fds + 64 + 6, "%u descriptors, %u before",
-		descriptors(), fds);
+	suite_sleep_ms(500);
+	REQUIRE(process_descriptors(bed.pid) <= fds + 64 + 6,
+		"%u descriptors, %u before", process_descriptors(bed.pid), fds);
 	require_no_growth(rss);
 	for (i = 0; i < 3; i++) {
 		kill(pids[i], SIGKILL);
@@ -246,7 +224,7 @@ START_TEST(a_flood_changes_nothing_for_messages)
 	UNTIL(command("status --check") == 0);
 	ck_assert_double_gt(ask_number("counters.control_wrong"), 0);
 	ck_assert_double_gt(ask_number("counters.control_pauses"), 0);
-	UNTIL(descriptors() <= fds);
+	UNTIL(process_descriptors(bed.pid) <= fds);
 	daemon_stop(NULL);
 }
 END_TEST
@@ -334,7 +312,7 @@ START_TEST(top_shows_and_gives_the_terminal_back)
 	/* Smaller: cut to the new size at once. */
 	t.len = 0;
 	ck_assert_int_eq(ioctl(t.fd, TIOCSWINSZ, &size), 0);
-	bed_sleep_ms(400);
+	suite_sleep_ms(400);
 	shows(&t, "");
 	t.len = 0;
 	UNTIL(shows(&t, "received"));
@@ -392,5 +370,5 @@ int main(void)
 	tcase_add_test(t, top_shows_and_gives_the_terminal_back);
 	tcase_add_loop_test(t, top_ends_with_q_and_with_a_signal, 0, 2);
 	tcase_add_test(t, top_goes_on_when_the_daemon_comes_back);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

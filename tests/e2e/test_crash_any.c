@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
+#include "tests/lib/random.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
@@ -54,14 +55,6 @@ static const char *const delays[] = {
 	"flush.rename=EIO@2;flush.write=ENOSPC@3",
 };
 
-static uint64_t seed;
-
-static unsigned chance(unsigned n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(seed >> 33) % n;
-}
-
 static void spawn(const struct round *r)
 {
 	static const char *const workers[] = { "1", "2", "8" };
@@ -73,16 +66,16 @@ static void spawn(const struct round *r)
 	const char *size = r->big ? "64K" : "4K";
 
 	if (r->changes) {
-		w = workers[chance(3)];
-		q = queues[chance(4)];
-		size = r->big ? big[chance(3)] : small[chance(4)];
+		w = workers[random_below(3)];
+		q = queues[random_below(4)];
+		size = r->big ? big[random_below(3)] : small[random_below(4)];
 	}
 	daemon_spawn(bed_text("buffer.workers=%s", w),
 		     bed_text("buffer.queue_size=%s", q),
 		     bed_text("buffer.size=%s", size),
 		     bed_text("files.sync=%s", r->sync),
 		     bed_text("files.framing=%s", framing_words[r->framing]),
-		     chance(2) ? "buffer.forced=2ms" : "buffer.forced=0",
+		     random_below(2) ? "buffer.forced=2ms" : "buffer.forced=0",
 		     "buffer.timeout=never", "socket.max_message=100K");
 }
 
@@ -106,12 +99,12 @@ static unsigned recoveries;
 
 static void live_and_die(const struct round *r)
 {
-	bed.points = delays[chance(sizeof(delays) / sizeof(delays[0]))];
+	bed.points = delays[random_below(sizeof(delays) / sizeof(delays[0]))];
 	spawn(r);
 	/* Every third one dies while it starts or recovers. */
-	if (chance(3))
+	if (random_below(3))
 		REQUIRE(daemon_ready(), "no start after a kill");
-	usleep(chance(chance(2) ? 2000 : 20000));
+	usleep(random_below(random_below(2) ? 2000 : 20000));
 	REQUIRE(daemon_alive(), "it ended by itself");
 	recoveries += log_count("recovered: ");
 	daemon_kill();
@@ -147,7 +140,8 @@ START_TEST(a_kill_at_any_moment_loses_doubles_and_tears_nothing)
 {
 	const struct round *r = &rounds[_i];
 	const char *shipped = bed_text("%s/shipped", bed.root);
-	uint64_t kills = bed_scale(bed_number("BW_KILLS", 300)) / ROUNDS + 1;
+	uint64_t kills = suite_scale(suite_number("BW_KILLS", 300)) / ROUNDS +
+			 1;
 	struct sender *s[SENDERS];
 	char files[BED_PATH];
 	uint64_t n;
@@ -174,10 +168,11 @@ int main(void)
 	Suite *suite = suite_create("crash at any moment");
 	TCase *t = bed_case(suite, "rounds");
 
-	seed = bed_number("BW_SEED", (uint64_t)time(NULL) ^ (uint64_t)getpid());
-	printf("BW_SEED=%" PRIu64 "\n", seed);
+	random_seed = suite_number("BW_SEED",
+				   (uint64_t)time(NULL) ^ (uint64_t)getpid());
+	printf("BW_SEED=%" PRIu64 "\n", random_seed);
 	tcase_add_loop_test(
 		t, a_kill_at_any_moment_loses_doubles_and_tears_nothing, 0,
 		ROUNDS);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -127,5 +127,5 @@ int main(void)
 		t, a_temp_directory_that_vanished_with_its_file_loses_nothing);
 	tcase_add_test(
 		t, directories_that_change_from_start_to_start_lose_nothing);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

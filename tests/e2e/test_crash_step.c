@@ -231,7 +231,7 @@ START_TEST(a_kill_at_any_step_of_a_recovery_loses_and_doubles_nothing)
 {
 	unsigned n = sizeof(deaths) / sizeof(deaths[0]);
 	/* All of them, unless that takes minutes. */
-	unsigned each = (unsigned)bed_scale(n);
+	unsigned each = (unsigned)suite_scale(n);
 	unsigned i, j, kills, all = 0;
 	char point[64], once[64];
 
@@ -311,5 +311,5 @@ int main(void)
 	tcase_add_test(t, a_kill_at_the_first_start_is_followed_by_a_good_one);
 	tcase_add_test(t,
 		       a_kill_beside_a_stuck_worker_loses_and_doubles_nothing);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

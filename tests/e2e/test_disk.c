@@ -46,7 +46,7 @@ static void fail_and_recover(const char *point, const char *error,
 	s = sender_start(&flow);
 	UNTIL(complaints() >= 1);
 	/* Time for retries, which must not repeat the complaint. */
-	bed_sleep_ms(500);
+	suite_sleep_ms(500);
 	REQUIRE(complaints() == 1, "%s: %u complaints instead of one", point,
 		complaints());
 	ck_assert_uint_eq(files_count(bed.files), 0);
@@ -135,7 +135,7 @@ static void break_and_repair(void (*repair)(void))
 	struct tally tally;
 
 	UNTIL(complaints() >= 1);
-	bed_sleep_ms(300);
+	suite_sleep_ms(300);
 	repair();
 	UNTIL(files_count(bed.files) >= 1);
 	sender_finish(s);
@@ -194,7 +194,7 @@ START_TEST(a_really_full_disk_is_waited_for)
 	int fd;
 
 	if (bed_mount(bed.files, "2m")) {
-		bed_skip("no mounts here, so no disk of our own to fill");
+		suite_skip("no mounts here, so no disk of our own to fill");
 		return;
 	}
 	daemon_start("buffer.workers=2", "buffer.forced=10ms", "buffer.size=8K",
@@ -260,5 +260,5 @@ int main(void)
 	tcase_add_test(t, a_really_full_disk_is_waited_for);
 	tcase_add_test(
 		t, a_disk_that_stays_broken_leaves_the_data_for_the_next_start);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -290,5 +290,5 @@ int main(void)
 	tcase_add_test(tcase, the_map_names_files_and_suites_that_exist);
 	tcase_add_test(tcase, links_between_documents_lead_somewhere);
 	suite_add_tcase(suite, tcase);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

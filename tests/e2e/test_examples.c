@@ -284,12 +284,12 @@ static const char *command_for(const struct row *row, const char *text)
 	for (i = 0; strcmp(programs[i][0], row->lang); i++)
 		ck_assert_uint_lt(i, 2);
 	if (!script_has(programs[i][1])) {
-		bed_skip(bed_text("%s is not installed", programs[i][1]));
+		suite_skip(bed_text("%s is not installed", programs[i][1]));
 		return NULL;
 	}
 	/* It compiles much the first time, and nothing of ours. */
 	if (!strcmp(row->lang, "go") && *sanitize()) {
-		bed_skip("Go is tried without sanitizers");
+		suite_skip("Go is tried without sanitizers");
 		return NULL;
 	}
 	return strcmp(row->lang, "go") ? in_other(text, programs[i][1]) :
@@ -324,7 +324,7 @@ static char *possible(char *text)
 
 		if (!strstr(text, optional[i]) || script_has(optional[i]))
 			continue;
-		bed_skip(bed_text("%s is not installed", optional[i]));
+		suite_skip(bed_text("%s is not installed", optional[i]));
 		less = without(text, optional[i]);
 		free(text);
 		text = less;
@@ -408,7 +408,7 @@ static void run_compiling(const struct row *row)
 	unsigned i;
 
 	if (!script_has("pkg-config")) {
-		bed_skip("pkg-config is not installed");
+		suite_skip("pkg-config is not installed");
 		free(pc);
 		return;
 	}
@@ -490,5 +490,5 @@ int main(void)
 	tcase_add_test(run, each_example_is_in_the_table_once);
 	tcase_add_loop_test(run, an_example_does_what_it_says, 0, ROWS);
 	suite_add_tcase(suite, run);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

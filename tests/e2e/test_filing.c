@@ -89,7 +89,7 @@ START_TEST(size_says_which_messages_share_a_file)
 		send_one(fd, f->messages[i], strlen(f->messages[i]));
 	UNTIL(files_count(bed.files) >= wanted);
 	send_drain(fd);
-	bed_sleep_ms(NOTHING_MS / 5);
+	suite_sleep_ms(NOTHING_MS / 5);
 	ck_assert_str_eq(contents(), f->before);
 	daemon_stop(NULL);
 	ck_assert_str_eq(contents(), f->after);
@@ -104,7 +104,7 @@ START_TEST(forced_0_files_nothing_before_the_stop)
 	fd = send_open();
 	send_one(fd, "one", 3);
 	send_drain(fd);
-	bed_sleep_ms(NOTHING_MS);
+	suite_sleep_ms(NOTHING_MS);
 	ck_assert_uint_eq(files_count(bed.files), 0);
 	daemon_stop(NULL);
 	ck_assert_str_eq(contents(), "one\n");
@@ -120,15 +120,15 @@ START_TEST(forced_files_a_message_after_its_age_and_not_before)
 
 	daemon_start(bed_text("buffer.forced=%ums", age));
 	fd = send_open();
-	since = bed_now();
+	since = suite_now();
 	send_one(fd, "one", 3);
 	UNTIL(files_count(bed.files) == 1);
-	ck_assert_double_ge(bed_now() - since, age / 1000.0);
+	ck_assert_double_ge(suite_now() - since, age / 1000.0);
 	/* The next one starts an age of its own. */
-	since = bed_now();
+	since = suite_now();
 	send_one(fd, "two", 3);
 	UNTIL(files_count(bed.files) == 2);
-	ck_assert_double_ge(bed_now() - since, age / 1000.0);
+	ck_assert_double_ge(suite_now() - since, age / 1000.0);
 	ck_assert_str_eq(contents(), "one\n|two\n");
 	daemon_stop(NULL);
 }
@@ -136,7 +136,7 @@ END_TEST
 
 START_TEST(a_trickle_makes_one_file_an_interval_and_not_one_a_worker)
 {
-	double since = bed_now();
+	double since = suite_now();
 	unsigned files, i;
 	int fd;
 
@@ -144,12 +144,12 @@ START_TEST(a_trickle_makes_one_file_an_interval_and_not_one_a_worker)
 	fd = send_open();
 	for (i = 0; i < 300; i++) {
 		send_one(fd, "trickle", 7);
-		bed_sleep_ms(10);
+		suite_sleep_ms(10);
 	}
 	daemon_stop(NULL);
 	files = files_count(bed.files);
 	/* Four workers would make about four times as many. */
-	ck_assert_uint_le(files, (unsigned)((bed_now() - since) / 0.5) + 3);
+	ck_assert_uint_le(files, (unsigned)((suite_now() - since) / 0.5) + 3);
 	ck_assert_uint_ge(files, 2);
 }
 END_TEST
@@ -281,5 +281,5 @@ int main(void)
 		       an_empty_datagram_is_a_zero_length_with_length_framing);
 	tcase_add_test(t, too_large_is_dropped_whole_counted_and_logged_seldom);
 	tcase_add_test(t, prefix_suffix_and_permission_are_as_set);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

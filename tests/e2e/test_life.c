@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
+#include "tests/lib/process.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
@@ -261,7 +262,7 @@ START_TEST(sigusr1_flushes_all_workers_now)
 	send_one(fd, "one", 3);
 	send_drain(fd);
 	ck_assert_uint_eq(files_count(bed.files), 0);
-	UNTIL((daemon_signal(SIGUSR1), bed_sleep_ms(5),
+	UNTIL((daemon_signal(SIGUSR1), suite_sleep_ms(5),
 	       files_count(bed.files) == 1));
 	daemon_stop(NULL);
 	ck_assert_uint_eq(files_count(bed.files), 1);
@@ -362,7 +363,7 @@ START_TEST(sighup_with_a_bad_file_changes_nothing)
 	fd = send_open();
 	send_one(fd, "one", 3);
 	send_drain(fd);
-	bed_sleep_ms(200);
+	suite_sleep_ms(200);
 	ck_assert_uint_eq(files_count(bed.files), 0);
 	daemon_stop(NULL);
 	ck_assert_uint_eq(files_count(bed.files), 1);
@@ -388,30 +389,6 @@ START_TEST(a_request_during_the_start_is_done_after_it)
 }
 END_TEST
 
-/* Resident pages and descriptors of the daemon. */
-static long resident(void)
-{
-	FILE *f = fopen(bed_text("/proc/%d/statm", (int)bed.pid), "r");
-	long size, rss;
-
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &rss), 2);
-	fclose(f);
-	return rss;
-}
-
-static unsigned descriptors(void)
-{
-	DIR *dir = opendir(bed_text("/proc/%d/fd", (int)bed.pid));
-	unsigned n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void connect_send_close(unsigned times)
 {
 	unsigned i;
@@ -436,10 +413,10 @@ static void fork_send_exit(unsigned times)
 
 START_TEST(a_hundred_thousand_short_lives_leave_nothing_behind)
 {
-	unsigned all = (unsigned)bed_scale(100000);
-	unsigned forks = (unsigned)bed_scale(2000);
+	unsigned all = (unsigned)suite_scale(100000);
+	unsigned forks = (unsigned)suite_scale(2000);
 	/* A sanitizer's own bookkeeping grows, with threads and not lives. */
-	long slack = bed_sanitized() ? 8192 : 256;
+	long slack = suite_sanitized() ? 8192 : 256;
 	struct totals totals;
 	unsigned fds;
 	long rss;
@@ -447,13 +424,13 @@ START_TEST(a_hundred_thousand_short_lives_leave_nothing_behind)
 	daemon_start("buffer.size=64K", "buffer.queue_size=64");
 	/* Until everything has been touched once. */
 	connect_send_close(all / 5);
-	fds = descriptors();
-	rss = resident();
+	fds = process_descriptors(bed.pid);
+	rss = process_resident(bed.pid);
 	connect_send_close(all - all / 5 - forks);
 	fork_send_exit(forks);
-	ck_assert_uint_le(descriptors(), fds + 4);
-	REQUIRE(resident() <= rss + slack, "grew from %ld to %ld pages", rss,
-		resident());
+	ck_assert_uint_le(process_descriptors(bed.pid), fds + 4);
+	REQUIRE(process_resident(bed.pid) <= rss + slack,
+		"grew from %ld to %ld pages", rss, process_resident(bed.pid));
 	daemon_stop(&totals);
 	ck_assert_uint_eq(totals.received, all);
 	ck_assert_uint_eq(totals.written, all);
@@ -499,7 +476,7 @@ START_TEST(a_state_file_system_that_is_too_small_is_said_at_start)
 	snprintf(dir, sizeof(dir), "%s/run", bed.root);
 	ck_assert_int_eq(mkdir(dir, 0777), 0);
 	if (bed_mount(dir, "512k")) {
-		bed_skip("no mounts here, so no small file system");
+		suite_skip("no mounts here, so no small file system");
 		return;
 	}
 	daemon_spawn(bed_text("state.path=%s/state", dir));
@@ -548,5 +525,5 @@ int main(void)
 	tcase_add_test(t, sighup_applies_what_it_can_and_names_the_rest);
 	tcase_add_test(t, sighup_with_a_bad_file_changes_nothing);
 	tcase_add_test(t, a_request_during_the_start_is_done_after_it);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

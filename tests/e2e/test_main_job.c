@@ -46,7 +46,7 @@ static void send_and_count(unsigned n, struct flow flow, enum framing framing)
 
 START_TEST(two_senders_of_250000_are_filed_exactly_once)
 {
-	struct flow flow = { .count = bed_scale(250000),
+	struct flow flow = { .count = suite_scale(250000),
 			     .min = 200,
 			     .max = 200 };
 
@@ -57,7 +57,7 @@ END_TEST
 
 START_TEST(eight_senders_of_any_size_and_bytes_survive_length_framing)
 {
-	struct flow flow = { .count = bed_scale(2000),
+	struct flow flow = { .count = suite_scale(2000),
 			     .min = 1,
 			     .max = 64 * 1024,
 			     .binary = 1 };
@@ -81,7 +81,7 @@ static const struct tiny {
 START_TEST(tiny_arenas_and_rings_lose_nothing)
 {
 	const struct tiny *t = &tiny[_i];
-	struct flow flow = { .count = bed_scale(5000),
+	struct flow flow = { .count = suite_scale(5000),
 			     .min = 1,
 			     .max = t->max,
 			     .binary = t->framing == LENGTH };
@@ -97,7 +97,7 @@ END_TEST
 
 START_TEST(the_largest_max_message_arrives_whole)
 {
-	struct flow flow = { .count = bed_scale(200),
+	struct flow flow = { .count = suite_scale(200),
 			     .min = FLOW_LARGEST,
 			     .max = FLOW_LARGEST,
 			     .binary = 1 };
@@ -109,7 +109,9 @@ END_TEST
 
 START_TEST(without_state_region_the_main_job_is_the_same)
 {
-	struct flow flow = { .count = bed_scale(20000), .min = 1, .max = 2000 };
+	struct flow flow = { .count = suite_scale(20000),
+			     .min = 1,
+			     .max = 2000 };
 
 	daemon_start("state.path=");
 	ck_assert_uint_ge(log_count("crash"), 1);
@@ -153,7 +155,7 @@ START_TEST(sigterm_files_what_is_in_memory_and_in_the_sockets_queue)
 	}
 	for (round = 0; round < 6; round++) {
 		daemon_start("buffer.size=64K", "buffer.forced=0");
-		bed_sleep_ms(20 + 10 * round);
+		suite_sleep_ms(20 + 10 * round);
 		if (round == 5)
 			for (i = 0; i < 3; i++)
 				sender_finish(s[i]);
@@ -187,5 +189,5 @@ int main(void)
 	tcase_add_test(t, messages_that_end_in_newline_get_no_second_one);
 	tcase_add_test(
 		t, sigterm_files_what_is_in_memory_and_in_the_sockets_queue);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

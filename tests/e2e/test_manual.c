@@ -432,5 +432,5 @@ int main(void)
 	suite_add_tcase(suite, manual);
 	tcase_add_test(bed_case(suite, "status"),
 		       the_manual_has_every_member_of_the_status);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

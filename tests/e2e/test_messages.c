@@ -152,5 +152,5 @@ int main(void)
 
 	tcase_add_test(tcase, the_manual_explains_every_message);
 	suite_add_tcase(suite, tcase);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
+#include "tests/lib/random.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 /* Only for where the receive headers are. */
@@ -41,14 +42,6 @@ static const char *const moments[] = {
 	"flush.write=kill@7",	"recv.armed=kill@9",
 };
 #define MOMENTS (sizeof(moments) / sizeof(moments[0]))
-
-static uint64_t seed;
-
-static uint64_t chance(uint64_t n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (seed >> 24) % n;
-}
 
 /* A region, which of its bytes belong to messages, and what was sent. */
 static uint8_t *region, *damaged, *is_message;
@@ -149,20 +142,22 @@ static uint64_t bad_word(void)
 					  1ull << 32, 4096,
 					  1ull << 20, UINT64_MAX - 4095 };
 
-	return chance(2) ? words[chance(sizeof(words) / sizeof(words[0]))] :
-			   chance(UINT64_MAX);
+	return random_below(2) ?
+		       words[random_below(sizeof(words) / sizeof(words[0]))] :
+		       random_below(UINT64_MAX);
 }
 
 /* Where damage is worth it: the first pages, or the first of each page. */
 static size_t place(void)
 {
-	switch (chance(3)) {
+	switch (random_below(3)) {
 	case 0:
-		return chance(region_len < 65536 ? region_len : 65536);
+		return random_below(region_len < 65536 ? region_len : 65536);
 	case 1:
-		return chance(region_len / 4096) * 4096 + chance(512);
+		return random_below(region_len / 4096) * 4096 +
+		       random_below(512);
 	default:
-		return chance(region_len);
+		return random_below(region_len);
 	}
 }
 
@@ -175,19 +170,19 @@ static void damage(size_t at, size_t len, const void *with, int spare)
 	for (i = 0; i < len && at + i < region_len; i++) {
 		if (spare && is_message[at + i])
 			continue;
-		damaged[at + i] = byte ? byte[i] : (uint8_t)chance(256);
+		damaged[at + i] = byte ? byte[i] : (uint8_t)random_below(256);
 	}
 }
 
 static void damage_some(int spare)
 {
 	static const uint8_t zeroes[4096];
-	unsigned n = 1 + (unsigned)chance(8);
+	unsigned n = 1 + (unsigned)random_below(8);
 	uint64_t word;
 
 	while (n--) {
 		word = bad_word();
-		switch (chance(5)) {
+		switch (random_below(5)) {
 		case 0:
 			damage(place(), 1, NULL, spare);
 			break;
@@ -195,7 +190,7 @@ static void damage_some(int spare)
 			damage(place() & ~(size_t)7, 8, &word, spare);
 			break;
 		case 2:
-			damage(place(), 1 + chance(64), NULL, spare);
+			damage(place(), 1 + random_below(64), NULL, spare);
 			break;
 		case 3:
 			damage(place() & ~(size_t)4095, 4096, zeroes, spare);
@@ -224,9 +219,9 @@ static void make_noise(int spare)
 	memcpy(damaged, region, region_len);
 	memset(damaged + region_len, 0, region_len);
 	damage_some(spare);
-	if (chance(10) == 0)
-		len = chance(2) ? chance(region_len) :
-				  region_len + chance(region_len);
+	if (random_below(10) == 0)
+		len = random_below(2) ? random_below(region_len) :
+					region_len + random_below(region_len);
 	write_region(len);
 }
 
@@ -259,7 +254,7 @@ static void judge(uint64_t number, int aside)
 
 START_TEST(a_damaged_region_never_keeps_the_daemon_from_starting)
 {
-	uint64_t n = bed_number("BW_NOISE", bed_scale(1000)) / MOMENTS + 1;
+	uint64_t n = suite_number("BW_NOISE", suite_scale(1000)) / MOMENTS + 1;
 	uint64_t i, aside = 0;
 	int spare, was_aside;
 
@@ -342,8 +337,9 @@ int main(void)
 	Suite *suite = suite_create("noise");
 	TCase *t = bed_case(suite, "regions");
 
-	seed = bed_number("BW_SEED", (uint64_t)time(NULL) ^ (uint64_t)getpid());
-	printf("BW_SEED=%" PRIu64 "\n", seed);
+	random_seed = suite_number("BW_SEED",
+				   (uint64_t)time(NULL) ^ (uint64_t)getpid());
+	printf("BW_SEED=%" PRIu64 "\n", random_seed);
 	tcase_add_loop_test(
 		t, a_damaged_region_never_keeps_the_daemon_from_starting, 0,
 		MOMENTS);
@@ -352,5 +348,5 @@ int main(void)
 		sizeof(known) / sizeof(known[0]));
 	tcase_add_loop_test(t, a_file_that_is_no_region_is_set_aside_and_kept,
 			    0, sizeof(rubbish) / sizeof(rubbish[0]));
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -93,5 +93,5 @@ int main(void)
 			    every_command_prints_what_is_wrong_with_the_answer,
 			    0, sizeof(answers) / sizeof(answers[0]));
 	tcase_add_test(t, an_answer_without_an_end_is_an_error);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -76,7 +76,7 @@ static void until_senders_wait(void)
 
 	do {
 		before = sent();
-		bed_sleep_ms(300);
+		suite_sleep_ms(300);
 	} while (sent() != before);
 	ck_assert(sender_running(senders[0]));
 	ck_assert(sender_running(senders[1]));
@@ -91,13 +91,13 @@ static void finish_senders(void)
 
 START_TEST(all_workers_stuck_senders_wait_then_drops_are_counted)
 {
-	double since = bed_now();
+	double since = suite_now();
 	uint64_t dropped;
 
 	start_stuck("1s");
 	/* The senders go on, although the disk never does. */
 	finish_senders();
-	ck_assert_double_ge(bed_now() - since, 1.0);
+	ck_assert_double_ge(suite_now() - since, 1.0);
 	REQUIRE(log_count("warning", "drop") >= 1, "drops are not logged");
 	ck_assert_uint_le(log_count("drop"), 10);
 	bed_release();
@@ -152,7 +152,7 @@ static int marker_filed(int fd)
 	int found;
 
 	send_one(fd, "marker", 6);
-	bed_sleep_ms(50);
+	suite_sleep_ms(50);
 	text = files_content(bed.files, &len);
 	found = memmem(text, len, "marker", 6) != NULL;
 	free(text);
@@ -285,5 +285,5 @@ int main(void)
 	tcase_add_test(t, one_of_four_workers_stuck_delays_nobody);
 	tcase_add_test(t,
 		       a_lone_message_is_taken_by_a_worker_that_is_not_stuck);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

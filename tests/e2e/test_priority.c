@@ -72,7 +72,7 @@ static int raise_limit(void)
 START_TEST(the_reading_thread_has_it_and_no_other)
 {
 	if (own_nice() < -5 || !may(lower_nice)) {
-		bed_skip("needs a nice value of -5");
+		suite_skip("needs a nice value of -5");
 		return;
 	}
 	daemon_start(bed_text("control.metrics_file=%s/m.prom", bed.root));
@@ -100,7 +100,7 @@ END_TEST
 START_TEST(one_that_is_low_enough_is_not_touched)
 {
 	if (getuid() || !may(lower_nice)) {
-		bed_skip("needs root, and a nice value of -5");
+		suite_skip("needs root, and a nice value of -5");
 		return;
 	}
 	bed.nice = -5;
@@ -116,7 +116,7 @@ END_TEST
 START_TEST(it_goes_as_far_as_it_may_and_says_so)
 {
 	if (getuid() || own_nice() < -2 || !may(raise_limit)) {
-		bed_skip("needs root that may raise limits");
+		suite_skip("needs root that may raise limits");
 		return;
 	}
 	bed.nice_limit = 22;
@@ -133,12 +133,14 @@ END_TEST
 /* Without any right to it all is as it was, but for a line. */
 START_TEST(it_works_without)
 {
-	struct flow flow = { .count = bed_scale(5000), .min = 100, .max = 100 };
+	struct flow flow = { .count = suite_scale(5000),
+			     .min = 100,
+			     .max = 100 };
 	struct sender *sender;
 	struct tally tally;
 
 	if (own_nice() < 0) {
-		bed_skip("has a low nice value already");
+		suite_skip("has a low nice value already");
 		return;
 	}
 	bed.nice_limit = 0;
@@ -170,5 +172,5 @@ int main(void)
 	tcase_add_test(t, one_that_is_low_enough_is_not_touched);
 	tcase_add_test(t, it_goes_as_far_as_it_may_and_says_so);
 	tcase_add_test(t, it_works_without);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

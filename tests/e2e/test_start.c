@@ -173,7 +173,7 @@ START_TEST(a_start_without_a_recovery_drops_nothing_that_was_queued)
 	UNTIL(bed_queue_empty());
 	daemon_stop(&totals);
 	ck_assert_uint_eq(totals.received, 5);
-	if (!bed_sanitized())
+	if (!suite_sanitized())
 		ck_assert_uint_eq(totals.written, 5);
 }
 END_TEST
@@ -192,5 +192,5 @@ int main(void)
 	tcase_add_test(t, a_stop_during_a_recovery_waits_for_the_disk);
 	tcase_add_test(
 		t, a_start_without_a_recovery_drops_nothing_that_was_queued);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

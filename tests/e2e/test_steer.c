@@ -44,7 +44,7 @@ START_TEST(after_a_flush_everything_sent_before_is_in_files)
 	static const struct flow noise = { .id = 9, .min = 10, .max = 500 };
 	struct sender *other;
 	struct tally tally;
-	int fd, i, runs = (int)bed_scale(200);
+	int fd, i, runs = (int)suite_scale(200);
 	char text[32];
 
 	daemon_start("buffer.forced=0", "buffer.workers=3",
@@ -224,7 +224,7 @@ START_TEST(a_wrong_file_is_answered_line_by_line)
 	require_output("the settings stay as they are");
 	fd = send_open();
 	send_one(fd, "one", 3);
-	bed_sleep_ms(100);
+	suite_sleep_ms(100);
 	ck_assert_uint_eq(files_count(bed.files), 0);
 	daemon_stop(NULL);
 }
@@ -266,7 +266,7 @@ static int command_as_nobody(const char *args)
 START_TEST(others_may_look_if_the_mode_says_so_and_change_nothing)
 {
 	if (getuid()) {
-		bed_skip("not root");
+		suite_skip("not root");
 		return;
 	}
 	daemon_start("control.mode=0666");
@@ -287,7 +287,7 @@ END_TEST
 START_TEST(the_daemons_own_user_may_change)
 {
 	if (getuid()) {
-		bed_skip("not root");
+		suite_skip("not root");
 		return;
 	}
 	bed.unprivileged = 1;
@@ -306,7 +306,7 @@ START_TEST(the_socket_has_mode_and_group)
 	struct stat st;
 
 	if (getuid() || !group) {
-		bed_skip("not root, or no group nogroup");
+		suite_skip("not root, or no group nogroup");
 		return;
 	}
 	daemon_start("control.mode=0620", "control.group=nogroup");
@@ -500,5 +500,5 @@ int main(void)
 			    sizeof(printing) / sizeof(printing[0]));
 	tcase_add_test(t, an_answer_that_can_not_be_printed_is_an_error);
 	tcase_add_test(t, the_datagram_socket_is_told_from_the_control_socket);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -296,5 +296,5 @@ int main(void)
 	tcase_add_test(t, after_a_sigstop_top_sets_the_terminal_up_again);
 	tcase_add_loop_test(
 		t, after_a_sigstop_top_leaves_the_terminal_to_others, 0, 2);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

@@ -70,7 +70,9 @@ static void watch(int fd, int wait_ms)
 static void load_and_watch(void)
 {
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	struct flow flow = { .count = bed_scale(20000), .min = 1, .max = 5000 };
+	struct flow flow = { .count = suite_scale(20000),
+			     .min = 1,
+			     .max = 5000 };
 	struct sender *s[2];
 	struct tally tally;
 	unsigned i;
@@ -149,7 +151,7 @@ START_TEST(temp_on_another_file_system_is_said_and_replaced)
 	const char *temp = other_file_system();
 
 	if (!temp) {
-		bed_skip("there is only one file system to write to");
+		suite_skip("there is only one file system to write to");
 		return;
 	}
 	daemon_start("buffer.size=32K", bed_text("files.temp=%s", temp));
@@ -163,7 +165,9 @@ END_TEST
 START_TEST(a_watcher_that_takes_files_away_gets_everything)
 {
 	const char *shipped = bed_text("%s/shipped", bed.root);
-	struct flow flow = { .count = bed_scale(30000), .min = 1, .max = 2000 };
+	struct flow flow = { .count = suite_scale(30000),
+			     .min = 1,
+			     .max = 2000 };
 	struct sender *s[2];
 	struct tally tally;
 	unsigned i;
@@ -198,5 +202,5 @@ int main(void)
 	tcase_add_test(t, a_watcher_sees_only_complete_files_with_sync);
 	tcase_add_test(t, temp_on_another_file_system_is_said_and_replaced);
 	tcase_add_test(t, a_watcher_that_takes_files_away_gets_everything);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }

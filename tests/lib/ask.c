@@ -24,7 +24,7 @@ char command_output[256 * 1024];
 int ask_open(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct timeval limit = { .tv_sec = (time_t)bed_limit() };
+	struct timeval limit = { .tv_sec = (time_t)suite_limit() };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ge(fd, 0);

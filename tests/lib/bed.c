@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The test bed: directory, deadlines, texts, suite.  See bed.h. */
+/* The test bed: directory, texts, the held socket.  See bed.h. */
 #define _GNU_SOURCE
 #include "tests/lib/bed.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,77 +14,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/lib/sender.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define SAN_PERCENT 10
-#elif defined(__SANITIZE_ADDRESS__)
-#define SAN_PERCENT 20
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SAN_PERCENT 10
-#elif __has_feature(address_sanitizer)
-#define SAN_PERCENT 20
-#endif
-#endif
-#ifndef SAN_PERCENT
-#define SAN_PERCENT 100
-#endif
 
 struct bed bed = { .held = -1 };
 
 /* The last texts handed out by bed_text(). */
 static char *texts[256];
 static unsigned ntexts;
-
-uint64_t bed_number(const char *name, uint64_t fallback)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : fallback;
-}
-
-uint64_t bed_scale(uint64_t n)
-{
-	n = n * bed_number("BW_SCALE", SAN_PERCENT) / 100;
-	return n ? n : 1;
-}
-
-double bed_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-int bed_sanitized(void)
-{
-	return SAN_PERCENT != 100;
-}
-
-double bed_limit(void)
-{
-	return bed_sanitized() ? 300 : 60;
-}
-
-void bed_sleep_ms(unsigned ms)
-{
-	usleep(ms * 1000);
-}
-
-void bed_waiting(double since, const char *what, const char *file, int line)
-{
-	if (bed_now() - since > bed_limit()) {
-		bed_dump();
-		ck_abort_msg("%s:%d: waited %.0f s in vain for: %s", file, line,
-			     bed_limit(), what);
-	}
-	usleep(500);
-}
 
 const char *bed_text(const char *fmt, ...)
 {
@@ -109,18 +45,9 @@ const char *bed_point(const char *name, const char *action, const char *suffix)
 	return bed_text("%s=%s:%s%s", name, action, bed.block, suffix);
 }
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
-	close(fd);
-}
-
 void bed_block(void)
 {
-	write_file(bed.block, "");
+	file_touch(bed.block);
 }
 
 void bed_release(void)
@@ -130,34 +57,7 @@ void bed_release(void)
 
 void bed_write_conf(const char *text)
 {
-	write_file(bed.conf, text);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	remove(path);
-	return 0;
-}
-
-/* A memory file system if there is one: tests are about order, not disks. */
-static void make_root(void)
-{
-	const char *dirs[] = { "/dev/shm", getenv("TMPDIR"), "/tmp" };
-	unsigned i;
-
-	for (i = 0; i < 3; i++) {
-		if (!dirs[i] || strlen(dirs[i]) > 40)
-			continue;
-		snprintf(bed.root, sizeof(bed.root), "%s/bwtest-XXXXXX",
-			 dirs[i]);
-		if (mkdtemp(bed.root))
-			return;
-	}
-	ck_abort_msg("no temporary directory: %s", strerror(errno));
+	file_write(bed.conf, text, strlen(text));
 }
 
 static void make_path(char *out, const char *name)
@@ -171,7 +71,8 @@ void bed_open(void)
 	bed.held = -1;
 	bed.nice = getpriority(PRIO_PROCESS, 0);
 	bed.nice_limit = -1;
-	make_root();
+	dir_make(bed.root);
+	suite_dump = bed_dump;
 	make_path(bed.sock, "sock");
 	make_path(bed.control, "control");
 	make_path(bed.state, "state");
@@ -198,10 +99,8 @@ void bed_close(void)
 	if (bed.held >= 0)
 		close(bed.held);
 	bed.held = -1;
-	/* What a failed test may have left mounted; see bed_mount(). */
-	umount2(bed.files, MNT_DETACH);
 	if (bed.root[0] && !getenv("BW_KEEP"))
-		nftw(bed.root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		dir_remove(bed.root);
 	ck_assert_msg(!found, "the daemon had found an error");
 }
 
@@ -281,30 +180,7 @@ unsigned log_count_list(const char *const *wanted)
 	return found;
 }
 
-int bed_run(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	/* Forks of senders inherit what is not written out yet. */
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	srunner_set_fork_status(runner, CK_NOFORK);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 TCase *bed_case(Suite *suite, const char *name)
 {
-	TCase *tcase = tcase_create(name);
-
-	tcase_add_checked_fixture(tcase, bed_open, bed_close);
-	suite_add_tcase(suite, tcase);
-	return tcase;
-}
-
-void bed_skip(const char *why)
-{
-	printf("skipped: %s\n", why);
+	return suite_case(suite, name, bed_open, bed_close);
 }

@@ -3,13 +3,12 @@
  * The test bed: a directory of its own for each test, the daemon's processes
  * in it, and what they said.
  *
- * A test program uses one bed at a time, `bed`, from one thread.  Children
- * (daemon, senders, shipper) die with the test program.  Every wait has a
- * deadline that is far beyond what a healthy run needs: it turns a hang into
- * a failure and measures nothing.
+ * A test program uses one bed at a time, `bed`, from one thread, and runs its
+ * suite with CK_NOFORK.  Children (daemon, senders, shipper) die with the test
+ * program.
  *
  * Environment: BW_BUILD (where the binaries are, default `build`), BW_KEEP
- * (do not remove the directory), BW_SCALE (percent of the usual counts).
+ * (do not remove the directory).
  */
 #ifndef BUFWRITER_TEST_BED_H
 #define BUFWRITER_TEST_BED_H
@@ -18,10 +17,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/lib/files.h"
+#include "tests/lib/suite.h"
+
 #define BED_PATH 112
 
 struct bed {
-	char root[64];
+	char root[DIR_PATH];
 	char sock[BED_PATH];
 	char control[BED_PATH];
 	char state[BED_PATH];
@@ -54,35 +56,12 @@ void bed_close(void);
 /* Prints settings and the last lines of the daemon's log, for a failure. */
 void bed_dump(void);
 
-/* `n` or less of it, with a sanitizer or BW_SCALE; at least 1. */
-uint64_t bed_scale(uint64_t n);
-/* An environment variable's number, or `fallback`. */
-uint64_t bed_number(const char *name, uint64_t fallback);
-/* 1 if tests and daemon are built with a sanitizer. */
-int bed_sanitized(void);
-/* CLOCK_MONOTONIC in seconds. */
-double bed_now(void);
-/* Seconds after which a wait is a hang. */
-double bed_limit(void);
-void bed_sleep_ms(unsigned ms);
-
-/* Fails the test after the deadline, naming what it waited for. */
-void bed_waiting(double since, const char *what, const char *file, int line);
-
 #define REQUIRE(cond, ...)                         \
 	do {                                       \
 		if (!(cond)) {                     \
 			bed_dump();                \
 			ck_abort_msg(__VA_ARGS__); \
 		}                                  \
-	} while (0)
-
-/* Waits until cond holds. */
-#define UNTIL(cond)                                                          \
-	do {                                                                 \
-		double until_since = bed_now();                              \
-		while (!(cond))                                              \
-			bed_waiting(until_since, #cond, __FILE__, __LINE__); \
 	} while (0)
 
 /* The file bed.block, on which stall:FILE and ERRNO:FILE depend. */
@@ -145,11 +124,7 @@ int daemon_totals(struct totals *totals);
 	log_count_list((const char *const[]){ __VA_ARGS__, NULL })
 unsigned log_count_list(const char *const *texts);
 
-/* Runs the suite of one test program; the value for main() to return. */
-int bed_run(Suite *suite);
 /* A test case with the bed's fixtures, added to the suite. */
 TCase *bed_case(Suite *suite, const char *name);
-/* Says why a case proves nothing here. */
-void bed_skip(const char *why);
 
 #endif

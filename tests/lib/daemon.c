@@ -205,15 +205,15 @@ static int is_idle(void)
 
 int daemon_ready(void)
 {
-	double since = bed_now();
+	double since = suite_now();
 
 	while (!log_count("ready: ")) {
 		if (!daemon_alive())
 			return log_count("ready: ") > 0;
-		bed_waiting(since, "ready line", __FILE__, __LINE__);
+		suite_waiting(since, "ready line", __FILE__, __LINE__);
 	}
 	/* See daemon_wait(). */
-	if (bed_sanitized())
+	if (suite_sanitized())
 		UNTIL(is_idle() || !daemon_alive());
 	return 1;
 }
@@ -235,17 +235,17 @@ static int ended_or_asked_again(double *asked)
 {
 	if (!daemon_alive())
 		return 1;
-	if (bed_sanitized() && bed_now() - *asked > 5 &&
+	if (suite_sanitized() && suite_now() - *asked > 5 &&
 	    (last_signal == SIGTERM || last_signal == SIGINT)) {
 		kill(bed.pid, last_signal);
-		*asked = bed_now();
+		*asked = suite_now();
 	}
 	return 0;
 }
 
 int daemon_wait(void)
 {
-	double asked = bed_now();
+	double asked = suite_now();
 	int status = 0;
 
 	ck_assert_int_gt(bed.pid, 0);

@@ -19,14 +19,7 @@ struct receiver receiver = { .fd = -1 };
 
 void receiver_setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	/* The path of a socket is short, so a long TMPDIR does not fit. */
-	if (!tmp || strlen(tmp) > 40)
-		tmp = "/tmp";
-	snprintf(receiver.dir, sizeof(receiver.dir), "%s/bw-XXXXXX", tmp);
-	ck_assert_ptr_nonnull(mkdtemp(receiver.dir));
-	ck_assert_int_eq(chmod(receiver.dir, 0755), 0);
+	dir_make(receiver.dir);
 	snprintf(receiver.path, sizeof(receiver.path), "%s/socket",
 		 receiver.dir);
 	receiver.fd = -1;
@@ -34,33 +27,14 @@ void receiver_setup(void)
 
 void receiver_teardown(void)
 {
-	char command[96];
-
 	if (receiver.fd >= 0)
 		close(receiver.fd);
-	snprintf(command, sizeof(command), "rm -rf '%s'", receiver.dir);
-	ck_assert_int_eq(system(command), 0);
+	dir_remove(receiver.dir);
 }
 
 TCase *receiver_case(Suite *suite, const char *name)
 {
-	TCase *tcase = tcase_create(name);
-
-	tcase_add_checked_fixture(tcase, receiver_setup, receiver_teardown);
-	tcase_set_timeout(tcase, 60);
-	suite_add_tcase(suite, tcase);
-	return tcase;
-}
-
-int receiver_run(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_case(suite, name, receiver_setup, receiver_teardown);
 }
 
 int receiver_bind(void)

@@ -14,10 +14,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tests/lib/files.h"
+#include "tests/lib/suite.h"
+
 struct bw;
 
 struct receiver {
-	char dir[64];
+	char dir[DIR_PATH];
 	char path[96]; /* of the socket */
 	int fd;	       /* the socket, or -1: there is no daemon */
 };
@@ -29,8 +32,6 @@ void receiver_setup(void);
 void receiver_teardown(void);
 /* Adds the only case of a suite, with the fixtures. */
 TCase *receiver_case(Suite *suite, const char *name);
-/* Runs the suite, each test in a process of its own; the status of main(). */
-int receiver_run(Suite *suite);
 
 /* A daemon starts: receiver.fd is a new socket at the path. */
 void receiver_listen(void);

@@ -35,11 +35,7 @@ static const char *path_of(const char *name)
 
 void run_file(const char *name, const char *data, size_t len)
 {
-	FILE *file = fopen(path_of(name), "w");
-
-	ck_assert_ptr_nonnull(file);
-	ck_assert_uint_eq(fwrite(data, 1, len, file), len);
-	ck_assert_int_eq(fclose(file), 0);
+	file_write(path_of(name), data, len);
 }
 
 void run_input(const char *data, size_t len)

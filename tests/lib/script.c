@@ -56,12 +56,12 @@ int script_start(const char *dir, const char *command)
 
 int script_wait(int pid)
 {
-	double since = bed_now();
+	double since = suite_now();
 	int status = 0;
 	pid_t ended;
 
 	while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
-		if (bed_now() - since > bed_limit()) {
+		if (suite_now() - since > suite_limit()) {
 			kill(-pid, SIGKILL);
 			waitpid(pid, &status, 0);
 			return 128 + SIGKILL;

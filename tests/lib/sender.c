@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
+#include "tests/lib/random.h"
 
 #define MAX_SENDERS 16
 
@@ -32,19 +33,9 @@ static struct {
 	struct sender_page *page;
 } shipper;
 
-/* splitmix64 */
-static uint64_t mix(uint64_t *state)
-{
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
 static size_t message_size(const struct flow *flow, uint64_t *state)
 {
-	uint64_t random = mix(state);
+	uint64_t random = random_next(state);
 	uint64_t low = flow->min;
 	uint64_t high = flow->max;
 
@@ -59,7 +50,7 @@ static size_t message_size(const struct flow *flow, uint64_t *state)
 		high = high / 2 > low ? high / 2 : low;
 		random >>= 2;
 	}
-	return low + mix(state) % (high - low + 1);
+	return low + random_next(state) % (high - low + 1);
 }
 
 static void fill_text(const struct flow *flow, uint64_t number, uint8_t *buf,
@@ -76,7 +67,7 @@ static void fill_text(const struct flow *flow, uint64_t number, uint8_t *buf,
 	buf[0] = '[';
 	for (i = 1; i < len - 1; i++) {
 		if (i % 8 == 1)
-			random = i == 1 ? head : mix(&state);
+			random = i == 1 ? head : random_next(&state);
 		buf[i] = (uint8_t)alphabet[random & 63];
 		random >>= 6;
 	}
@@ -91,7 +82,7 @@ static void fill_binary(const struct flow *flow, uint64_t number, uint8_t *buf,
 
 	for (i = 0; i < len; i += 8) {
 		memcpy(buf + i, &random, len - i < 8 ? len - i : 8);
-		random = mix(&state);
+		random = random_next(&state);
 	}
 }
 
@@ -100,7 +91,7 @@ size_t flow_message(const struct flow *flow, uint64_t number, uint8_t *buf)
 	uint64_t state = ((uint64_t)flow->id << 40) + number;
 	size_t len;
 
-	mix(&state);
+	random_next(&state);
 	len = message_size(flow, &state);
 	if (flow->binary)
 		fill_binary(flow, number, buf, len, state);

@@ -199,23 +199,6 @@ static void take_all(struct tally *t, const char *name, enum framing framing,
 	}
 }
 
-static char *read_all(int fd, size_t *len)
-{
-	struct stat st;
-	ssize_t n;
-	char *data;
-
-	ck_assert_int_eq(fstat(fd, &st), 0);
-	data = malloc((size_t)st.st_size + 1);
-	ck_assert_ptr_nonnull(data);
-	for (*len = 0; (off_t)*len < st.st_size; *len += (size_t)n) {
-		n = read(fd, data + *len, (size_t)st.st_size - *len);
-		ck_assert_int_gt(n, 0);
-	}
-	data[*len] = '\0';
-	return data;
-}
-
 /* `<worker>_<pid>_<unix nanoseconds>.log` */
 static int good_name(const char *name)
 {
@@ -242,7 +225,7 @@ static void read_one(struct tally *t, int dir, const char *name,
 		t->odd++;
 		complain(t, "%s: mode %o", name, (unsigned)st.st_mode);
 	}
-	data = read_all(fd, &len);
+	data = file_read_fd(fd, &len);
 	close(fd);
 	if (!len) {
 		t->odd++;
@@ -293,58 +276,4 @@ void tally_require_exact(struct tally *t)
 		"of %" PRIu64 " sent: %" PRIu64 " lost, %" PRIu64
 		" doubled, %" PRIu64 " torn, %" PRIu64 " odd; %s",
 		t->expected, t->lost, t->doubled, t->torn, t->odd, t->first);
-}
-
-unsigned files_count(const char *path)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
-	unsigned n = 0;
-
-	while (dir && (entry = readdir(dir)))
-		n += entry->d_name[0] != '.';
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
-char *files_content(const char *path, size_t *len)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
-	char *all = calloc(1, 1);
-	char *one;
-	size_t n;
-	int fd;
-
-	*len = 0;
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
-		ck_assert_int_ge(fd, 0);
-		one = read_all(fd, &n);
-		close(fd);
-		all = realloc(all, *len + n + 1);
-		ck_assert_ptr_nonnull(all);
-		memcpy(all + *len, one, n + 1);
-		*len += n;
-		free(one);
-	}
-	if (dir)
-		closedir(dir);
-	return all;
-}
-
-int dir_empty(const char *path)
-{
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
-	unsigned n = 0;
-
-	while (dir && (entry = readdir(dir)))
-		n += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
-	if (dir)
-		closedir(dir);
-	return n == 0;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/lib/files.h"
 #include "tests/lib/sender.h"
 
 enum framing { NEWLINE, NONE, LENGTH };
@@ -51,12 +52,5 @@ void tally_read(struct tally *tally, const char *dir, enum framing framing);
 void tally_judge(struct tally *tally);
 /* tally_judge(), and fails the test unless everything is there once. */
 void tally_require_exact(struct tally *tally);
-
-/* Complete files in a directory (names without a dot in front). */
-unsigned files_count(const char *dir);
-/* The bytes of all complete files one after the other; caller frees. */
-char *files_content(const char *dir, size_t *len);
-/* 1 if a directory holds nothing at all, or is not there. */
-int dir_empty(const char *dir);
 
 #endif

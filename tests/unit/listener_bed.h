@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/intake/listener.h"
@@ -74,7 +74,7 @@ static inline void turn(void)
 
 static inline void turn_until(enum listener_state state)
 {
-	uint64_t limit = clock_now() + CORE_HANG / 2 * CLOCK_SECOND;
+	uint64_t limit = clock_now() + suite_limit() * CLOCK_SECOND;
 
 	while (listener.state != state) {
 		ck_assert_msg(clock_now() < limit, "never %s",

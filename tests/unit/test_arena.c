@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/region/arena.h"
 
 #define SIZE 1000
@@ -521,7 +521,7 @@ START_TEST(a_snapshot_is_never_of_two_records)
 	make(FRAMING_NONE);
 	for (i = 0; i < LOOKERS; i++)
 		ck_assert(!pthread_create(&thread[i], NULL, look, NULL));
-	for (i = 0; i < 1500000 / CORE_SLOW / CORE_SLOW; i++) {
+	for (i = 0; i < suite_scale(suite_scale(1500000)); i++) {
 		n = 1 + i % 7;
 		commit(ticket, ticket + n);
 		ticket += n;
@@ -566,5 +566,5 @@ int main(void)
 	tcase_add_loop_test(tc, a_change_happens_in_one_step, 0, 3);
 	tcase_add_loop_test(tc, a_killed_commit_happened_or_did_not, 0, 4);
 	tcase_add_test(tc, a_snapshot_is_never_of_two_records);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -199,7 +199,7 @@ START_TEST(full_queue_waits_for_ever)
 	start = receiver_now_ms();
 	pid = fork();
 	if (pid == 0) {
-		bed_sleep_ms(300);
+		suite_sleep_ms(300);
 		_exit(receiver_take(receiver.fd, &c, 1) != 1);
 	}
 	if (_i == 1) {
@@ -372,7 +372,7 @@ START_TEST(gap_between_two_daemons_is_waited_for)
 	receiver_vanish();
 	pid = fork();
 	if (pid == 0) {
-		bed_sleep_ms(200);
+		suite_sleep_ms(200);
 		pfd.fd = receiver_bind();
 		_exit(poll(&pfd, 1, 10000) != 1);
 	}
@@ -609,5 +609,5 @@ int main(void)
 	tcase_add_test(tc, handle_survives_fork);
 	tcase_add_test(tc, handle_is_closed_by_exec);
 	tcase_add_test(tc, every_error_has_a_sentence);
-	return receiver_run(suite);
+	return suite_run(suite, CK_FORK);
 }

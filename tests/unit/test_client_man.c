@@ -120,5 +120,5 @@ int main(void)
 	tcase_add_test(tc, example_compiles_and_sends);
 	tcase_add_test(tc, header_is_plain);
 	tcase_add_test(tc, map_and_manual_have_every_call);
-	return receiver_run(suite);
+	return suite_run(suite, CK_FORK);
 }

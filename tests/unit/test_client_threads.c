@@ -57,7 +57,7 @@ static void *write_until_stop(void *arg)
 		w->outcome[m.number++] = err == 0 ? TAKEN : REFUSED;
 		/* Otherwise the numbers are used up before the daemon is back. */
 		if (err != 0)
-			bed_sleep_ms(1);
+			suite_sleep_ms(1);
 	}
 	w->sent = m.number;
 	return NULL;
@@ -113,7 +113,7 @@ static void writers_stop(int fd)
 	for (i = 0; i < THREADS; i++)
 		while (pthread_tryjoin_np(writers[i].thread, NULL) != 0)
 			if (take(fd, MESSAGES) == 0)
-				bed_sleep_ms(1);
+				suite_sleep_ms(1);
 	take(fd, MESSAGES);
 }
 
@@ -172,7 +172,7 @@ START_TEST(orderly_restarts_lose_nothing)
 		if (next < 0) {
 			unlink(receiver.path);
 			if (i % 8 == 0)
-				bed_sleep_ms(3);
+				suite_sleep_ms(3);
 			next = receiver_bind();
 		}
 		close(fd);
@@ -263,5 +263,5 @@ int main(void)
 	tcase_add_loop_test(tc, orderly_restarts_lose_nothing, 0, 2);
 	tcase_add_loop_test(tc, kills_lose_the_queue_and_no_more, 0, 3);
 	tcase_add_test(tc, fork_while_threads_write);
-	return receiver_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -3,9 +3,14 @@
  * Values and options: each kind of value, each way to get it wrong, what is
  * printed, and what two settings have in common after a reload.
  */
-#include "tests/unit/config_bed.h"
+#include "tests/lib/settings.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* --- values -------------------------------------------------------------- */
 
@@ -63,11 +68,11 @@ START_TEST(a_value_is_printed_in_its_largest_exact_unit)
 	struct config *cfg;
 	char line[128];
 	char *text;
-	int err = bed_option(good[_i].option, &reports, &cfg);
+	int err = settings_option(good[_i].option, &reports, &cfg);
 
 	ck_assert_msg(err == 0, "%s: %s", good[_i].option,
 		      reports.n ? reports.line[0] : "?");
-	text = bed_print(cfg);
+	text = settings_print(cfg);
 	snprintf(line, sizeof(line), "\n%s\n", good[_i].printed);
 	ck_assert_msg(strstr(text, line) != NULL, "no %s in\n%s", line, text);
 	free(text);
@@ -182,7 +187,7 @@ START_TEST(a_bad_value_is_one_line_that_says_what_is_allowed)
 {
 	struct reports reports = { 0 };
 	struct config *cfg;
-	int err = bed_option(bad[_i].option, &reports, &cfg);
+	int err = settings_option(bad[_i].option, &reports, &cfg);
 
 	ck_assert_int_eq(err, -EINVAL);
 	ck_assert_ptr_null(cfg);
@@ -216,7 +221,8 @@ START_TEST(an_option_that_is_none_is_refused)
 	struct reports reports = { 0 };
 	struct config *cfg;
 
-	ck_assert_int_eq(bed_option(bad_options[_i].option, &reports, &cfg),
+	ck_assert_int_eq(settings_option(bad_options[_i].option, &reports,
+					 &cfg),
 			 -EINVAL);
 	ck_assert_uint_eq(reports.n, 1);
 	ck_assert_msg(strstr(reports.line[0], bad_options[_i].report) != NULL,
@@ -235,13 +241,13 @@ START_TEST(options_win_over_the_file_and_the_last_one_counts)
 	struct reports reports = { 0 };
 	struct config *cfg;
 
-	bed_write("[buffer]\nsize = 1\nworkers = 1\n", 30);
-	ck_assert_int_eq(config_load(bed_file, options, 2, reports_add,
+	settings_write("[buffer]\nsize = 1\nworkers = 1\n", 30);
+	ck_assert_int_eq(config_load(settings_file, options, 2, reports_add,
 				     &reports, &cfg),
 			 0);
 	ck_assert_uint_eq(cfg->buffer_size_bytes, 3);
 	ck_assert_uint_eq(cfg->buffer_workers, 1);
-	ck_assert_str_eq(cfg->file, bed_file);
+	ck_assert_str_eq(cfg->file, settings_file);
 	config_free(cfg);
 }
 END_TEST
@@ -298,8 +304,8 @@ END_TEST
 
 START_TEST(percent_words_are_replaced_and_host_has_no_slash)
 {
-	struct config *cfg = bed_good("[files]\nprefix=%i-%H-%%i\n"
-				      "suffix=.%%%i\ntemp = /t\n");
+	struct config *cfg = settings_good("[files]\nprefix=%i-%H-%%i\n"
+					   "suffix=.%%%i\ntemp = /t\n");
 	char host[256] = "";
 	char expected[512];
 	char *p;
@@ -335,9 +341,9 @@ START_TEST(the_instance_is_the_base_name_of_the_file)
 	char file[400];
 	int err;
 
-	snprintf(file, sizeof(file), "%s/%s", bed_dir, instances[_i].file);
-	bed_write("", 0);
-	ck_assert_int_eq(rename(bed_file, file), 0);
+	snprintf(file, sizeof(file), "%s/%s", settings_dir, instances[_i].file);
+	settings_write("", 0);
+	ck_assert_int_eq(rename(settings_file, file), 0);
 	err = config_load(file, options, 1, reports_add, &reports, &cfg);
 	unlink(file);
 	if (!instances[_i].instance) {
@@ -400,7 +406,7 @@ static struct config *other_config(void)
 					 "[%s]\n%s = %s\n", set->section,
 					 set->key, value ? value : path);
 	}
-	return bed_good(text);
+	return settings_good(text);
 }
 
 struct diff {
@@ -420,7 +426,7 @@ static void diff_restart(void *arg, const char *line)
 
 START_TEST(diff_names_each_changed_key_once_by_what_it_needs)
 {
-	struct config *old = bed_good("");
+	struct config *old = settings_good("");
 	struct config *new = other_config();
 	struct diff diff = { 0 };
 	unsigned applied = 0;
@@ -447,7 +453,7 @@ END_TEST
 
 START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
 {
-	struct config *old = bed_good("");
+	struct config *old = settings_good("");
 	struct config *new = other_config();
 	struct config *merged = config_merge(old, new);
 	const struct setting *set;
@@ -458,7 +464,7 @@ START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
 	ck_assert_str_eq(merged->prefix, "name-test");
 	ck_assert_str_eq(merged->suffix, "name-test");
 	ck_assert_str_eq(merged->temp, "/var/log/bufwriter/.tmp");
-	ck_assert_str_eq(merged->file, bed_file);
+	ck_assert_str_eq(merged->file, settings_file);
 	for (set = setting_table; set < setting_table + SETTINGS; set++) {
 		setting_format(set, set->reload ? new : old, want,
 			       sizeof(want));
@@ -468,7 +474,7 @@ START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
 	/* a copy: it outlives both */
 	config_free(old);
 	config_free(new);
-	free(bed_print(merged));
+	free(settings_print(merged));
 	config_free(merged);
 	config_free(NULL);
 }
@@ -508,7 +514,7 @@ int main(void)
 		values, a_level_out_of_range_fails_an_assert, SIGABRT);
 	suite_add_tcase(suite, values);
 
-	tcase_add_checked_fixture(rest, bed_setup, bed_teardown);
+	tcase_add_checked_fixture(rest, settings_open, settings_close);
 	tcase_add_test(rest, options_win_over_the_file_and_the_last_one_counts);
 	tcase_add_test(rest, without_a_file_everything_has_its_default);
 	tcase_add_loop_test(
@@ -522,5 +528,5 @@ int main(void)
 		       merge_takes_what_a_reload_applies_and_nothing_else);
 	tcase_add_test(rest, words_are_those_of_the_file);
 	suite_add_tcase(suite, rest);
-	return bed_main(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -5,11 +5,16 @@
  * printed loads again as the same.  And whatever is in a file, loading ends
  * in settings or in reports.
  */
-#include "tests/unit/config_bed.h"
+#include "tests/lib/settings.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Reads a file of the source tree; this one's place in it is known. */
 static char *read_source(const char *name)
@@ -44,10 +49,10 @@ static int is_sample(const char *line)
 START_TEST(the_sample_file_changes_nothing)
 {
 	char *text = read_source("conf/bufwriter.ini");
-	struct config *sample = bed_good(text);
-	struct config *empty = bed_good("");
-	char *a = bed_print(sample);
-	char *b = bed_print(empty);
+	struct config *sample = settings_good(text);
+	struct config *empty = settings_good("");
+	char *a = settings_print(sample);
+	char *b = settings_print(empty);
 
 	ck_assert_str_eq(a, b);
 	free(a);
@@ -76,10 +81,10 @@ START_TEST(the_sample_file_still_loads_with_every_key_uncommented)
 		}
 	}
 	ck_assert_int_eq(keys, SETTINGS);
-	sample = bed_good(text);
-	empty = bed_good("");
-	a = bed_print(sample);
-	b = bed_print(empty);
+	sample = settings_good(text);
+	empty = settings_good("");
+	a = settings_print(sample);
+	b = settings_print(empty);
 	ck_assert_str_eq(a, b);
 	free(a);
 	free(b);
@@ -173,8 +178,8 @@ START_TEST(each_example_of_the_manual_loads)
 
 		ck_assert_ptr_nonnull(end);
 		*end = '\0';
-		cfg = bed_good(begin);
-		defaults = bed_good("");
+		cfg = settings_good(begin);
+		defaults = settings_good("");
 		instances += check_instance(cfg);
 		ck_assert_uint_gt(config_diff(defaults, cfg, reports_add,
 					      reports_add, &differ),
@@ -213,9 +218,9 @@ static uint64_t random_below(uint64_t n)
 static void round_trip(const struct config *cfg)
 {
 	struct reports differ = { 0 };
-	char *text = bed_print(cfg);
-	struct config *again = bed_good(text);
-	char *second = bed_print(again);
+	char *text = settings_print(cfg);
+	struct config *again = settings_good(text);
+	char *second = settings_print(again);
 	unsigned n = config_diff(cfg, again, reports_add, reports_add, &differ);
 
 	ck_assert_msg(n == 0, "%s differs in\n%s", n ? differ.line[0] : "",
@@ -273,9 +278,9 @@ START_TEST(what_is_printed_loads_as_the_same)
 		random_value(set, value, sizeof(value));
 		snprintf(option, sizeof(option), "%s=%s", set->name, value);
 		options[0] = option;
-		bed_write("", 0);
-		err = config_load(bed_file, options, 1, reports_add, &reports,
-				  &cfg);
+		settings_write("", 0);
+		err = config_load(settings_file, options, 1, reports_add,
+				  &reports, &cfg);
 		ck_assert_int_eq(err, reports.n ? -EINVAL : 0);
 		reports_clear(&reports);
 		if (err)
@@ -342,7 +347,7 @@ static int load_any(const char *text, size_t len)
 {
 	struct reports reports = { 0 };
 	struct config *cfg;
-	int err = bed_load(text, len, &reports, &cfg);
+	int err = settings_load(text, len, &reports, &cfg);
 	const char *line;
 	unsigned i;
 
@@ -350,7 +355,8 @@ static int load_any(const char *text, size_t len)
 	for (i = 0; i < reports.n; i++) {
 		line = reports.line[i];
 
-		ck_assert_msg(strncmp(line, bed_file, strlen(bed_file)) == 0 ||
+		ck_assert_msg(strncmp(line, settings_file,
+				      strlen(settings_file)) == 0 ||
 				      strncmp(line, "and ", 4) == 0,
 			      "%s", line);
 		for (; *line; line++)
@@ -383,8 +389,8 @@ END_TEST
 
 START_TEST(a_good_file_with_a_few_bytes_changed_ends_well_too)
 {
-	struct config *defaults = bed_good("");
-	char *text = bed_print(defaults);
+	struct config *defaults = settings_good("");
+	char *text = settings_print(defaults);
 	size_t len = strlen(text);
 	char *copy = malloc(len);
 	int loaded = 0;
@@ -415,7 +421,7 @@ int main(void)
 	TCase *doc = tcase_create("sample file and manual");
 	TCase *random = tcase_create("round trip and any bytes");
 
-	tcase_add_checked_fixture(doc, bed_setup, bed_teardown);
+	tcase_add_checked_fixture(doc, settings_open, settings_close);
 	tcase_add_test(doc, the_sample_file_changes_nothing);
 	tcase_add_test(doc,
 		       the_sample_file_still_loads_with_every_key_uncommented);
@@ -424,12 +430,12 @@ int main(void)
 	tcase_add_test(doc, each_example_of_the_manual_loads);
 	suite_add_tcase(suite, doc);
 
-	tcase_add_checked_fixture(random, bed_setup, bed_teardown);
-	tcase_set_timeout(random, 60);
+	tcase_add_checked_fixture(random, settings_open, settings_close);
+	tcase_set_timeout(random, SUITE_TIMEOUT);
 	tcase_add_test(random, what_is_printed_loads_as_the_same);
 	tcase_add_test(random, any_bytes_end_in_settings_or_in_reports);
 	tcase_add_test(random,
 		       a_good_file_with_a_few_bytes_changed_ends_well_too);
 	suite_add_tcase(suite, random);
-	return bed_main(suite);
+	return suite_run(suite, CK_FORK);
 }

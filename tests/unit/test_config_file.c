@@ -3,13 +3,18 @@
  * Settings files: the syntax, each kind of mistake with the line it is
  * reported in, and files that cannot be read.
  */
-#include "tests/unit/config_bed.h"
+#include "tests/lib/settings.h"
 
 #include "conf/problem.h"
 
+#include <errno.h>
 #include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* --- files --------------------------------------------------------------- */
 
@@ -111,9 +116,10 @@ START_TEST(each_mistake_is_reported_with_its_line)
 	char expected[1024];
 	unsigned n = 0;
 
-	ck_assert_int_eq(bed_load(text, strlen(text), &reports, &cfg), -EINVAL);
+	ck_assert_int_eq(settings_load(text, strlen(text), &reports, &cfg),
+			 -EINVAL);
 	for (; n < 4 && line[n]; n++) {
-		snprintf(expected, sizeof(expected), "%s:%s", bed_file,
+		snprintf(expected, sizeof(expected), "%s:%s", settings_file,
 			 line[n]);
 		ck_assert_msg(n < reports.n, "not reported: %s", expected);
 		ck_assert_msg(strncmp(reports.line[n], expected,
@@ -128,14 +134,15 @@ END_TEST
 
 START_TEST(white_space_comments_and_line_ends_do_not_count)
 {
-	struct config *cfg = bed_good("\xef\xbb\xbf; comment\r\n"
-				      "  [buffer]   ; comment with ] and = "
-				      "\r\n\tsize=5\r\n\t  workers :\t3\t; "
-				      "comment\r\n# " LONG_300 LONG_300 "\n"
-				      "\n   \n[files]#\nprefix = a;b\n    "
-				      "suffix = x y   \npath = /" LONG_300
-				      "/" LONG_300 "   ; " LONG_300 "\n"
-				      "[log]\nlevel = debug");
+	struct config *cfg = settings_good(
+		"\xef\xbb\xbf; comment\r\n"
+		"  [buffer]   ; comment with ] and = "
+		"\r\n\tsize=5\r\n\t  workers :\t3\t; "
+		"comment\r\n# " LONG_300 LONG_300 "\n"
+		"\n   \n[files]#\nprefix = a;b\n    "
+		"suffix = x y   \npath = /" LONG_300 "/" LONG_300
+		"   ; " LONG_300 "\n"
+		"[log]\nlevel = debug");
 
 	ck_assert_uint_eq(cfg->buffer_size_bytes, 5);
 	ck_assert_uint_eq(cfg->buffer_workers, 3);
@@ -153,7 +160,7 @@ START_TEST(a_nul_byte_is_reported_and_the_rest_is_read)
 	struct reports reports = { 0 };
 	struct config *cfg;
 
-	ck_assert_int_eq(bed_load(text, sizeof(text) - 1, &reports, &cfg),
+	ck_assert_int_eq(settings_load(text, sizeof(text) - 1, &reports, &cfg),
 			 -EINVAL);
 	ck_assert_uint_eq(reports.n, 2);
 	ck_assert(reports_have(&reports, "test.ini:2: a NUL byte in this "
@@ -172,7 +179,8 @@ START_TEST(after_a_hundred_problems_the_others_are_only_counted)
 
 	for (i = 0; i < sizeof(text); i += 2)
 		memcpy(text + i, "x\n", 2);
-	ck_assert_int_eq(bed_load(text, sizeof(text), &reports, &cfg), -EINVAL);
+	ck_assert_int_eq(settings_load(text, sizeof(text), &reports, &cfg),
+			 -EINVAL);
 	ck_assert_uint_eq(reports.n, PROBLEM_MAX + 1);
 	ck_assert_str_eq(reports.line[PROBLEM_MAX], "and 400 more problems");
 	reports_clear(&reports);
@@ -187,11 +195,11 @@ START_TEST(a_file_too_large_for_settings_is_refused)
 	struct config *cfg;
 
 	memset(text, '\n', len);
-	ck_assert_int_eq(bed_load(text, len, &reports, &cfg), -EINVAL);
+	ck_assert_int_eq(settings_load(text, len, &reports, &cfg), -EINVAL);
 	ck_assert_uint_eq(reports.n, 1);
 	ck_assert(reports_have(&reports, "is larger than 64K"));
 	reports_clear(&reports);
-	ck_assert_int_eq(bed_load(text, len - 1, &reports, &cfg), 0);
+	ck_assert_int_eq(settings_load(text, len - 1, &reports, &cfg), 0);
 	config_free(cfg);
 	free(text);
 }
@@ -217,10 +225,11 @@ static void unreadable(const char *file, const char *part)
 
 START_TEST(a_file_that_cannot_be_read_is_reported_with_a_hint)
 {
-	unreadable(bed_file, "cannot be read: No such file or directory; "
-			     "name the file with -c");
-	unreadable(bed_dir, "cannot be read: Is a directory; name a file in "
-			    "it");
+	unreadable(settings_file, "cannot be read: No such file or directory; "
+				  "name the file with -c");
+	unreadable(settings_dir,
+		   "cannot be read: Is a directory; name a file in "
+		   "it");
 	unreadable("/dev/null/x", "cannot be read: Not a directory");
 }
 END_TEST
@@ -230,9 +239,9 @@ START_TEST(a_file_of_another_user_is_reported_with_a_hint)
 	int status;
 	pid_t pid;
 
-	bed_write("", 0);
-	ck_assert_int_eq(chmod(bed_dir, 0755), 0);
-	ck_assert_int_eq(chmod(bed_file, 0), 0);
+	settings_write("", 0);
+	ck_assert_int_eq(chmod(settings_dir, 0755), 0);
+	ck_assert_int_eq(chmod(settings_file, 0), 0);
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
@@ -244,7 +253,8 @@ START_TEST(a_file_of_another_user_is_reported_with_a_hint)
 				       setresgid(65534, 65534, 65534) < 0 ||
 				       setresuid(65534, 65534, 65534) < 0))
 			_exit(2);
-		config_load(bed_file, NULL, 0, reports_add, &reports, &cfg);
+		config_load(settings_file, NULL, 0, reports_add, &reports,
+			    &cfg);
 		_exit(reports.n == 1 &&
 				      reports_have(
 					      &reports,
@@ -265,7 +275,7 @@ int main(void)
 	TCase *file = tcase_create("files");
 	int nfiles = (int)(sizeof(files) / sizeof(files[0]));
 
-	tcase_add_checked_fixture(file, bed_setup, bed_teardown);
+	tcase_add_checked_fixture(file, settings_open, settings_close);
 	tcase_add_loop_test(file, each_mistake_is_reported_with_its_line, 0,
 			    nfiles);
 	tcase_add_test(file, white_space_comments_and_line_ends_do_not_count);
@@ -277,5 +287,5 @@ int main(void)
 		       a_file_that_cannot_be_read_is_reported_with_a_hint);
 	tcase_add_test(file, a_file_of_another_user_is_reported_with_a_hint);
 	suite_add_tcase(suite, file);
-	return bed_main(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -26,20 +26,19 @@ _Static_assert(FAILPOINT_SHORT == 1, "and is known by its name");
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/lib/files.h"
+#include "tests/lib/suite.h"
+
 /* as the header declares it with BW_FAILPOINTS */
 int failpoint_hit(const char *name);
 
-static char dir[200];
+static char dir[DIR_PATH];
 static char file[256]; /* <dir>/f */
 static char log_file[256];
 
 static void setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(dir, sizeof(dir), "%.100s/bw-point-XXXXXX",
-		 tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	dir_make(dir);
 	snprintf(file, sizeof(file), "%s/f", dir);
 	snprintf(log_file, sizeof(log_file), "%s/log", dir);
 	unsetenv("BW_FAILPOINTS");
@@ -48,14 +47,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	unlink(file);
-	unlink(log_file);
-	rmdir(dir);
-}
-
-static void touch(const char *name)
-{
-	close(open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	dir_remove(dir);
 }
 
 /* Runs body in a process with these rules; its wait status. */
@@ -175,7 +167,7 @@ static int pass_until_killed(void)
 {
 	failpoint_hit("a.b");
 	failpoint_hit("c.d");
-	touch(file);
+	file_touch(file);
 	failpoint_hit("a.b");
 	unlink(file);
 	return 0;
@@ -203,7 +195,7 @@ START_TEST(stall_waits_while_the_file_exists)
 	int status;
 	pid_t pid;
 
-	touch(file);
+	file_touch(file);
 	snprintf(points, sizeof(points), "a.b=stall:%s", file);
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
@@ -221,13 +213,13 @@ END_TEST
 
 static int fails_while_the_file_exists(void)
 {
-	touch(file);
+	file_touch(file);
 	if (failpoint_hit("a.b") != -ENOSPC)
 		return 1;
 	unlink(file);
 	if (failpoint_hit("a.b") != 0)
 		return 2;
-	touch(file);
+	file_touch(file);
 	return failpoint_hit("a.b") == -ENOSPC ? 0 : 3;
 }
 
@@ -344,8 +336,6 @@ int main(void)
 {
 	Suite *suite = suite_create("point");
 	TCase *tests = tcase_create("points");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_loop_test(tests, a_point_fails_as_its_rules_say, 0,
@@ -361,8 +351,5 @@ int main(void)
 	tcase_add_test(tests, the_nth_passage_is_one_of_all_threads);
 	tcase_add_test(tests, each_name_is_logged_once_and_before_it_is_killed);
 	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite, CK_FORK);
 }

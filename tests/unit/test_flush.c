@@ -7,8 +7,9 @@
  */
 #include <grp.h>
 #include <sched.h>
+#include <sys/mount.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/filing/flush.h"
 #include "daemon/base/remedy.h"
 
@@ -53,20 +54,20 @@ static int make(const char *text, char name[FLUSH_NAME])
 static void expect_one(const char *name, const char *text)
 {
 	size_t len;
-	char *data = core_read(final_path(name), &len);
+	char *data = file_read(final_path(name), &len);
 
 	ck_assert_uint_eq(len, strlen(text));
 	ck_assert_mem_eq(data, text, len);
 	free(data);
 	ck_assert_uint_eq(core_count(cfg->files_path), 1);
-	if (core_exists(cfg->temp))
+	if (file_exists(cfg->temp))
 		ck_assert_uint_eq(core_count(cfg->temp), 0);
 }
 
 static void expect_none(void)
 {
 	ck_assert_uint_eq(core_count(cfg->files_path), 0);
-	if (core_exists(cfg->temp))
+	if (file_exists(cfg->temp))
 		ck_assert_uint_eq(core_count(cfg->temp), 0);
 }
 
@@ -191,12 +192,12 @@ START_TEST(every_byte_arrives_in_short_writes)
 
 	core_points("flush.write=short");
 	core_mkdir("files");
-	core_message(bytes, len, 1);
+	random_message(bytes, len, 1);
 	BEGIN("files.sync=data");
 	flush_name(&flush, name);
 	ck_assert_int_eq(flush_write(&flush, name, bytes, len), 0);
 	ck_assert_int_eq(flush_publish(&flush, name), 0);
-	data = core_read(final_path(name), &got);
+	data = file_read(final_path(name), &got);
 	ck_assert_uint_eq(got, len);
 	ck_assert_mem_eq(data, bytes, len);
 	free(data);
@@ -217,7 +218,7 @@ START_TEST(a_temp_file_of_an_earlier_life_is_replaced)
 	set_next(FUTURE);
 	flush_name(&flush, name);
 	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
-	core_write(path, "longer than the new one", 23);
+	file_write(path, "longer than the new one", 23);
 	/* complete, but not renamed: it cannot even be opened */
 	ck_assert_int_eq(chmod(path, _i ? 0400 : 0600), 0);
 	set_next(FUTURE);
@@ -234,7 +235,7 @@ START_TEST(a_link_in_place_of_the_temp_file_is_not_followed)
 	char *data;
 
 	core_mkdir("files");
-	core_write(core_path("precious"), "precious", 8);
+	file_write(core_path("precious"), "precious", 8);
 	BEGIN("files.suffix=");
 	ck_assert_int_eq(flush_probe(&flush), 0);
 	set_next(FUTURE);
@@ -243,7 +244,7 @@ START_TEST(a_link_in_place_of_the_temp_file_is_not_followed)
 	ck_assert_int_eq(symlink(core_path("precious"), path), 0);
 	ck_assert_int_eq(flush_write(&flush, name, "x", 1), -ELOOP);
 	ck_assert_str_eq(flush.op, "open");
-	data = core_read(core_path("precious"), NULL);
+	data = file_read(core_path("precious"), NULL);
 	ck_assert_str_eq(data, "precious");
 	free(data);
 	config_free(cfg);
@@ -259,12 +260,12 @@ START_TEST(no_file_is_ever_replaced)
 	BEGIN("files.suffix=");
 	set_next(FUTURE);
 	flush_name(&flush, name);
-	core_write(final_path(name), "of another", 10);
+	file_write(final_path(name), "of another", 10);
 	set_next(FUTURE);
 	ck_assert_int_eq(make("mine", name), -EEXIST);
 	ck_assert_str_eq(flush.op, "rename");
 	ck_assert_str_eq(flush.where, final_path(name));
-	data = core_read(final_path(name), NULL);
+	data = file_read(final_path(name), NULL);
 	ck_assert_str_eq(data, "of another");
 	free(data);
 	flush_discard(&flush, name, false);
@@ -298,20 +299,20 @@ START_TEST(a_failed_step_is_named_and_leaves_nothing)
 		 strchr(steps[_i].point, '@') ? "" : ":",
 		 strchr(steps[_i].point, '@') ? "" : core_path("block"));
 	core_points(points);
-	core_touch(core_path("block"));
+	file_touch(core_path("block"));
 	BEGIN("files.sync=data");
 	flush_name(&flush, name);
-	descriptors = core_descriptors();
+	descriptors = process_descriptors(getpid());
 	ck_assert_int_eq(flush_write(&flush, name, "text", 4), -steps[_i].err);
 	ck_assert_str_eq(flush.op, steps[_i].op);
 	ck_assert_msg(strstr(flush.where, name) != NULL, "%s", flush.where);
 	ck_assert_uint_gt(strlen(remedy(-steps[_i].err)), 0);
-	ck_assert_uint_eq(core_descriptors(), descriptors);
+	ck_assert_uint_eq(process_descriptors(getpid()), descriptors);
 	expect_none();
 	unlink(core_path("block"));
 	ck_assert_int_eq(make("text", name), 0);
 	expect_one(name, "text");
-	ck_assert_uint_eq(core_descriptors(), descriptors);
+	ck_assert_uint_eq(process_descriptors(getpid()), descriptors);
 	config_free(cfg);
 }
 END_TEST
@@ -321,7 +322,7 @@ START_TEST(a_failed_rename_can_be_repeated)
 	char name[FLUSH_NAME], points[256];
 
 	core_mkdir("files");
-	core_touch(core_path("block"));
+	file_touch(core_path("block"));
 	snprintf(points, sizeof(points), "flush.rename=EIO:%s",
 		 core_path("block"));
 	core_points(points);
@@ -437,16 +438,16 @@ START_TEST(the_probe_says_what_is_wrong_with_the_directories)
 	BEGIN("files.suffix=");
 	ck_assert_int_eq(flush_probe(&flush), -ENOENT);
 	ck_assert_str_eq(flush.where, cfg->files_path);
-	core_touch(cfg->files_path);
+	file_touch(cfg->files_path);
 	ck_assert_int_eq(flush_probe(&flush), -ENOTDIR);
 	unlink(cfg->files_path);
 	core_mkdir("files");
-	core_touch(cfg->temp);
+	file_touch(cfg->temp);
 	ck_assert_int_eq(flush_probe(&flush), -ENOTDIR);
 	ck_assert_str_eq(flush.where, cfg->temp);
 	unlink(cfg->temp);
 	ck_assert_int_eq(flush_probe(&flush), 0);
-	ck_assert(core_exists(cfg->temp));
+	ck_assert(file_exists(cfg->temp));
 	ck_assert(!flush.beside);
 	config_free(cfg);
 }
@@ -513,10 +514,10 @@ static void expect_dot_file(const char *temp, char name[FLUSH_NAME])
 	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
 	/* whatever looks at the directory sees a dot file or the whole file */
 	ck_assert_int_eq(flush_path(path, cfg->files_path, ".", name), 0);
-	ck_assert(core_exists(path));
-	ck_assert(!core_exists(final_path(name)));
+	ck_assert(file_exists(path));
+	ck_assert(!file_exists(final_path(name)));
 	ck_assert_int_eq(flush_publish(&flush, name), 0);
-	ck_assert(core_exists(final_path(name)));
+	ck_assert(file_exists(final_path(name)));
 }
 
 START_TEST(temp_on_another_file_system_means_dot_files)
@@ -562,7 +563,7 @@ START_TEST(a_rename_across_mounts_changes_to_dot_files)
 	ck_assert(flush.beside);
 	/* until the arena's record says so, the temp file stays */
 	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
-	ck_assert(core_exists(path));
+	ck_assert(file_exists(path));
 	flush_discard(&flush, name, false);
 	expect_none();
 	ck_assert_int_eq(make("again", name), 0);
@@ -675,5 +676,5 @@ int main(void)
 	tcase_add_test(
 		tc, a_path_that_does_not_fit_is_an_error_and_not_another_path);
 	tcase_add_test(tc, the_longest_directory_that_settings_allow_is_used);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

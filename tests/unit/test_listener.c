@@ -170,7 +170,7 @@ END_TEST
  */
 START_TEST(a_slot_that_comes_free_does_not_renew_the_patience)
 {
-	uint64_t limit = clock_now() + CORE_HANG / 2 * CLOCK_SECOND;
+	uint64_t limit = clock_now() + suite_limit() * CLOCK_SECOND;
 
 	start("buffer.timeout=10ms", true);
 	send_bytes(10, 10);
@@ -357,5 +357,5 @@ int main(void)
 	tcase_add_loop_test(tc, a_stop_with_a_full_ring_waits_for_our_own_queue,
 			    0, 3);
 	tcase_add_loop_test(tc, an_abandoned_drain_counts_what_it_drops, 0, 2);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "tests/lib/suite.h"
 
 /* --- standard error, caught in a file ------------------------------------ */
 
@@ -335,8 +336,6 @@ int main(void)
 	Suite *suite = suite_create("log");
 	TCase *line = tcase_create("line");
 	TCase *rest = tcase_create("systemd, threads, limit");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(line, a_plain_line_has_the_local_time_and_the_level,
 			    0, 5);
@@ -353,8 +352,5 @@ int main(void)
 	tcase_add_test(rest, lines_of_several_threads_do_not_mix);
 	tcase_add_test(rest, a_limit_lets_one_through_and_counts_the_rest);
 	suite_add_tcase(suite, rest);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite, CK_FORK);
 }

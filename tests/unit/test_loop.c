@@ -237,7 +237,7 @@ END_TEST
 /* So that a sleep does not end by itself. */
 static void sleep_long(void)
 {
-	struct timeval time = { .tv_sec = CORE_HANG };
+	struct timeval time = { .tv_sec = suite_limit() };
 
 	ck_assert_int_eq(setsockopt(sock[1], SOL_SOCKET, SO_RCVTIMEO, &time,
 				    sizeof(time)),
@@ -350,5 +350,5 @@ int main(void)
 	tcase_add_test(tc, a_signal_ends_a_sleep_in_recvmmsg);
 	tcase_add_test(tc, a_drain_does_not_sleep_in_recvmmsg);
 	tcase_add_test(tc, a_dropping_listener_does_not_sleep_in_recvmmsg);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

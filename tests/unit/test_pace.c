@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The policy of waiting, as a table of flows: no clock, no socket, no loop. */
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/intake/pace.h"
 
 #define MS_NS UINT64_C(1000000)
@@ -247,5 +247,5 @@ int main(void)
 		tc, a_sleep_for_nothing_or_another_handle_ends_the_steady_flow,
 		0, ENDS);
 	tcase_add_test(tc, a_turn_that_pauses_is_not_counted);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

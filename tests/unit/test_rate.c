@@ -8,6 +8,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/control/rate.h"
+#include "tests/lib/suite.h"
 
 #define T0 (UINT64_C(1000000) * CLOCK_SECOND)
 
@@ -140,8 +141,6 @@ int main(void)
 {
 	Suite *suite = suite_create("control rate");
 	TCase *tcase = tcase_create("rate");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, open_rate, NULL);
 	tcase_add_test(tcase, before_a_minute_it_counts_from_the_start);
@@ -152,9 +151,5 @@ int main(void)
 	tcase_add_test(tcase, each_of_400_seconds_finds_its_sample);
 	tcase_add_test(tcase, a_time_before_the_start_is_no_second);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite, CK_FORK);
 }

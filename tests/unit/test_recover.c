@@ -4,7 +4,8 @@
  * on one region, and at the end every message that they took from the socket
  * stands in one file.
  */
-#include "tests/unit/recover_bed.h"
+#include "tests/lib/lives.h"
+#include "daemon/filing/transfer.h"
 
 /* --- the points ---------------------------------------------------------- */
 
@@ -15,7 +16,7 @@ static unsigned nnames;
 
 static void read_names(const char *path)
 {
-	char *text = core_read(path, NULL), *rest = text, *name;
+	char *text = file_read(path, NULL), *rest = text, *name;
 	unsigned i;
 
 	while ((name = strsep(&rest, "\n"))) {
@@ -75,13 +76,13 @@ static void scout(const struct variant *v)
 	const char *log = core_path("points.log");
 
 	setenv("BW_FAILPOINTS_LOG", log, 1);
-	live(v, 0, "release.mid=kill@20");
-	live(v, 1, "flush.marked=kill@3");
-	live(v, 2, "flush.open=kill@1");
-	live(v, 3, NULL);
+	lives_one(v, 0, "release.mid=kill@20");
+	lives_one(v, 1, "flush.marked=kill@3");
+	lives_one(v, 2, "flush.open=kill@1");
+	lives_one(v, 3, NULL);
 	unsetenv("BW_FAILPOINTS_LOG");
 	read_names(log);
-	next_round();
+	lives_next_round();
 }
 
 /* --- the tests ----------------------------------------------------------- */
@@ -92,22 +93,21 @@ static unsigned five_lives(const struct variant *v, unsigned i,
 {
 	unsigned kills = 0;
 
-	live(v, 0, i % 2 ? "publish.head=kill@3" : "claim.after=kill@4");
-	kills += live(v, 1, first);
-	kills += live(v, 2, first);
-	live(v, 3, then);
-	live(v, 4, NULL);
-	expect_exactly_once(first, v->framing);
-	expect_clean(first);
-	next_round();
+	lives_one(v, 0, i % 2 ? "publish.head=kill@3" : "claim.after=kill@4");
+	kills += lives_one(v, 1, first);
+	kills += lives_one(v, 2, first);
+	lives_one(v, 3, then);
+	lives_one(v, 4, NULL);
+	lives_expect_exactly_once(first, v->framing);
+	lives_expect_clean(first);
+	lives_next_round();
 	return kills;
 }
 
 /* BW_SCALE percent of the usual passages of each point are tried. */
 static unsigned passages(void)
 {
-	const char *scale = getenv("BW_SCALE");
-	unsigned n = (scale ? atoi(scale) : 100 / CORE_SLOW) / 50;
+	unsigned n = suite_scale(100) / 50;
 
 	return n < 1 ? 1 : n > 5 ? 5 : n;
 }
@@ -119,7 +119,7 @@ START_TEST(killed_at_each_point_every_message_is_filed_once)
 	unsigned i, n, kills = 0, rounds = 0, times = passages();
 	char first[64], then[64];
 
-	begin();
+	lives_begin();
 	scout(v);
 	ck_assert_uint_ge(nnames, 30);
 	for (i = 0; i < nnames; i++) {
@@ -128,15 +128,15 @@ START_TEST(killed_at_each_point_every_message_is_filed_once)
 			snprintf(first, sizeof(first), "%s=kill@%u", names[i],
 				 nths[(i + _i + 2 * n) % 5]);
 			snprintf(then, sizeof(then), "%s=kill@%u",
-				 names[core_mix(i * 100 + n + _i) % nnames],
-				 1 + (unsigned)(core_mix(n + i) % 4));
+				 names[random_mix(i * 100 + n + _i) % nnames],
+				 1 + (unsigned)(random_mix(n + i) % 4));
 			kills += five_lives(v, i, first, then);
 			rounds++;
 		}
 	}
 	/* most of them were points that it passed */
 	ck_assert_uint_gt(kills, rounds / 4);
-	finish();
+	lives_end();
 }
 END_TEST
 
@@ -152,18 +152,18 @@ START_TEST(a_recovery_that_always_dies_gets_on)
 	const struct variant *v = &variants[3];
 	unsigned lives = 0;
 
-	begin();
-	live(v, 0, "claim.after=kill@3");
-	live(v, 0, "claim.after=kill@2");
-	news = 0;
-	while (lives < 300 && live(v, 0, points[_i]))
+	lives_begin();
+	lives_one(v, 0, "claim.after=kill@3");
+	lives_one(v, 0, "claim.after=kill@2");
+	lives_news = 0;
+	while (lives < 300 && lives_one(v, 0, points[_i]))
 		lives++;
 	ck_assert_uint_gt(lives, 1);
 	ck_assert_uint_lt(lives, 300);
-	live(v, 0, NULL);
-	expect_exactly_once(points[_i], v->framing);
-	expect_clean(points[_i]);
-	finish();
+	lives_one(v, 0, NULL);
+	lives_expect_exactly_once(points[_i], v->framing);
+	lives_expect_clean(points[_i]);
+	lives_end();
 }
 END_TEST
 
@@ -187,22 +187,22 @@ static void wait_and_remove(void *arg, int err, uint64_t pause)
 
 START_TEST(recovery_waits_for_the_disk_and_says_so)
 {
-	struct life l = plan(&variants[0], 0, true);
+	struct life l = lives_plan(&variants[0], 0, true);
 	char points[300];
 
 	waited = core_map(sizeof(*waited));
-	begin();
-	live(&variants[0], 0, "release.mid=kill@15");
-	core_touch(core_path("block"));
+	lives_begin();
+	lives_one(&variants[0], 0, "release.mid=kill@15");
+	file_touch(core_path("block"));
 	l.waits = wait_and_remove;
 	snprintf(points, sizeof(points), "flush.write=ENOSPC:%s",
 		 core_path("block"));
-	ck_assert_int_eq(core_child(points, life, &l), 0);
+	ck_assert_int_eq(core_child(points, lives_run, &l), 0);
 	ck_assert_uint_eq(waited->calls, 2);
 	ck_assert(waited->grows);
-	ship(core_path("files"), FRAMING_NEWLINE);
-	expect_exactly_once("full disk", FRAMING_NEWLINE);
-	finish();
+	lives_ship(core_path("files"), FRAMING_NEWLINE);
+	lives_expect_exactly_once("full disk", FRAMING_NEWLINE);
+	lives_end();
 }
 END_TEST
 
@@ -241,21 +241,21 @@ static int leave(void *arg)
  */
 START_TEST(a_rename_in_doubt_survives_a_missing_directory)
 {
-	struct life l = plan(&variants[0], 0, true);
+	struct life l = lives_plan(&variants[0], 0, true);
 
 	l.out = core_map(sizeof(*l.out));
-	begin();
+	lives_begin();
 	ck_assert(core_was_killed(core_child("flush.marked=kill", leave, &l)));
 	ck_assert_int_eq(rename(core_path("files"), core_path("gone")), 0);
 	/* killed before it finds that out, then refused, then welcome */
-	ck_assert(
-		core_was_killed(core_child("recover.settled=kill", life, &l)));
-	ck_assert_int_gt(core_child(NULL, life, &l), 0);
+	ck_assert(core_was_killed(
+		core_child("recover.settled=kill", lives_run, &l)));
+	ck_assert_int_gt(core_child(NULL, lives_run, &l), 0);
 	core_mkdir("files");
-	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ck_assert_int_eq(core_child(NULL, lives_run, &l), 0);
 	ck_assert_uint_eq(l.out->messages, 9);
 	ck_assert_uint_eq(core_count(core_path("files")), 3);
-	finish();
+	lives_end();
 }
 END_TEST
 
@@ -266,14 +266,14 @@ END_TEST
  */
 START_TEST(a_rename_with_a_dot_file_is_known_to_be_done)
 {
-	struct life l = plan(&variants[0], 0, true);
+	struct life l = lives_plan(&variants[0], 0, true);
 	char option[PATH_MAX], temp[PATH_MAX] = "/tmp/bw-core-XXXXXX";
 	char name[FLUSH_NAME + 8];
 	struct core_files files;
 	struct stat st, here;
 	unsigned n;
 
-	begin();
+	lives_begin();
 	if (_i == 0) {
 		snprintf(temp, sizeof(temp), "%s", core_path("link"));
 		ck_assert_int_eq(symlink("files", temp), 0);
@@ -283,7 +283,7 @@ START_TEST(a_rename_with_a_dot_file_is_known_to_be_done)
 		ck_assert_int_eq(stat(core_path("files"), &here), 0);
 		if (st.st_dev == here.st_dev) {
 			rmdir(temp);
-			finish();
+			lives_end();
 			return;
 		}
 	}
@@ -297,7 +297,7 @@ START_TEST(a_rename_with_a_dot_file_is_known_to_be_done)
 	ck_assert_uint_eq(files.n, 1);
 	if (_i)
 		ck_assert_int_eq(rmdir(temp), 0);
-	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ck_assert_int_eq(core_child(NULL, lives_run, &l), 0);
 	ck_assert_uint_eq(l.out->messages, 7);
 	ck_assert_uint_eq(core_count(core_path("files")), 3);
 	snprintf(name, sizeof(name), "files/%s", files.name[0]);
@@ -305,28 +305,28 @@ START_TEST(a_rename_with_a_dot_file_is_known_to_be_done)
 	core_files_free(&files);
 	if (_i)
 		rmdir(temp);
-	finish();
+	lives_end();
 }
 END_TEST
 
 /* Where the temp file was nobody can look: it is not taken to be gone. */
 START_TEST(a_temp_file_that_cannot_be_looked_for_is_written_again)
 {
-	struct life first = plan(&variants[5], 0, true), second;
+	struct life first = lives_plan(&variants[5], 0, true), second;
 	char loop[PATH_MAX];
 
-	begin();
+	lives_begin();
 	ck_assert(core_was_killed(
 		core_child("flush.marked=kill", leave, &first)));
 	snprintf(loop, sizeof(loop), "%s/.tmp", core_path("files"));
 	ck_assert_int_eq(rename(loop, core_path("gone")), 0);
 	ck_assert_int_eq(symlink(".tmp", loop), 0);
-	second = plan(&variants[5], 1, true);
+	second = lives_plan(&variants[5], 1, true);
 	second.out = core_map(sizeof(*second.out));
-	ck_assert_int_eq(core_child(NULL, life, &second), 0);
+	ck_assert_int_eq(core_child(NULL, lives_run, &second), 0);
 	ck_assert_uint_eq(second.out->messages, 9);
 	ck_assert_uint_eq(core_count(core_path("other")), 3);
-	finish();
+	lives_end();
 }
 END_TEST
 
@@ -334,21 +334,21 @@ END_TEST
 
 START_TEST(what_was_recovered_is_counted)
 {
-	struct life l = plan(&variants[0], 0, true);
+	struct life l = lives_plan(&variants[0], 0, true);
 
 	l.out = core_map(sizeof(*l.out));
-	begin();
+	lives_begin();
 	ck_assert_int_eq(core_child(NULL, leave, &l), 0);
-	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ck_assert_int_eq(core_child(NULL, lives_run, &l), 0);
 	ck_assert_uint_eq(l.out->messages, 9);
 	ck_assert_uint_eq(l.out->files, 3);
 	ck_assert_uint_eq(l.out->bytes, 9 * 8);
 	ck_assert_uint_eq(core_count(core_path("files")), 3);
 	/* and once */
-	ck_assert_int_eq(core_child(NULL, life, &l), 0);
+	ck_assert_int_eq(core_child(NULL, lives_run, &l), 0);
 	ck_assert_uint_eq(l.out->messages + l.out->files, 0);
 	ck_assert_uint_eq(core_count(core_path("files")), 3);
-	finish();
+	lives_end();
 }
 END_TEST
 
@@ -364,7 +364,7 @@ static int start_anew(void *arg)
 	log_set_level(0);
 	if (recover_region(&s, cfg, NULL, NULL, &out, &error) || !out.aside[0])
 		return 1;
-	data = core_read(out.aside, &len);
+	data = file_read(out.aside, &len);
 	return len == 5 && !memcmp(data, "noise", 5) &&
 			       core_put(&s.ring, "x", 1) ?
 		       0 :
@@ -373,12 +373,12 @@ static int start_anew(void *arg)
 
 START_TEST(what_is_no_region_is_set_aside_and_kept)
 {
-	struct life l = plan(&variants[0], 0, true);
+	struct life l = lives_plan(&variants[0], 0, true);
 
-	begin();
-	core_write(core_path("state"), "noise", 5);
+	lives_begin();
+	file_write(core_path("state"), "noise", 5);
 	ck_assert_int_eq(core_child(NULL, start_anew, &l), 0);
-	finish();
+	lives_end();
 }
 END_TEST
 
@@ -401,5 +401,5 @@ int main(void)
 	tc = core_case(suite, "start");
 	tcase_add_test(tc, what_was_recovered_is_counted);
 	tcase_add_test(tc, what_is_no_region_is_set_aside_and_kept);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -3,9 +3,9 @@
  * Noise: regions with random damage.  The daemon starts whatever it finds,
  * and no damage to a record makes a message that was never sent.
  */
-#include "tests/unit/recover_bed.h"
+#include "tests/lib/lives.h"
 
-#define ROUNDS (CORE_SLOW > 1 ? 50 : 250)
+#define ROUNDS (suite_sanitized() ? 50 : 250)
 
 static const struct variant variants[] = {
 	{ FRAMING_LENGTH,
@@ -47,19 +47,19 @@ static size_t a_place(bool records)
 	size_t at;
 
 	do {
-		at = core_chance(region_len);
+		at = random_below(region_len);
 	} while (records && !is_record[at]);
 	return at;
 }
 
 static void damage(uint8_t *copy, bool records)
 {
-	unsigned times = 1 + core_chance(4), i;
+	unsigned times = 1 + random_below(4), i;
 
 	while (times--) {
 		size_t at = a_place(records);
-		size_t len = 1 + core_chance(core_chance(3) ? 8 : 200);
-		int kind = core_chance(4);
+		size_t len = 1 + random_below(random_below(3) ? 8 : 200);
+		int kind = random_below(4);
 
 		for (i = 0; i < len && at + i < region_len; i++)
 			if (!records || is_record[at + i])
@@ -68,7 +68,7 @@ static void damage(uint8_t *copy, bool records)
 					       kind == 1 ?
 						       0xff :
 					       kind == 2 ?
-						       core_chance(256) :
+						       random_below(256) :
 						       region[a_place(false)];
 	}
 }
@@ -81,7 +81,7 @@ START_TEST(no_damage_stops_a_start_or_makes_a_message)
 		"flush.write=kill@4",	 "recv.after=kill@14",
 	};
 	const struct variant *v = &variants[_i % 2];
-	struct life l = plan(v, 0, true);
+	struct life l = lives_plan(v, 0, true);
 	bool records = _i < 4, aside, both[2] = { false };
 	struct config *cfg;
 	struct failure error;
@@ -90,19 +90,19 @@ START_TEST(no_damage_stops_a_start_or_makes_a_message)
 	uint8_t *copy;
 	unsigned round;
 
-	begin();
-	live(v, 0, moments[_i]);
+	lives_begin();
+	lives_one(v, 0, moments[_i]);
 	cfg = core_settings(l.options);
-	region = (uint8_t *)core_read(cfg->state_path, &region_len);
+	region = (uint8_t *)file_read(cfg->state_path, &region_len);
 	copy = malloc(region_len);
 	is_record = calloc(1, region_len);
 	mark_records(cfg);
 	log_set_level(0);
-	core_seed = _i;
+	random_seed = _i;
 	for (round = 0; round < ROUNDS; round++) {
 		memcpy(copy, region, region_len);
 		damage(copy, records);
-		core_write(cfg->state_path, copy, region_len);
+		file_write(cfg->state_path, copy, region_len);
 		ck_assert_msg(!recover_region(&s, cfg, NULL, NULL, &out,
 					      &error),
 			      "%s", error.text);
@@ -114,8 +114,8 @@ START_TEST(no_damage_stops_a_start_or_makes_a_message)
 			unlink(out.aside);
 		/* message bytes are not protected, their records are */
 		if (records)
-			ship(core_path("files"), v->framing);
-		core_clear(core_path("files"));
+			lives_ship(core_path("files"), v->framing);
+		dir_remove(core_path("files"));
 		core_mkdir("files");
 	}
 	ck_assert(ROUNDS < 100 || (both[0] && both[1]));
@@ -123,7 +123,7 @@ START_TEST(no_damage_stops_a_start_or_makes_a_message)
 	free(copy);
 	free(region);
 	config_free(cfg);
-	finish();
+	lives_end();
 }
 END_TEST
 
@@ -134,5 +134,5 @@ int main(void)
 
 	tcase_add_loop_test(tc, no_damage_stops_a_start_or_makes_a_message, 0,
 			    6);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -4,10 +4,11 @@
  * process, refused when it is not what it says, and owned by one.
  */
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/region/region.h"
 #include "daemon/filing/transfer.h"
 
@@ -36,12 +37,12 @@ static int open_old(struct region *s)
 /* It is refused with this in the reason, and no descriptor stays open. */
 static void expect_refused(int err, const char *reason)
 {
-	unsigned descriptors = core_descriptors();
+	unsigned descriptors = process_descriptors(getpid());
 	struct region s;
 
 	ck_assert_int_eq(open_old(&s), err);
 	ck_assert_msg(strstr(error.text, reason) != NULL, "%s", error.text);
-	ck_assert_uint_eq(core_descriptors(), descriptors);
+	ck_assert_uint_eq(process_descriptors(getpid()), descriptors);
 }
 
 /* What region_header.c puts under the header. */
@@ -70,7 +71,7 @@ START_TEST(a_region_is_allocated_in_full_and_private)
 	ck_assert_uint_ge(st.st_blocks * 512, st.st_size);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	ck_assert(!s.anonymous);
-	ck_assert(!core_exists(core_path("state.new")));
+	ck_assert(!file_exists(core_path("state.new")));
 	region_close(&s);
 	config_free(cfg);
 }
@@ -84,7 +85,7 @@ START_TEST(without_a_path_it_is_memory_and_no_file)
 
 	create(&s, cfg);
 	ck_assert(s.anonymous);
-	ck_assert(!core_exists(core_path("state")));
+	ck_assert(!file_exists(core_path("state")));
 	ck_assert_int_eq(ring_check(&s.ring, &why), 0);
 	ck_assert(core_put(&s.ring, "x", 1));
 	region_close(&s);
@@ -272,7 +273,7 @@ START_TEST(what_is_no_file_is_an_error_and_never_waited_for)
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
 	expect_refused(-EINVAL, "not a regular file");
 	unlink(path);
-	core_touch(core_path("target"));
+	file_touch(core_path("target"));
 	ck_assert_int_eq(symlink(core_path("target"), path), 0);
 	expect_refused(-ELOOP, path);
 	unlink(path);
@@ -478,12 +479,12 @@ START_TEST(what_cannot_be_made_leaves_nothing_behind)
 	struct region s;
 
 	core_mkdir("state");
-	descriptors = core_descriptors();
+	descriptors = process_descriptors(getpid());
 	ck_assert_int_eq(region_create(&s, cfg, &error), -EISDIR);
 	ck_assert_msg(strstr(error.text, cfg->state_path) != NULL, "%s",
 		      error.text);
-	ck_assert(!core_exists(core_path("state.new")));
-	ck_assert_uint_eq(core_descriptors(), descriptors);
+	ck_assert(!file_exists(core_path("state.new")));
+	ck_assert_uint_eq(process_descriptors(getpid()), descriptors);
 	config_free(cfg);
 }
 END_TEST
@@ -493,9 +494,9 @@ START_TEST(a_region_that_was_left_half_made_is_replaced)
 	struct config *cfg = small();
 	struct region s;
 
-	core_write(core_path("state.new"), "half", 4);
+	file_write(core_path("state.new"), "half", 4);
 	create(&s, cfg);
-	ck_assert(!core_exists(core_path("state.new")));
+	ck_assert(!file_exists(core_path("state.new")));
 	region_close(&s);
 	config_free(cfg);
 }
@@ -524,15 +525,15 @@ static int lock_and_die(void *arg)
 START_TEST(a_second_owner_is_refused_and_told_who_is_the_first)
 {
 	int fd = region_lock(core_path("state"), &error), pid = getpid();
-	unsigned descriptors = core_descriptors();
+	unsigned descriptors = process_descriptors(getpid());
 	char *text;
 
 	ck_assert_msg(fd >= 0, "%s", error.text);
 	ck_assert_int_eq(core_child(NULL, lock_twice, &pid), 0);
 	/* of the same process too */
 	ck_assert_int_eq(region_lock(core_path("state"), &error), -EBUSY);
-	ck_assert_uint_eq(core_descriptors(), descriptors);
-	text = core_read(core_path("state.lock"), NULL);
+	ck_assert_uint_eq(process_descriptors(getpid()), descriptors);
+	text = file_read(core_path("state.lock"), NULL);
 	ck_assert_int_eq(atoi(text), pid);
 	free(text);
 	close(fd);
@@ -540,7 +541,7 @@ START_TEST(a_second_owner_is_refused_and_told_who_is_the_first)
 	ck_assert_int_eq(core_child(NULL, lock_and_die, NULL), 0);
 	fd = region_lock(core_path("state"), &error);
 	ck_assert_msg(fd >= 0, "%s", error.text);
-	text = core_read(core_path("state.lock"), NULL);
+	text = file_read(core_path("state.lock"), NULL);
 	ck_assert_int_eq(atoi(text), pid);
 	free(text);
 	close(fd);
@@ -559,7 +560,7 @@ START_TEST(a_lock_needs_one_directory_at_most)
 		      error.text);
 	ck_assert_int_eq(symlink(core_path("else"), core_path("s.lock")), 0);
 	ck_assert_int_eq(region_lock(core_path("s"), &error), -ELOOP);
-	ck_assert(!core_exists(core_path("else")));
+	ck_assert(!file_exists(core_path("else")));
 }
 END_TEST
 
@@ -569,15 +570,15 @@ START_TEST(what_is_set_aside_keeps_its_bytes_under_a_new_name)
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
-		core_write(core_path("state"), i ? "two" : "one", 3);
+		file_write(core_path("state"), i ? "two" : "one", 3);
 		ck_assert_int_eq(region_set_aside(core_path("state"), aside[i],
 						  PATH_MAX),
 				 0);
-		ck_assert(!core_exists(core_path("state")));
+		ck_assert(!file_exists(core_path("state")));
 	}
 	ck_assert_str_ne(aside[0], aside[1]);
 	for (i = 0; i < 2; i++) {
-		text = core_read(aside[i], NULL);
+		text = file_read(aside[i], NULL);
 		ck_assert_str_eq(text, i ? "two" : "one");
 		free(text);
 	}
@@ -619,5 +620,5 @@ int main(void)
 	tcase_add_test(tc, a_second_owner_is_refused_and_told_who_is_the_first);
 	tcase_add_test(tc, a_lock_needs_one_directory_at_most);
 	tcase_add_test(tc, what_is_set_aside_keeps_its_bytes_under_a_new_name);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -6,7 +6,7 @@
  */
 #include <sys/socket.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 
 #define MAX (208 * 1024)
 
@@ -19,13 +19,13 @@ static void take(struct ring *r, uint64_t number, uint32_t len)
 
 	ck_assert(ring_claim(r, ticket, 1));
 	ck_assert_uint_eq(core_copy(r, ticket, buf), len);
-	ck_assert(core_is_message(buf, len, number));
+	ck_assert(random_is_message(buf, len, number));
 	ring_release(r, ticket, 1);
 }
 
 static bool put(struct ring *r, uint64_t number, uint32_t len)
 {
-	core_message(buf, len, number);
+	random_message(buf, len, number);
 	return core_put(r, buf, len);
 }
 
@@ -98,7 +98,7 @@ START_TEST(each_length_arrives_through_a_socket)
 		uint32_t len = lens[i];
 		bool skip = len > max;
 
-		core_message(buf, len, i);
+		random_message(buf, len, i);
 		if (send(fd[0], buf, len, 0) < 0)
 			continue; /* longer than this socket sends */
 		ck_assert_uint_ge(ring_arm(&c.ring, 64, &msgs), 1);
@@ -386,17 +386,17 @@ static void walk_receive(struct walk *w)
 	struct ring *r = &w->c.ring;
 	struct ring_batch batch = { 0 };
 	struct mmsghdr *msgs;
-	unsigned n = ring_arm(r, 1 + core_chance(64), &msgs), i;
+	unsigned n = ring_arm(r, 1 + random_below(64), &msgs), i;
 	uint64_t slot;
 
-	n = core_chance(n + 1);
+	n = random_below(n + 1);
 	for (i = 0; i < n; i++) {
 		slot = (ring_published(r) + i) % WALK_SLOTS;
 		w->of[slot].number = w->number;
-		w->of[slot].len = core_chance(3) ? core_chance(300) :
-						   2000 + core_chance(2000);
+		w->of[slot].len = random_below(3) ? random_below(300) :
+						    2000 + random_below(2000);
 		w->of[slot].claimed = w->of[slot].released = false;
-		core_message(buf, w->of[slot].len, w->number++);
+		random_message(buf, w->of[slot].len, w->number++);
 		core_receive(&msgs[i], buf, w->of[slot].len);
 	}
 	ring_publish(r, n, 1, &batch);
@@ -409,7 +409,7 @@ static void walk_claim(struct walk *w)
 
 	if (!n)
 		return;
-	n = 1 + core_chance(n);
+	n = 1 + random_below(n);
 	ck_assert(ring_claim(r, from, n));
 	for (i = from; i < from + n; i++)
 		w->of[i % WALK_SLOTS].claimed = true;
@@ -426,11 +426,11 @@ static void walk_release(struct walk *w)
 		uint32_t max = r->geo.max_message, len = w->of[slot].len;
 
 		if (!w->of[slot].claimed || w->of[slot].released ||
-		    core_chance(3))
+		    random_below(3))
 			continue;
 		len = len > max ? 0 : len;
 		ck_assert_uint_eq(core_copy(r, ticket, buf), len);
-		ck_assert(core_is_message(buf, len, w->of[slot].number));
+		ck_assert(random_is_message(buf, len, w->of[slot].number));
 		ring_release(r, ticket, 1);
 		w->of[slot].released = true;
 	}
@@ -443,11 +443,11 @@ START_TEST(no_message_is_touched_before_its_release)
 	const char *why;
 	unsigned i;
 
-	core_seed = 100 + _i;
+	random_seed = 100 + _i;
 	core_ring_open(&w.c, WALK_SLOTS, 3500, UINT32_MAX - 500);
 	ck_assert_int_eq(ring_open(&view, &w.c.ring.geo, w.c.mem), 0);
-	for (i = 0; i < 3000 / CORE_SLOW; i++) {
-		switch (core_chance(3)) {
+	for (i = 0; i < suite_scale(3000); i++) {
+		switch (random_below(3)) {
 		case 0:
 			walk_receive(&w);
 			break;
@@ -460,7 +460,7 @@ START_TEST(no_message_is_touched_before_its_release)
 		/* and at each moment it is a ring that recovery accepts */
 		ck_assert_msg(!ring_check(&view, &why), "%s", why);
 	}
-	ck_assert_uint_gt(w.number, 10 * WALK_SLOTS / CORE_SLOW);
+	ck_assert_uint_gt(w.number, suite_scale(10 * WALK_SLOTS));
 	ring_close(&view);
 	core_ring_close(&w.c);
 }
@@ -551,5 +551,5 @@ int main(void)
 	tcase_add_test(tc, a_release_tells_once_and_only_who_wants_to_know);
 	tcase_add_test(tc, a_wish_that_came_too_late_is_taken_back);
 	tcase_add_test(tc, a_wish_for_an_overflow_buffer_is_one_too);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -7,7 +7,7 @@
  */
 #include <sys/socket.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 
 #define MAX 5000
 
@@ -46,7 +46,7 @@ static void expect(struct core_ring *dead, uint64_t from, uint64_t to,
 		ck_assert_int_eq(m.oversized, len > r->geo.max_message);
 		len = m.oversized ? 0 : len;
 		ck_assert_uint_eq(core_copy(r, ticket, buf), len);
-		ck_assert(core_is_message(buf, len, number));
+		ck_assert(random_is_message(buf, len, number));
 		number++;
 	}
 	ck_assert_uint_eq(number, to);
@@ -84,7 +84,7 @@ START_TEST(what_the_kernel_delivered_last_is_published)
 	core_ring_open(&c, arrived[_i].slots, MAX, first);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd), 0);
 	for (i = 0; i < n; i++) {
-		core_message(buf, lens[i], i);
+		random_message(buf, lens[i], i);
 		ck_assert_int_eq(send(fd[0], buf, lens[i], 0), lens[i]);
 	}
 	/* an old ring, in which nothing of the length is what it was */
@@ -135,7 +135,7 @@ static int life(void *arg)
 		for (i = 0; i < 3; i++) {
 			uint64_t number = turn * 3 + i;
 
-			core_message(buf, life_lens[number], number);
+			random_message(buf, life_lens[number], number);
 			core_receive(&msgs[i], buf, life_lens[number]);
 		}
 		ring_publish(r, 3, 1, &batch);
@@ -207,7 +207,7 @@ START_TEST(an_adopted_ring_goes_on_with_all_slots_and_buffers)
 	uint64_t i;
 
 	core_ring_open(&c, 100, MAX, 100);
-	core_message(buf, MAX, 0);
+	random_message(buf, MAX, 0);
 	for (i = 0; i < 30; i++)
 		ck_assert(core_put(&c.ring, buf, MAX));
 	ck_assert_uint_gt(ring_arm(&c.ring, 64, &msgs), 0);
@@ -245,7 +245,7 @@ static void fill(struct core_ring *c)
 
 	core_ring_open(c, SLOTS, 3000, SLOTS);
 	for (i = 0; i < 44; i++) {
-		core_message(buf, 3000, i);
+		random_message(buf, 3000, i);
 		ck_assert(core_put(&c->ring, buf, i % 4 ? 2500 + i : i));
 	}
 	ck_assert(ring_claim(&c->ring, SLOTS, 20));
@@ -344,17 +344,18 @@ END_TEST
 
 static void damage(uint8_t *mem, size_t bytes)
 {
-	unsigned times = 1 + core_chance(4), i;
+	unsigned times = 1 + random_below(4), i;
 
 	while (times--) {
 		/* the words before the slots more often than their bytes */
-		size_t most = core_chance(4) ? bytes / 8 : bytes;
-		size_t at = core_chance(most);
-		size_t len = 1 + core_chance(core_chance(4) ? 8 : 300);
+		size_t most = random_below(4) ? bytes / 8 : bytes;
+		size_t at = random_below(most);
+		size_t len = 1 + random_below(random_below(4) ? 8 : 300);
 
 		for (i = 0; i < len && at + i < bytes; i++)
-			mem[at + i] = core_chance(3) ? core_chance(256) :
-						       mem[core_chance(bytes)];
+			mem[at + i] = random_below(3) ?
+					      random_below(256) :
+					      mem[random_below(bytes)];
 	}
 }
 
@@ -384,13 +385,13 @@ START_TEST(random_damage_never_leads_outside)
 	unsigned round, good = 0;
 	const char *why;
 
-	core_seed = 7 + _i;
+	random_seed = 7 + _i;
 	fill(&c);
 	dead.bytes = c.bytes;
 	/* what follows the ring must not be touched */
 	dead.mem = core_map(c.bytes + 4096);
 	mprotect((uint8_t *)dead.mem + c.bytes, 4096, PROT_NONE);
-	for (round = 0; round < 1500 / CORE_SLOW; round++) {
+	for (round = 0; round < suite_scale(1500); round++) {
 		memcpy(dead.mem, c.mem, c.bytes);
 		damage(dead.mem, c.bytes);
 		ck_assert_int_eq(ring_open(&dead.ring, &c.ring.geo, dead.mem),
@@ -425,5 +426,5 @@ int main(void)
 	tcase_add_test(tc, two_owners_of_an_overflow_buffer_are_noticed);
 	tcase_add_loop_test(tc, memory_that_was_never_a_ring_is_none, 0, 4);
 	tcase_add_loop_test(tc, random_damage_never_leads_outside, 0, 2);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

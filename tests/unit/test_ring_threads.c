@@ -13,7 +13,7 @@
 #include <semaphore.h>
 #include <sys/socket.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 
 #define MAX 6000
 #define CONSUMERS 8
@@ -33,10 +33,10 @@ struct stress {
 /* Each message carries its number, and bytes that follow from it. */
 static uint32_t make(uint8_t *to, uint64_t number)
 {
-	uint64_t r = core_mix(number);
+	uint64_t r = random_mix(number);
 	uint32_t len = r % 8 ? 8 + (r >> 8) % 200 : 8 + (r >> 8) % (MAX - 8);
 
-	core_message(to, len, number);
+	random_message(to, len, number);
 	memcpy(to, &number, sizeof(number));
 	return len;
 }
@@ -87,7 +87,7 @@ static bool consume(struct stress *s, uint64_t *random)
 
 	if (!waiting)
 		return false;
-	*random = core_mix(*random);
+	*random = random_mix(*random);
 	n = 1 + *random % 16;
 	n = n < waiting ? n : waiting;
 	for (i = 0; i < n; i++)
@@ -105,7 +105,7 @@ static bool consume(struct stress *s, uint64_t *random)
 static void *consumer(void *arg)
 {
 	struct stress *s = arg;
-	uint64_t random = core_mix((uintptr_t)pthread_self());
+	uint64_t random = random_mix((uintptr_t)pthread_self());
 
 	while (atomic_load(&s->taken) < s->messages)
 		if (!consume(s, &random))
@@ -145,7 +145,7 @@ static unsigned receive(struct stress *s, struct mmsghdr *msgs, unsigned n,
 	}
 	if (n > s->messages - number)
 		n = s->messages - number;
-	n = 1 + core_chance(n);
+	n = 1 + random_below(n);
 	for (i = 0; i < n; i++) {
 		uint32_t len = make(data, number + i);
 
@@ -193,7 +193,7 @@ static void run(struct stress *s, uint64_t queue, uint64_t first)
 	uint64_t number;
 	unsigned i;
 
-	s->messages /= CORE_SLOW;
+	s->messages = suite_scale(s->messages);
 	s->seen = calloc(s->messages, 1);
 	ck_assert_ptr_nonnull(s->seen);
 	sem_init(&s->free, 0, 0);
@@ -238,7 +238,7 @@ START_TEST(each_message_reaches_one_consumer_whole)
 		.out = -1,
 	};
 
-	core_seed = _i;
+	random_seed = _i;
 	run(&s, races[_i].queue, races[_i].first);
 }
 END_TEST
@@ -283,5 +283,5 @@ int main(void)
 		tc, each_datagram_of_the_kernel_reaches_one_consumer_whole, 0,
 		2);
 	tcase_add_test(tc, a_producer_that_wants_a_slot_is_always_woken);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

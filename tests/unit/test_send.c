@@ -260,7 +260,7 @@ START_TEST(daemon_that_comes_late_gets_everything)
 
 	run_input("a\nb\n", 4);
 	run_start("-t", timeouts[_i]);
-	bed_sleep_ms(500);
+	suite_sleep_ms(500);
 	receiver_listen();
 	run_wait();
 	run_expect_status(0);
@@ -368,8 +368,8 @@ START_TEST(signal_ends_with_a_summary)
 	 * it has read everything, it waits.
 	 */
 	while (ioctl(in[0], FIONREAD, &left) == 0 && left > 0)
-		bed_sleep_ms(10);
-	bed_sleep_ms(200);
+		suite_sleep_ms(10);
+	suite_sleep_ms(200);
 	kill(run.pid, cases[_i].signal);
 	if (_i == 0)
 		run_wait();
@@ -397,7 +397,7 @@ START_TEST(ignored_signal_stays_ignored)
 	run.in = in[0];
 	run_start();
 	signal(SIGINT, SIG_DFL);
-	bed_sleep_ms(300);
+	suite_sleep_ms(300);
 	kill(run.pid, SIGINT);
 	ck_assert_int_eq(write(in[1], "x\n", 2), 2);
 	close(in[1]);
@@ -426,5 +426,5 @@ int main(void)
 	tcase_add_test(tc, not_permitted_is_reported);
 	tcase_add_loop_test(tc, signal_ends_with_a_summary, 0, 3);
 	tcase_add_test(tc, ignored_signal_stays_ignored);
-	return receiver_run(suite);
+	return suite_run(suite, CK_FORK);
 }

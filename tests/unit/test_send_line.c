@@ -159,5 +159,5 @@ int main(void)
 	tcase_add_test(tc, a_socket_path_that_is_too_long_is_an_error);
 	tcase_add_test(tc, quiet_prints_nothing_but_errors);
 	tcase_add_test(tc, progress_is_shown_on_a_terminal);
-	return receiver_run(suite);
+	return suite_run(suite, CK_FORK);
 }

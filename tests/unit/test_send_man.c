@@ -106,5 +106,5 @@ int main(void)
 	tcase_add_loop_test(tc, example_sends_something, 0, EXAMPLES);
 	tcase_add_test(tc, there_are_no_more_examples);
 	tcase_add_test(tc, help_and_manual_have_the_same_options);
-	return receiver_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 
 #include "client/command/json.h"
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/base/clock.h"
 #include "daemon/control/server.h"
 
@@ -584,16 +584,16 @@ END_TEST
 
 START_TEST(a_closed_server_leaves_no_descriptor)
 {
-	unsigned before = core_descriptors();
+	unsigned before = process_descriptors(getpid());
 	int fds[3], i;
 
 	for (i = 0; i < 3; i++)
 		fds[i] = peer();
-	ck_assert_uint_eq(core_descriptors(), before + 6);
+	ck_assert_uint_eq(process_descriptors(getpid()), before + 6);
 	server_close(&s);
 	for (i = 0; i < 3; i++)
 		close(fds[i]);
-	ck_assert_uint_eq(core_descriptors(), before - 1);
+	ck_assert_uint_eq(process_descriptors(getpid()), before - 1);
 	ck_assert_int_eq(server_open(&s, listener, ROOM, on_line, on_late, &s),
 			 0);
 }
@@ -603,11 +603,9 @@ int main(void)
 {
 	Suite *suite = suite_create("control server");
 	TCase *tcase = tcase_create("connections");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, open_server, close_server);
-	tcase_set_timeout(tcase, CORE_HANG);
+	tcase_set_timeout(tcase, SUITE_TIMEOUT);
 	tcase_add_test(tcase, a_line_has_an_answer);
 	tcase_add_test(tcase, a_line_may_come_in_pieces);
 	tcase_add_test(tcase, lines_sent_ahead_are_answered_in_order);
@@ -632,9 +630,5 @@ int main(void)
 	tcase_add_test(tcase, accepting_pauses_when_no_descriptor_is_free);
 	tcase_add_test(tcase, a_closed_server_leaves_no_descriptor);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite, CK_FORK);
 }

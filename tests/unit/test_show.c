@@ -12,7 +12,7 @@
 #include <inttypes.h>
 
 #include "client/command/json.h"
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/base/clock.h"
 #include "daemon/control/show.h"
 #include "daemon/filing/transfer.h"
@@ -148,7 +148,7 @@ static unsigned filed_messages(void)
 
 		snprintf(path, sizeof(path), "%s/files/%s", core_dir,
 			 files.name[i]);
-		data = core_read(path, &len);
+		data = file_read(path, &len);
 		for (at = 0; at < len; at++)
 			n += data[at] == '\n';
 		free(data);
@@ -182,13 +182,13 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 
 	open_parts(3, 16, 300);
 	for (step = 0; step < 2000; step++) {
-		w = core_chance(3);
-		switch (core_chance(4)) {
+		w = random_below(3);
+		switch (random_below(4)) {
 		case 0:
 		case 1:
 			/* 0 to 119 bytes: above 100 is too large */
-			for (i = core_chance(6); i; i--)
-				receive(1 + core_chance(119));
+			for (i = random_below(6); i; i--)
+				receive(1 + random_below(119));
 			break;
 		case 2:
 			if (transfer_take(&c.ring, &arenas[w], &wanted) !=
@@ -196,7 +196,7 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 				break;
 			/* fall through */
 		case 3:
-			if (!core_chance(4))
+			if (!random_below(4))
 				ck_assert_int_eq(transfer_flush(&arenas[w],
 								&flushes[w],
 								&bytes),
@@ -517,7 +517,7 @@ END_TEST
 /* The manual's list is written by hand: the names, and the words after them. */
 START_TEST(the_manual_has_every_line_of_the_table)
 {
-	char *page = core_read("daemon/bufwriter-control.7", NULL);
+	char *page = file_read("daemon/bufwriter-control.7", NULL);
 	char *list = strstr(page, "\n.Sh COUNTERS\n"), *at;
 
 	ck_assert_ptr_nonnull(list);
@@ -597,11 +597,9 @@ int main(void)
 {
 	Suite *suite = suite_create("control show");
 	TCase *tcase = tcase_create("snapshot");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, core_open, core_close);
-	tcase_set_timeout(tcase, CORE_HANG);
+	tcase_set_timeout(tcase, SUITE_TIMEOUT);
 	tcase_add_test(tcase, every_message_is_in_one_place_after_every_step);
 	tcase_add_test(tcase, health_is_judged_by_the_worst);
 	tcase_add_test(tcase, drops_of_more_than_a_minute_ago_do_not_count);
@@ -625,9 +623,5 @@ int main(void)
 	tcase_add_test_raise_signal(
 		tcase, a_snapshot_that_does_not_add_up_aborts, SIGABRT);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite, CK_FORK);
 }

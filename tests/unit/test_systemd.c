@@ -19,25 +19,22 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/systemd.h"
+#include "tests/lib/files.h"
+#include "tests/lib/suite.h"
 
-static char dir[200];
+static char dir[DIR_PATH];
 static char path[256];
 
 static void setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(dir, sizeof(dir), "%.60s/bw-notify-XXXXXX",
-		 tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	dir_make(dir);
 	snprintf(path, sizeof(path), "%s/s", dir);
 }
 
 static void teardown(void)
 {
 	systemd_close();
-	unlink(path);
-	rmdir(dir);
+	dir_remove(dir);
 }
 
 /* A bound socket; '@' in front makes an abstract one. */
@@ -363,8 +360,6 @@ int main(void)
 	Suite *suite = suite_create("systemd");
 	TCase *send = tcase_create("notifications");
 	TCase *sockets = tcase_create("watchdog and sockets");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(send, setup, teardown);
 	tcase_add_loop_test(
@@ -387,8 +382,5 @@ int main(void)
 	tcase_add_test(sockets,
 		       anything_but_one_bound_datagram_socket_is_refused);
 	suite_add_tcase(suite, sockets);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite, CK_FORK);
 }

@@ -7,6 +7,7 @@
 
 #include "client/command/json.h"
 #include "daemon/control/text.h"
+#include "tests/lib/suite.h"
 
 static char memory[64];
 static struct text t;
@@ -180,8 +181,6 @@ int main(void)
 {
 	Suite *suite = suite_create("control text");
 	TCase *tcase = tcase_create("text");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, a_piece_that_does_not_fit_is_left_out_whole);
 	tcase_add_loop_test(tcase, strings_go_there_and_back, 0,
@@ -195,9 +194,5 @@ int main(void)
 	tcase_add_test(tcase, a_string_is_cut_between_two_characters);
 	tcase_add_test(tcase, large_counts_keep_all_their_digits);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite, CK_FORK);
 }

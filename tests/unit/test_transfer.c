@@ -7,7 +7,7 @@
  */
 #include <inttypes.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/filing/transfer.h"
 
 #define ARENAS 3
@@ -82,7 +82,7 @@ static void expect_files(const char *const *texts)
 			      files.name[i]);
 		snprintf(path, sizeof(path), "%s/%s", cfg->files_path,
 			 files.name[i]);
-		data = core_read(path, NULL);
+		data = file_read(path, NULL);
 		ck_assert_str_eq(data, texts[i]);
 		free(data);
 	}
@@ -295,7 +295,7 @@ START_TEST(what_could_not_be_filed_stays_and_is_filed_once)
 	snprintf(points, sizeof(points), "%s:%s", failures[_i],
 		 core_path("block"));
 	core_points(points);
-	core_touch(core_path("block"));
+	file_touch(core_path("block"));
 	setup(8, 100, 5, FRAMING_NONE);
 	send_text("aaaa");
 	take_all(0);
@@ -305,7 +305,7 @@ START_TEST(what_could_not_be_filed_stays_and_is_filed_once)
 	expect_memory("aaaa");
 	ck_assert_uint_eq(arenas[0].now.count, 1);
 	EXPECT_FILES();
-	ck_assert_uint_eq(core_exists(cfg->temp) ? core_count(cfg->temp) : 0,
+	ck_assert_uint_eq(file_exists(cfg->temp) ? core_count(cfg->temp) : 0,
 			  0);
 	unlink(core_path("block"));
 	ck_assert_int_eq(file(0), 0);
@@ -357,7 +357,7 @@ START_TEST(a_temp_file_that_cannot_be_removed_is_not_forgotten)
 	ck_assert_str_eq(arenas[0].name, name);
 	ck_assert_int_eq(rmdir(path), 0);
 	/* now it can: another name, as the settings want it */
-	core_write(path, "aa", 2);
+	file_write(path, "aa", 2);
 	ck_assert_int_eq(file(0), 0);
 	EXPECT_FILES("aaaa");
 	ck_assert_uint_eq(core_count(cfg->temp), 0);
@@ -378,7 +378,7 @@ START_TEST(names_that_are_taken_are_passed_over)
 
 		flush_name(&flushes[0], name);
 		snprintf(path, sizeof(path), "%s/%s", cfg->files_path, name);
-		core_write(path, "taken", 5);
+		file_write(path, "taken", 5);
 	}
 	flushes[0].last_ns = UINT64_C(9000000000000000000);
 	send_text("aaaa");
@@ -432,7 +432,7 @@ static void tally(const uint8_t *p, size_t len, unsigned *seen, uint64_t most)
 		if (n >= 8) {
 			memcpy(&number, p, 8);
 			ck_assert_uint_lt(number, most);
-			ck_assert(core_is_message(p + 8, n - 8, number));
+			ck_assert(random_is_message(p + 8, n - 8, number));
 			seen[number]++;
 		} else {
 			seen[most]++; /* too short to tell apart */
@@ -449,27 +449,27 @@ START_TEST(no_message_is_lost_doubled_or_torn_at_the_extremes)
 	uint8_t *buf = malloc(2 * max + 16);
 	struct core_files files;
 
-	core_seed = _i;
+	random_seed = _i;
 	setup(extremes[_i].queue, max, extremes[_i].size, FRAMING_LENGTH);
 	for (number = 0; number < most;) {
-		uint32_t len = core_chance(max + 1 + max / 8);
+		uint32_t len = random_below(max + 1 + max / 8);
 
-		if (core_chance(4))
+		if (random_below(4))
 			len %= 64;
 		if (len >= 8) {
 			memcpy(buf, &number, 8);
-			core_message(buf + 8, len - 8, number);
+			random_message(buf + 8, len - 8, number);
 		}
 		if (core_put(&c.ring, buf, len)) {
 			sent[number++] = len >= 8 && len <= max;
 			shorts += len < 8 && len <= max;
-			if (core_chance(4))
+			if (random_below(4))
 				continue;
 		}
-		i = core_chance(ARENAS);
+		i = random_below(ARENAS);
 		if (transfer_take(&c.ring, &arenas[i], &wanted) ==
 			    TRANSFER_FULL ||
-		    !core_chance(20))
+		    !random_below(20))
 			ck_assert_int_eq(file(i), 0);
 	}
 	for (i = 0; i < ARENAS; i++)
@@ -483,7 +483,7 @@ START_TEST(no_message_is_lost_doubled_or_torn_at_the_extremes)
 
 		snprintf(path, sizeof(path), "%s/%s", cfg->files_path,
 			 files.name[i]);
-		data = core_read(path, &len);
+		data = file_read(path, &len);
 		tally((uint8_t *)data, len, seen, most);
 		free(data);
 	}
@@ -526,5 +526,5 @@ int main(void)
 	tcase_add_loop_test(tc,
 			    no_message_is_lost_doubled_or_torn_at_the_extremes,
 			    0, EXTREMES);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

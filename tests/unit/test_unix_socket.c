@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "tests/unit/core_bed.h"
+#include "tests/lib/core.h"
 #include "daemon/base/unix_socket.h"
 
 static struct unix_socket bound;
@@ -18,14 +18,14 @@ static unsigned descriptors;
 static void setup(void)
 {
 	core_open();
-	descriptors = core_descriptors();
+	descriptors = process_descriptors(getpid());
 }
 
 static void teardown(void)
 {
 	/* whatever happened, nothing stays open */
 	unix_socket_close(&bound);
-	ck_assert_uint_eq(core_descriptors(), descriptors);
+	ck_assert_uint_eq(process_descriptors(getpid()), descriptors);
 	core_close();
 }
 
@@ -78,7 +78,7 @@ START_TEST(a_socket_is_made_non_blocking_and_close_on_exec)
 	if (types[_i] == SOCK_DGRAM)
 		ck_assert(reachable(SOCK_DGRAM, "s"));
 	unix_socket_close(&bound);
-	ck_assert(!core_exists(core_path("s")));
+	ck_assert(!file_exists(core_path("s")));
 	ck_assert_int_eq(bound.fd, -1);
 }
 END_TEST
@@ -109,7 +109,7 @@ START_TEST(a_stale_socket_is_replaced)
 {
 	/* left by a daemon of either kind */
 	close(other(types[_i / 2], "s"));
-	ck_assert(core_exists(core_path("s")));
+	ck_assert(file_exists(core_path("s")));
 	ck_assert_msg(!make(types[_i % 2], "s"), "%s", failure.text);
 	if (types[_i % 2] == SOCK_DGRAM)
 		ck_assert(reachable(SOCK_DGRAM, "s"));
@@ -142,7 +142,7 @@ START_TEST(a_socket_of_another_user_is_named_and_stays)
 	ck_assert_int_eq(make(types[_i], "d/s"), -EACCES);
 	ck_assert_msg(strstr(failure.text, "socket of another user"), "%s",
 		      failure.text);
-	ck_assert(core_exists(core_path("d/s")));
+	ck_assert(file_exists(core_path("d/s")));
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
 }
 END_TEST
@@ -192,7 +192,7 @@ START_TEST(what_is_no_socket_is_never_removed)
 
 	switch (_i) {
 	case 0:
-		core_write(path, "data", 4);
+		file_write(path, "data", 4);
 		break;
 	case 1:
 		core_mkdir("s");
@@ -204,7 +204,7 @@ START_TEST(what_is_no_socket_is_never_removed)
 	ck_assert_int_eq(make(SOCK_DGRAM, "s"), -ENOTSOCK);
 	ck_assert_msg(strstr(failure.text, "is not a socket"), "%s",
 		      failure.text);
-	ck_assert(core_exists(path));
+	ck_assert(file_exists(path));
 }
 END_TEST
 
@@ -228,9 +228,9 @@ START_TEST(a_path_must_fit_into_an_address)
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, path, 0600, "",
 					  "socket", &failure),
 			 0);
-	ck_assert(core_exists(path));
+	ck_assert(file_exists(path));
 	unix_socket_close(&bound);
-	ck_assert(!core_exists(path));
+	ck_assert(!file_exists(path));
 	path[107] = 'd';
 	path[108] = 0;
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, path, 0600, "",
@@ -279,7 +279,7 @@ START_TEST(a_group_that_is_none_leaves_no_socket)
 	ck_assert_msg(strstr(failure.text, "control.group") == failure.text,
 		      "%s", failure.text);
 	ck_assert_int_eq(bound.fd, -1);
-	ck_assert(!core_exists(core_path("s")));
+	ck_assert(!file_exists(core_path("s")));
 }
 END_TEST
 
@@ -295,7 +295,7 @@ START_TEST(a_group_that_may_not_be_given_leaves_no_socket)
 	ck_assert_int_eq(unix_socket_bind(&bound, SOCK_DGRAM, core_path("d/s"),
 					  0660, "0", "socket", &failure),
 			 -EPERM);
-	ck_assert(!core_exists(core_path("d/s")));
+	ck_assert(!file_exists(core_path("d/s")));
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
 	ck_assert_int_eq(setresgid(0, 0, 0), 0);
 }
@@ -312,7 +312,7 @@ START_TEST(only_our_own_file_is_removed)
 	unlink(core_path("s"));
 	fd = other(SOCK_DGRAM, "s");
 	unix_socket_close(&bound);
-	ck_assert(core_exists(core_path("s")));
+	ck_assert(file_exists(core_path("s")));
 	ck_assert(reachable(SOCK_DGRAM, "s"));
 	close(fd);
 	/* closing it twice is harmless */
@@ -331,7 +331,7 @@ static int own_qlen(void)
 
 static void write_credential(const char *text)
 {
-	core_write(core_path("max_dgram_qlen"), text, strlen(text));
+	file_write(core_path("max_dgram_qlen"), text, strlen(text));
 }
 
 START_TEST(a_credential_for_the_queue_outranks_our_own_namespace)
@@ -375,7 +375,7 @@ int main(void)
 
 	bound.fd = -1;
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, CORE_HANG);
+	tcase_set_timeout(tc, SUITE_TIMEOUT);
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, a_socket_is_made_non_blocking_and_close_on_exec,
 			    0, 2);
@@ -399,5 +399,5 @@ int main(void)
 	tcase_add_loop_test(qlen, a_queue_credential_that_is_no_number_is_none,
 			    0, 4);
 	tcase_add_test(qlen, without_a_credential_the_queue_is_our_own);
-	return core_run(suite);
+	return suite_run(suite, CK_FORK);
 }

@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Lives for the tests of recovery: processes that die at points, one after
- * the other on one region, and the count of what stands in files at the end.
- *
- * A life is the daemon without threads: it recovers, receives with
- * recvmmsg(2), takes, files.  The socket and its queue belong to the test, as
- * they would to systemd, and a shipper takes away every file between two
- * lives.  The test's own process passes no point while it has lives.
- */
-#ifndef BUFWRITER_TESTS_RECOVER_BED_H
-#define BUFWRITER_TESTS_RECOVER_BED_H
+/* See lives.h. */
+#define _GNU_SOURCE
+#include "tests/lib/lives.h"
 
 #include <sys/socket.h>
 
-#include "tests/unit/core_bed.h"
-#include "daemon/base/log.h"
-#include "daemon/base/failpoint.h"
-#include "daemon/filing/recover.h"
 #include "daemon/filing/transfer.h"
 
 #define MAX 5000
@@ -28,7 +16,7 @@
 /* Number n is always the same: empty, short, long, or too large. */
 static uint32_t make(uint64_t n, char *to)
 {
-	uint64_t r = core_mix(n);
+	uint64_t r = random_mix(n);
 	uint32_t len = 20 + r % 150, i;
 
 	if (n % 13 == 5)
@@ -37,23 +25,24 @@ static uint32_t make(uint64_t n, char *to)
 		len = MAX + 1 + r % 1000;
 	else if (n % 4 == 1)
 		len = 1900 + r % (MAX - 1900 + 1);
+	random_message((uint8_t *)to, len, n);
 	for (i = 0; i < len; i++)
-		to[i] = 'a' + core_mix(r + i) % 26;
+		to[i] = 'a' + (uint8_t)to[i] % 26;
 	snprintf(to, 10, "[%07u", (unsigned)n);
 	to[8] = ':';
 	to[len - 1] = n % 5 ? ']' : '\n';
 	return len;
 }
 
-struct tally {
+struct count {
 	unsigned sent, found[MOST], empty, empty_sent;
 };
 
-static struct tally tally;
+static struct count count;
 
 /* The whole file is whole messages, each with its framing. */
-static inline void count_file(const char *data, size_t len,
-			      enum config_framing framing)
+static void count_file(const char *data, size_t len,
+		       enum config_framing framing)
 {
 	static char expected[2 * MAX];
 	const char *p = data, *end = data + len;
@@ -65,15 +54,15 @@ static inline void count_file(const char *data, size_t len,
 			memcpy(&n, p, 4);
 			p += 4;
 			if (!n) {
-				tally.empty++;
+				count.empty++;
 				continue;
 			}
 		}
 		ck_assert_int_ge(end - p, 20);
 		ck_assert_int_eq(*p, '[');
 		m = strtoul(p + 1, NULL, 10);
-		ck_assert_uint_lt(m, tally.sent);
-		tally.found[m]++;
+		ck_assert_uint_lt(m, count.sent);
+		count.found[m]++;
 		n = make(m, expected);
 		ck_assert_uint_le(n, end - p);
 		ck_assert_msg(!memcmp(p, expected, n), "message %u is torn", m);
@@ -85,14 +74,13 @@ static inline void count_file(const char *data, size_t len,
 	}
 }
 
-/* The shipper: every complete file, counted and gone. */
-static inline void ship(const char *dir, enum config_framing framing)
+void lives_ship(const char *dir, enum config_framing framing)
 {
 	struct core_files files;
 	char path[PATH_MAX];
 	unsigned i;
 
-	if (!core_exists(dir))
+	if (!file_exists(dir))
 		return;
 	files = core_files(dir);
 	for (i = 0; i < files.n; i++) {
@@ -102,7 +90,7 @@ static inline void ship(const char *dir, enum config_framing framing)
 		if (files.name[i][0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, files.name[i]);
-		data = core_read(path, &len);
+		data = file_read(path, &len);
 		count_file(data, len, framing);
 		free(data);
 		unlink(path);
@@ -110,42 +98,34 @@ static inline void ship(const char *dir, enum config_framing framing)
 	core_files_free(&files);
 }
 
-static inline void expect_exactly_once(const char *what,
-				       enum config_framing framing)
+void lives_expect_exactly_once(const char *what, enum config_framing framing)
 {
 	unsigned i;
 
-	for (i = 0; i < tally.sent; i++) {
+	for (i = 0; i < count.sent; i++) {
 		bool filed = i % 13 != 5 && i % 17 != 3;
 
-		ck_assert_msg(tally.found[i] == filed, "%s: message %u %s",
+		ck_assert_msg(count.found[i] == filed, "%s: message %u %s",
 			      what, i,
-			      !tally.found[i] ? "is lost" :
+			      !count.found[i] ? "is lost" :
 			      filed	      ? "is doubled" :
 						"was too large");
 	}
 	if (framing == FRAMING_LENGTH)
-		ck_assert_msg(tally.empty == tally.empty_sent,
-			      "%s: %u of %u empty ones", what, tally.empty,
-			      tally.empty_sent);
+		ck_assert_msg(count.empty == count.empty_sent,
+			      "%s: %u of %u empty ones", what, count.empty,
+			      count.empty_sent);
 }
 
 /* --- a life -------------------------------------------------------------- */
 
 static int sock[2];
 
-struct life {
-	const char *options[12]; /* the settings */
-	struct recovered *out;	 /* shared, or NULL */
-	recover_wait_fn *waits;
-	bool last; /* file everything */
-};
-
-static inline unsigned receive(struct ring *r)
+static unsigned receive(struct ring *r)
 {
 	struct ring_batch batch = { 0 };
 	struct mmsghdr *msgs;
-	unsigned n = ring_arm(r, 1 + core_chance(6), &msgs);
+	unsigned n = ring_arm(r, 1 + random_below(6), &msgs);
 	int got;
 
 	if (!n)
@@ -160,10 +140,9 @@ static inline unsigned receive(struct ring *r)
 }
 
 /* In place of worker i: one take, and a file if it is full or just so. */
-static inline void work(struct region *s, struct flush *flush, unsigned i,
-			bool all)
+static void work(struct region *s, struct flush *flush, unsigned i, bool all)
 {
-	bool wanted = false, asked = all || !core_chance(8);
+	bool wanted = false, asked = all || !random_below(8);
 	enum transfer_result taken;
 	uint64_t bytes;
 
@@ -175,7 +154,7 @@ static inline void work(struct region *s, struct flush *flush, unsigned i,
 	} while (all && taken != TRANSFER_EMPTY);
 }
 
-static inline int life(void *arg)
+int lives_run(void *arg)
 {
 	struct life *l = arg;
 	struct failure error;
@@ -199,8 +178,8 @@ static inline int life(void *arg)
 	for (i = 0; i < n; i++)
 		flush_open(&flush[i], cfg, i);
 	while (receive(&s.ring))
-		if (core_chance(2))
-			work(&s, flush, core_chance(n), false);
+		if (random_below(2))
+			work(&s, flush, random_below(n), false);
 	for (i = 0; i < n && l->last; i++)
 		work(&s, flush, i, true);
 	if (l->last)
@@ -210,46 +189,45 @@ static inline int life(void *arg)
 	return 0;
 }
 
-/* What comes before each life. */
-static unsigned news = 25;
+unsigned lives_news = 25;
 
-static inline void send_some(unsigned n)
+static void send_some(unsigned n)
 {
 	static char text[2 * MAX];
 
-	for (; n && tally.sent < MOST; n--) {
-		uint32_t len = make(tally.sent, text);
+	for (; n && count.sent < MOST; n--) {
+		uint32_t len = make(count.sent, text);
 
 		if (send(sock[0], text, len, MSG_DONTWAIT) < 0) {
 			/* a queue shorter than that: the rest comes later */
 			ck_assert_int_eq(errno, EAGAIN);
 			return;
 		}
-		tally.empty_sent += !len;
-		tally.sent++;
+		count.empty_sent += !len;
+		count.sent++;
 	}
 }
 
-static inline void begin(void)
+void lives_begin(void)
 {
 	core_mkdir("files");
 	core_mkdir("other");
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sock), 0);
-	memset(&tally, 0, sizeof(tally));
+	memset(&count, 0, sizeof(count));
 }
 
-static inline void next_round(void)
+void lives_next_round(void)
 {
 	static const char *const names[] = { "state", "state.new" };
 	unsigned i;
 
 	for (i = 0; i < 2; i++)
 		unlink(core_path(names[i]));
-	memset(&tally, 0, sizeof(tally));
+	memset(&count, 0, sizeof(count));
 }
 
-static inline void finish(void)
+void lives_end(void)
 {
 	close(sock[0]);
 	close(sock[1]);
@@ -257,16 +235,7 @@ static inline void finish(void)
 
 /* --- kinds of lives ------------------------------------------------------ */
 
-/* What the processes of a test are started with. */
-struct variant {
-	enum config_framing framing;
-	const char *fixed[4]; /* of all lives */
-	const char *each[3];  /* of the first, second, and all later lives */
-	const char *points;   /* in all lives but the last */
-};
-
-static inline struct life plan(const struct variant *v, unsigned number,
-			       bool last)
+struct life lives_plan(const struct variant *v, unsigned number, bool last)
 {
 	static const char *const framings[] = { "files.framing=newline",
 						"files.framing=none",
@@ -290,36 +259,33 @@ static inline struct life plan(const struct variant *v, unsigned number,
 }
 
 /* One life with these points; true if it was killed. */
-static inline bool live(const struct variant *v, unsigned number,
-			const char *kill)
+bool lives_one(const struct variant *v, unsigned number, const char *kill)
 {
-	struct life l = plan(v, number, !kill);
+	struct life l = lives_plan(v, number, !kill);
 	char points[300];
 	int status;
 
 	snprintf(points, sizeof(points), "%s%s", kill ? kill : "",
 		 kill ? v->points : "");
-	send_some(news);
-	core_seed = number + tally.sent;
-	status = core_child(points, life, &l);
+	send_some(lives_news);
+	random_seed = number + count.sent;
+	status = core_child(points, lives_run, &l);
 	ck_assert_msg(core_was_killed(status) || !status,
 		      "%s: life %u: wait status %x", points, number, status);
 	ck_assert(kill || !status);
-	ship(core_path("files"), v->framing);
-	ship(core_path("other"), v->framing);
+	lives_ship(core_path("files"), v->framing);
+	lives_ship(core_path("other"), v->framing);
 	return status != 0;
 }
 
-static inline void expect_clean(const char *what)
+void lives_expect_clean(const char *what)
 {
 	static const char *const dirs[] = { "files", "files/.tmp", "other",
 					    "other/.tmp" };
 	unsigned i;
 
 	for (i = 0; i < 4; i++)
-		ck_assert_msg(!core_exists(core_path(dirs[i])) ||
+		ck_assert_msg(!file_exists(core_path(dirs[i])) ||
 				      !core_count(core_path(dirs[i])),
 			      "%s: a temp file was left in %s", what, dirs[i]);
 }
-
-#endif

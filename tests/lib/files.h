@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Directories and files of a test.  What goes wrong with one fails the test.
+ */
+#ifndef BUFWRITER_TEST_FILES_H
+#define BUFWRITER_TEST_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Enough for dir_make(); a socket's address has room for 40 bytes more. */
+#define DIR_PATH 64
+
+/*
+ * Makes a directory that every user may enter, in a memory file system if
+ * there is one with room: tests are about order, not about disks.
+ */
+void dir_make(char path[DIR_PATH]);
+/* Removes it with all that is in it, and unmounts what a test mounted there. */
+void dir_remove(const char *path);
+/* True if it holds nothing at all, or is not there. */
+bool dir_empty(const char *path);
+
+bool file_exists(const char *path);
+/* The file becomes these bytes. */
+void file_write(const char *path, const void *data, size_t len);
+void file_touch(const char *path);
+/*
+ * The whole file with a NUL behind it, to be freed; the length is without the
+ * NUL, and `len` may be NULL.
+ */
+char *file_read(const char *path, size_t *len);
+/* The same of an open file, from where it stands. */
+char *file_read_fd(int fd, size_t *len);
+
+/* Complete files in a directory: names without a dot in front. */
+unsigned files_count(const char *dir);
+/* The bytes of all complete files one after the other; the caller frees. */
+char *files_content(const char *dir, size_t *len);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Suite, scale, deadlines.  See suite.h. */
+#include "tests/lib/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define PERCENT 10
+#elif defined(__SANITIZE_ADDRESS__)
+#define PERCENT 20
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PERCENT 10
+#elif __has_feature(address_sanitizer)
+#define PERCENT 20
+#endif
+#endif
+#ifndef PERCENT
+#define PERCENT 100
+#endif
+
+void (*suite_dump)(void);
+
+int suite_run(Suite *suite, enum fork_status fork)
+{
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	/* A fork inherits what is not written out yet. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	srunner_set_fork_status(runner, fork);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+TCase *suite_case(Suite *suite, const char *name, SFun setup, SFun teardown)
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, SUITE_TIMEOUT);
+	suite_add_tcase(suite, tcase);
+	return tcase;
+}
+
+void suite_skip(const char *why)
+{
+	printf("skipped: %s\n", why);
+}
+
+bool suite_sanitized(void)
+{
+	return PERCENT != 100;
+}
+
+uint64_t suite_number(const char *name, uint64_t fallback)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : fallback;
+}
+
+uint64_t suite_scale(uint64_t n)
+{
+	n = n * suite_number("BW_SCALE", PERCENT) / 100;
+	return n ? n : 1;
+}
+
+double suite_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+double suite_limit(void)
+{
+	return suite_sanitized() ? 300 : 60;
+}
+
+void suite_sleep_ms(unsigned ms)
+{
+	usleep(ms * 1000);
+}
+
+void suite_waiting(double since, const char *what, const char *file, int line)
+{
+	if (suite_now() - since > suite_limit()) {
+		if (suite_dump)
+			suite_dump();
+		ck_abort_msg("%s:%d: waited %.0f s in vain for: %s", file, line,
+			     suite_limit(), what);
+	}
+	usleep(200);
+}
