@@ -45,7 +45,7 @@ static int kernel_can_refuse(void)
 	err = setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
 	close(fd);
 	if (err)
-		bed_skip("this kernel is older than SO_PASSRIGHTS (6.16)");
+		suite_skip("this kernel is older than SO_PASSRIGHTS (6.16)");
 	return !err;
 }
 
@@ -93,5 +93,5 @@ int main(void)
 	tcase_add_loop_test(
 		t, a_datagram_with_a_descriptor_is_refused_by_the_kernel, 0, 2);
 	tcase_add_test(t, a_command_with_a_descriptor_is_refused_by_the_kernel);
-	return bed_run(suite);
+	return suite_run(suite, CK_NOFORK);
 }
