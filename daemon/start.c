@@ -6,7 +6,6 @@
 #include "daemon/start.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <sys/socket.h>
