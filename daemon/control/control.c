@@ -141,6 +141,7 @@ void control_notified(struct control *c)
 {
 	check_flushes(c);
 	report_status(c);
+	disk_watch_note(&c->disk);
 }
 
 /* -- before the loop sleeps ---------------------------------------------- */
@@ -217,6 +218,10 @@ int control_open(struct control *c, uv_loop_t *loop, int listener,
 	init_timer(c, loop, &c->pause_timer);
 	init_timer(c, loop, &c->expiry_timer);
 	init_timer(c, loop, &c->file_timer);
+	err = disk_watch_open(&c->disk, loop, from->workers,
+			      from->workers_most);
+	if (err)
+		return err;
 	err = commands_open(&c->commands, listener, from);
 	if (!err)
 		err = watch_server(c, loop);
@@ -245,6 +250,7 @@ void control_close(struct control *c, bool flushed)
 	close_handle(&c->pause_timer);
 	close_handle(&c->expiry_timer);
 	close_handle(&c->file_timer);
+	disk_watch_close(&c->disk);
 	commands_close(&c->commands, flushed);
 	metrics_file_close(&c->file);
 }

@@ -15,6 +15,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/control/commands.h"
+#include "daemon/control/disk_watch.h"
 #include "daemon/control/metrics_file.h"
 
 /* What the status line in systemd says. */
@@ -24,6 +25,7 @@ struct control {
 	/* loop thread */
 	struct commands commands;
 	struct metrics_file file;
+	struct disk_watch disk;
 	/* the status line */
 	enum control_status reported;
 	int reported_error; /* errno, with CONTROL_FAILING */
@@ -50,7 +52,7 @@ int control_open(struct control *c, uv_loop_t *loop, int listener,
  * nothing.
  */
 void control_note(struct control *c);
-/* A worker notified the loop: a flush may be complete, or have failed. */
+/* A worker notified the loop: a flush began, is complete, or has failed. */
 void control_notified(struct control *c);
 /* The daemon begins to stop: from now on no command may change anything. */
 void control_stopping(struct control *c);

@@ -8,13 +8,9 @@
 #include <string.h>
 
 #include "daemon/base/atomic.h"
-#include "daemon/base/clock.h"
 #include "daemon/base/remedy.h"
+#include "daemon/control/disk_watch.h"
 #include "daemon/control/text.h"
-
-/* A flush takes milliseconds.  After this long the disk is slow, or hangs. */
-#define SLOW_NS (10 * CLOCK_SECOND)
-#define HANGS_NS (60 * CLOCK_SECOND)
 
 __attribute__((format(printf, 3, 4))) static void
 judge(struct health *h, enum health_level level, const char *fmt, ...)
@@ -78,7 +74,7 @@ static uint64_t longest_flush(const struct snapshot *s)
 
 static void judge_disk(struct health *h, uint64_t flushing_ns)
 {
-	bool hangs = flushing_ns >= HANGS_NS;
+	bool hangs = flushing_ns >= DISK_WATCH_HANGS_NS;
 
 	judge(h, hangs ? HEALTH_FAILING : HEALTH_DEGRADED,
 	      "a worker has been writing one file for %.0f s: the disk %s",
@@ -132,7 +128,7 @@ void health_judge(struct health *h, const struct snapshot *s,
 		judge_recovery(h, s, from);
 	else if (s->workers_failing)
 		judge_workers(h, s);
-	else if (flushing_ns >= HANGS_NS)
+	else if (flushing_ns >= DISK_WATCH_HANGS_NS)
 		judge_disk(h, flushing_ns);
 	else if (s->listener == LISTENER_DROPPING)
 		judge(h, HEALTH_FAILING,
@@ -142,7 +138,7 @@ void health_judge(struct health *h, const struct snapshot *s,
 		judge(h, HEALTH_DEGRADED, "the daemon is stopping");
 	else if (dropped)
 		judge_drops(h, &s->minute, dropped);
-	else if (flushing_ns >= SLOW_NS)
+	else if (flushing_ns >= DISK_WATCH_SLOW_NS)
 		judge_disk(h, flushing_ns);
 	else if (s->listener == LISTENER_WAITING)
 		judge(h, HEALTH_DEGRADED,

@@ -35,6 +35,9 @@
 #include "daemon/base/remedy.h"
 #include "daemon/filing/transfer.h"
 
+/* A flush that takes so long is in the log, see disk_watch.h. */
+#define SLOW_NS (10 * CLOCK_SECOND)
+
 enum reason { FULL, FORCED, ASKED };
 
 /* -- loop thread --------------------------------------------------------- */
@@ -219,7 +222,8 @@ static void set_working(struct worker *w)
  */
 static bool flush_arena(struct worker *w, enum reason why)
 {
-	uint64_t pause_ns = FLUSH_PAUSE, bytes, began_ns;
+	uint64_t pause_ns = FLUSH_PAUSE, bytes, began_ns, took_ns;
+	bool refused = false;
 	int err;
 
 	if (arena_is_empty(w->arena))
@@ -227,8 +231,11 @@ static bool flush_arena(struct worker *w, enum reason why)
 	began_ns = clock_now();
 	store_relaxed(&w->flushing_since_ns, began_ns);
 	set_state(w, WORKER_FLUSHING);
+	/* The loop thread may sleep; it watches how long this takes. */
+	notify_loop(w);
 	while ((err = transfer_flush(w->arena, &w->flush, &bytes))) {
 		set_failing(w, err);
+		refused = true;
 		/* pairs with the release in workers_abandon() */
 		if (load_acquire(&w->orders->abandon))
 			return false;
@@ -238,7 +245,12 @@ static bool flush_arena(struct worker *w, enum reason why)
 	}
 	assert(arena_is_empty(w->arena));
 	set_working(w);
-	count_flush(w, why, bytes, clock_now() - began_ns);
+	took_ns = clock_now() - began_ns;
+	count_flush(w, why, bytes, took_ns);
+	if (took_ns >= SLOW_NS && !refused)
+		log_notice("worker %u: a file took %.1f s to write; nothing of "
+			   "it is lost",
+			   w->index, took_ns / 1e9);
 	store_relaxed(&w->flushing_since_ns, 0);
 	/* workers_alive() counts from here on, not from before the disk. */
 	heed_orders(w);

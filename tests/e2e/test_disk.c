@@ -210,6 +210,22 @@ START_TEST(a_really_full_disk_is_waited_for)
 }
 END_TEST
 
+/* It neither takes the file nor refuses it, and nothing else happens. */
+START_TEST(a_flush_that_takes_long_is_in_the_log_and_so_is_its_end)
+{
+	int fd;
+
+	bed.points = "flush.write=sleep:10500@1";
+	daemon_start("buffer.workers=2", "buffer.forced=10ms");
+	fd = send_open();
+	send_one(fd, "x", 1);
+	UNTIL(log_count("has been writing one file", "the disk is slow") == 1);
+	UNTIL(log_count("a file took 10.", "s to write") == 1);
+	daemon_stop(NULL);
+	ck_assert_uint_eq(log_count("the disk is slow"), 1);
+}
+END_TEST
+
 START_TEST(a_disk_that_stays_broken_leaves_the_data_for_the_next_start)
 {
 	struct tally tally;
@@ -254,6 +270,8 @@ int main(void)
 	tcase_add_loop_test(t, a_single_failure_or_short_writes_change_nothing,
 			    0, sizeof(single) / sizeof(single[0]));
 	tcase_add_test(t, no_space_is_named_with_a_remedy);
+	tcase_add_test(t,
+		       a_flush_that_takes_long_is_in_the_log_and_so_is_its_end);
 	t = bed_case(suite, "real");
 	tcase_add_test(t, a_removed_directory_is_waited_for);
 	tcase_add_test(t, permission_taken_away_is_waited_for);
