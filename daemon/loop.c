@@ -2,14 +2,42 @@
 /* See loop.h. */
 #include "daemon/loop.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+/* What uv_loop_init() opens up to its pipe for signals: that and epoll's. */
+#define UV_DESCRIPTORS 3
+
+/* 0, or -errno where so many descriptors cannot be opened. */
+static int try_descriptors(void)
+{
+	int fds[UV_DESCRIPTORS], err = 0;
+	unsigned n = 0;
+
+	while (!err && n < UV_DESCRIPTORS) {
+		fds[n] = eventfd(0, EFD_CLOEXEC);
+		if (fds[n] < 0)
+			err = -errno;
+		else
+			n++;
+	}
+	while (n)
+		close(fds[--n]);
+	return err;
+}
 
 int loop_open(struct loop *l)
 {
+	int err;
+
 	l->listener = NULL;
-	return uv_loop_init(&l->uv);
+	/* libuv aborts where it cannot make its pipe for signals. */
+	err = try_descriptors();
+	return err ? err : uv_loop_init(&l->uv);
 }
 
 void loop_start(struct loop *l, struct listener *listener)

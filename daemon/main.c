@@ -206,6 +206,15 @@ static void on_watchdog(uv_timer_t *timer)
 			  "keep-alive");
 }
 
+/* The system refused threads, descriptors or memory. */
+static void report_refusal(int err)
+{
+	bool full = err == -EMFILE || err == -ENFILE;
+
+	log_error("cannot start: %s%s%s", uv_strerror(err), full ? "; " : "",
+		  full ? remedy(err) : "");
+}
+
 static void watch_signal(struct daemon *d, uv_signal_t *handle, int signum)
 {
 	uv_signal_init(&d->loop.uv, handle);
@@ -304,7 +313,7 @@ static int run_workers(struct daemon *d)
 	err = workers_start(&d->workers, d->settings.cfg, &s->region.ring,
 			    s->region.arenas, s->beside, notify_loop, d);
 	if (err) {
-		log_error("cannot start: %s", strerror(-err));
+		report_refusal(err);
 		return EX_OSERR;
 	}
 	d->running = true;
@@ -374,7 +383,7 @@ static int start(struct daemon *d)
 	if (!err)
 		err = start_recover(s, d->settings.cfg, notify_loop, d);
 	if (err) {
-		log_error("cannot start: %s", uv_strerror(err));
+		report_refusal(err);
 		control_close(&d->control, true);
 		start_unbind(s);
 		return EX_OSERR;

@@ -438,19 +438,25 @@ START_TEST(a_hundred_thousand_short_lives_leave_nothing_behind)
 END_TEST
 
 /* Whatever cannot be opened any more: it is said, and nothing stays. */
+/* Descriptors that the daemon inherits beside its standard ones. */
+static const unsigned inherited[] = { 0, 1, 2, 5 };
+
 START_TEST(too_few_descriptors_are_said_at_start)
 {
-	unsigned refused = 0;
-	int status, ready;
+	const char *metrics = bed_text("control.metrics_file=%s/metrics",
+				       bed.root);
+	unsigned refused = 0, named = 0, i;
+	int held[5], status, ready;
 
+	for (i = 0; i < inherited[_i]; i++)
+		ck_assert_int_ge(held[i] = dup(STDERR_FILENO), 0);
 	for (bed.descriptors = 40, ready = 1; ready; bed.descriptors--) {
-		daemon_spawn(
-			bed_text("control.metrics_file=%s/metrics", bed.root));
+		daemon_spawn(metrics);
 		ready = daemon_ready();
 		if (ready)
 			daemon_stop(NULL);
 	}
-	for (; bed.descriptors > 8; bed.descriptors--) {
+	for (; bed.descriptors > 3; bed.descriptors--) {
 		status = daemon_wait();
 		REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) > 1,
 			"with %u descriptors: wait status %#x",
@@ -458,14 +464,18 @@ START_TEST(too_few_descriptors_are_said_at_start)
 		if (!log_count(" error: "))
 			break; /* not even its libraries */
 		refused++;
+		named += log_count("cannot start: ", "open files") == 1;
 		ck_assert_int_ne(access(bed.sock, F_OK), 0);
 		ck_assert_int_ne(access(bed.control, F_OK), 0);
-		daemon_spawn(
-			bed_text("control.metrics_file=%s/metrics", bed.root));
+		daemon_spawn(metrics);
 		ck_assert_int_eq(daemon_ready(), 0);
 	}
 	daemon_reap();
-	ck_assert_uint_gt(refused, 3);
+	for (i = 0; i < inherited[_i]; i++)
+		close(held[i]);
+	/* The loop's first descriptors are among them: libuv needs three. */
+	ck_assert_uint_ge(refused, 5);
+	ck_assert_uint_ge(named, 3);
 }
 END_TEST
 
@@ -507,7 +517,8 @@ int main(void)
 	tcase_add_test(t, a_second_daemon_on_the_same_socket_is_refused);
 	tcase_add_test(t, a_second_daemon_on_the_same_region_is_refused_by_pid);
 	tcase_add_test(t, a_file_that_is_no_socket_is_left_alone);
-	tcase_add_test(t, too_few_descriptors_are_said_at_start);
+	tcase_add_loop_test(t, too_few_descriptors_are_said_at_start, 0,
+			    sizeof(inherited) / sizeof(inherited[0]));
 	tcase_add_test(t,
 		       a_state_file_system_that_is_too_small_is_said_at_start);
 	t = bed_case(suite, "socket");
