@@ -91,7 +91,7 @@ static void place_messages(struct snapshot *s, const struct sources *from)
 	published = ring_published(from->ring) - from->ring->first;
 	assert(taken + s->too_large <= published);
 	s->in_ring = published - taken - s->too_large;
-	assert(s->in_ring <= from->ring->geo.slots);
+	assert(s->in_ring <= ring_slots(from->ring));
 }
 
 static void read_loop_counters(struct snapshot *s, const struct sources *from,
@@ -176,7 +176,7 @@ static uint64_t oldest(const struct snapshot *s, const struct ring *r)
 	if (claimed == ring_published(r))
 		return oldest_ns;
 	/* This thread wrote it, and overwrites it only when it publishes. */
-	ns = age(s->now_ns, r->received_ns[claimed % r->geo.slots]);
+	ns = age(s->now_ns, ring_received_ns(r, claimed));
 	return ns > oldest_ns ? ns : oldest_ns;
 }
 
@@ -184,7 +184,7 @@ static void fill_gauges(struct snapshot *s, const struct sources *from,
 			unsigned open_connections)
 {
 	s->oldest_seconds = oldest(s, from->ring) / 1e9;
-	s->ring_slots = from->ring->geo.slots;
+	s->ring_slots = ring_slots(from->ring);
 	s->ring_high = from->listener->ring_high;
 	s->workers = s->count;
 	s->dropping = from->listener->state == LISTENER_DROPPING;

@@ -32,6 +32,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/remedy.h"
 #include "daemon/filing/transfer.h"
+#include "daemon/region/ring_check.h"
 
 struct recovery {
 	struct region *s;
@@ -51,8 +52,8 @@ static void release_committed(struct recovery *rec)
 	for (i = 0; i < rec->s->header->workers; i++) {
 		a = &rec->s->arenas[i].now;
 		for (ticket = a->begin; ticket < a->end; ticket++)
-			if (ring_is_held(r, ticket))
-				ring_release(r, ticket, 1);
+			if (ring_is_held(&r->layout, ticket))
+				ring_release_held(&r->layout, ticket);
 	}
 	(void)FAILPOINT("recover.released");
 }
@@ -183,11 +184,11 @@ static void file_messages(struct recovery *rec)
 {
 	struct ring *r = &rec->s->ring;
 	struct arena *a = &rec->s->arenas[0];
-	uint64_t head = ring_head(r), n = r->geo.slots, ticket, cost;
+	uint64_t head = ring_head(&r->layout), n = ring_slots(r), ticket, cost;
 	struct ring_message m;
 
 	for (ticket = head - n; ticket < head; ticket++) {
-		if (!ring_is_held(r, ticket))
+		if (!ring_is_held(&r->layout, ticket))
 			continue;
 		ring_peek(r, ticket, &m);
 		cost = m.oversized ? 0 : arena_cost(a, m.len, m.newline);
@@ -206,7 +207,7 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	int err;
 
 	(void)FAILPOINT("recover.begin");
-	ring_recover(&s->ring);
+	ring_recover(&s->ring.layout);
 	(void)FAILPOINT("recover.published");
 	release_committed(rec);
 	settle_temps(rec);

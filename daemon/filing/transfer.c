@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/region/ring_check.h"
 
 /* Tries at a free name before the directory is taken to be at fault. */
 #define NAMES 1000
@@ -103,7 +104,7 @@ void transfer_one(struct ring *r, struct arena *a, uint64_t ticket)
 
 	count = copy_run(r, a, ticket, 1, &oldest);
 	arena_commit(a, ticket, ticket + 1, count, oldest);
-	ring_release(r, ticket, 1);
+	ring_release_held(&r->layout, ticket);
 }
 
 int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)

@@ -19,6 +19,7 @@
 #include "daemon/base/path.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/region/region_header.h"
+#include "daemon/region/ring_check.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -220,13 +221,13 @@ static int check_parts(struct region *s, struct failure *error)
 	const char *why;
 	uint64_t i;
 
-	if (ring_check(&s->ring, &why))
+	if (ring_check(&s->ring.layout, &why))
 		return failure_set(error, -EBADMSG, "%s", why);
 	for (i = 0; i < s->header->workers; i++) {
 		if (arena_load(&s->arenas[i], &why))
 			return failure_set(error, -EBADMSG, "%s", why);
 		rec = &s->arenas[i].now;
-		if (rec->end > ring_head(&s->ring) ||
+		if (rec->end > ring_head(&s->ring.layout) ||
 		    rec->end - rec->begin > s->header->ring.slots)
 			return failure_set(
 				error, -EBADMSG,

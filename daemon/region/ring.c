@@ -1,119 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See ring.h.  Which thread runs what is said there at each function.
+ * See ring.h, which also says for each function which thread runs it.
  */
 #include "daemon/region/ring.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/failpoint.h"
-#include "daemon/region/ring_layout.h"
-
-#define PAGE 4096
-
-/* Parts of the region, in this order. */
-struct parts {
-	size_t region, msgs, released, meta, received_ns, overflow_of, slots,
-		overflow, total;
-};
-
-static size_t round_up(size_t n, size_t to)
-{
-	return (n + to - 1) / to * to;
-}
-
-/*
- * Slots lie one cache line further apart than they are long: at a power of
- * two apart, the first lines of all messages would compete for the same few
- * sets of the cache.
- */
-static size_t slot_stride(const struct ring_geometry *geo)
-{
-	return round_up(geo->inlined, CACHE_LINE) + CACHE_LINE;
-}
-
-static size_t overflow_stride(const struct ring_geometry *geo)
-{
-	return round_up(geo->max_message - geo->inlined, CACHE_LINE) +
-	       CACHE_LINE;
-}
-
-static struct parts parts_of(const struct ring_geometry *geo)
-{
-	struct parts p;
-	size_t at = 0, n = geo->slots;
-
-#define PART(name, bytes) \
-	p.name = at;      \
-	at += round_up(bytes, CACHE_LINE)
-	PART(region, sizeof(struct ring_region));
-	PART(msgs, n * sizeof(struct mmsghdr));
-	PART(released, n * sizeof(uint64_t));
-	PART(meta, n * sizeof(uint64_t));
-	PART(received_ns, n * sizeof(uint64_t));
-	PART(overflow_of, n * sizeof(uint32_t));
-	at = round_up(at, PAGE);
-	PART(slots, n * slot_stride(geo));
-	at = round_up(at, PAGE);
-	PART(overflow, geo->overflows * overflow_stride(geo));
-#undef PART
-	p.total = round_up(at, PAGE);
-	return p;
-}
-
-struct ring_geometry ring_geometry(uint64_t slots, uint64_t max_message)
-{
-	struct ring_geometry geo = {
-		.slots = slots,
-		.max_message = max_message,
-		.inlined = max_message,
-		.overflows = 0,
-	};
-
-	if (max_message > RING_INLINE) {
-		geo.inlined = RING_INLINE;
-		geo.overflows = slots < RING_BATCH ? slots : RING_BATCH;
-	}
-	return geo;
-}
-
-size_t ring_bytes(const struct ring_geometry *geo)
-{
-	/* Bounds far above the settings', far below an overflow. */
-	if (geo->slots < 1 || geo->slots > (UINT64_C(1) << 30))
-		return 0;
-	if (geo->max_message < 1 || geo->max_message > (1 << 24))
-		return 0;
-	if (geo->inlined < 1 || geo->inlined > geo->max_message)
-		return 0;
-	if (geo->overflows > geo->slots)
-		return 0;
-	if ((geo->inlined < geo->max_message) != (geo->overflows > 0))
-		return 0;
-	return parts_of(geo).total;
-}
 
 int ring_open(struct ring *r, const struct ring_geometry *geo, void *mem)
 {
-	struct parts p = parts_of(geo);
-	uint8_t *base = mem;
-
 	memset(r, 0, sizeof(*r));
-	r->geo = *geo;
-	r->stride = slot_stride(geo);
-	r->mask = geo->slots & (geo->slots - 1) ? 0 : geo->slots - 1;
-	r->overflow_stride = overflow_stride(geo);
-	r->region = (void *)(base + p.region);
-	r->msgs = (void *)(base + p.msgs);
-	r->released = (void *)(base + p.released);
-	r->meta = (void *)(base + p.meta);
-	r->received_ns = (void *)(base + p.received_ns);
-	r->overflow_of = (void *)(base + p.overflow_of);
-	r->slots = base + p.slots;
-	r->overflow = base + p.overflow;
+	ring_layout_at(&r->layout, geo, mem);
 	r->iovs = calloc(geo->slots, 2 * sizeof(*r->iovs));
 	r->spare = calloc(geo->overflows + 1, sizeof(*r->spare));
 	r->next = calloc(geo->overflows + 1, sizeof(*r->next));
@@ -134,55 +34,41 @@ void ring_close(struct ring *r)
 	r->next = NULL;
 }
 
-/* A division costs as much as all else that is done for a small message. */
-static uint64_t slot_of(const struct ring *r, uint64_t ticket)
-{
-	return r->mask ? ticket & r->mask : ticket % r->geo.slots;
-}
-
 static void set_armed(struct ring *r, uint64_t ticket)
 {
 	r->armed = ticket;
-	/* release: the RING_NOTHINGs come first; read by recovery only */
-	atomic_store_explicit(&r->region->armed, ring_seal(ticket),
-			      memory_order_release);
+	ring_set_armed(&r->layout, ticket);
 }
 
-void ring_set_head(struct ring *r, uint64_t ticket)
-{
-	/* release: metas and bytes come first; read by recovery only */
-	atomic_store_explicit(&r->region->head, ring_seal(ticket),
-			      memory_order_release);
-}
-
-/* The header of a slot never changes again but for lengths and one pointer. */
+/* After this, only the lengths and one pointer of a receive header change. */
 static void set_header(struct ring *r, uint64_t slot)
 {
+	const struct ring_layout *l = &r->layout;
 	struct iovec *iov = &r->iovs[2 * slot];
-	struct mmsghdr *m = &r->msgs[slot];
+	struct mmsghdr *m = &l->msgs[slot];
 
 	memset(m, 0, sizeof(*m));
-	iov[0].iov_base = r->slots + slot * r->stride;
-	iov[0].iov_len = r->geo.inlined;
-	iov[1].iov_len = r->geo.max_message - r->geo.inlined;
+	iov[0].iov_base = l->slots + slot * l->stride;
+	iov[0].iov_len = l->geo.inlined;
+	iov[1].iov_len = l->geo.max_message - l->geo.inlined;
 	m->msg_hdr.msg_iov = iov;
-	m->msg_hdr.msg_iovlen = r->geo.overflows ? 2 : 1;
+	m->msg_hdr.msg_iovlen = l->geo.overflows ? 2 : 1;
 }
 
-/* Private state and headers for a ring in which nothing is held. */
+/* Private state and receive headers for a ring in which nothing is held. */
 static void start_at(struct ring *r, uint64_t ticket)
 {
-	uint64_t slot;
+	uint64_t n = ring_slots(r), slot;
 	uint32_t i;
 
-	assert(r->geo.slots > 0);
+	assert(n > 0);
 	set_armed(r, ticket);
-	for (slot = 0; slot < r->geo.slots; slot++)
+	for (slot = 0; slot < n; slot++)
 		set_header(r, slot);
 	r->first = ticket;
 	r->next_ticket = ticket;
-	r->next_slot = ticket % r->geo.slots;
-	r->spares = r->geo.overflows;
+	r->next_slot = ticket % n;
+	r->spares = r->layout.geo.overflows;
 	for (i = 0; i < r->spares; i++)
 		r->spare[i] = r->spares - 1 - i;
 	atomic_init(&r->published, ticket);
@@ -193,131 +79,107 @@ static void start_at(struct ring *r, uint64_t ticket)
 
 void ring_format(struct ring *r, uint64_t first)
 {
-	uint64_t n = r->geo.slots, ticket;
+	struct ring_layout *l = &r->layout;
+	uint64_t n = ring_slots(r), ticket;
 
 	assert(first >= n);
 	for (ticket = first - n; ticket < first; ticket++) {
-		atomic_init(&r->released[ticket % n], ticket + 1);
-		atomic_init(&r->meta[ticket % n],
-			    (ticket << 32) | META_OVERSIZED);
+		atomic_init(&l->released[ticket % n], ticket + 1);
+		atomic_init(&l->meta[ticket % n],
+			    (ticket << 32) | RING_META_OVERSIZED);
 	}
-	ring_set_head(r, first);
+	ring_set_head(l, first);
 	start_at(r, first);
 }
 
 void ring_adopt(struct ring *r)
 {
-	start_at(r, ring_head(r));
+	start_at(r, ring_head(&r->layout));
 }
 
-uint64_t ring_head(const struct ring *r)
-{
-	uint64_t ticket;
+/* -- overflow buffers ---------------------------------------------------- */
 
-	ring_unseal(atomic_load(&r->region->head), &ticket);
-	return ticket;
-}
-
-/* The bytes of a message whose meta says where they are. */
-static void locate(const struct ring *r, uint64_t slot, struct ring_message *m)
-{
-	m->part[0] = r->slots + slot * r->stride;
-	m->part[1] = NULL;
-	m->part_len[0] = m->len;
-	m->part_len[1] = 0;
-	if (m->len > r->geo.inlined) {
-		m->part[1] = r->overflow +
-			     r->overflow_of[slot] * r->overflow_stride;
-		m->part_len[0] = r->geo.inlined;
-		m->part_len[1] = m->len - r->geo.inlined;
-	}
-}
-
-/* The meta word for a slot that the kernel filled. */
-uint64_t ring_make_meta(const struct ring *r, uint64_t slot, uint64_t ticket)
-{
-	uint32_t len = r->msgs[slot].msg_len;
-	struct ring_message m = { .len = len };
-	uint32_t low = len;
-	unsigned last;
-
-	if (len > r->geo.max_message)
-		return (ticket << 32) | META_OVERSIZED;
-	if (len) {
-		locate(r, slot, &m);
-		last = m.part_len[1] > 0;
-		if (m.part[last][m.part_len[last] - 1] == '\n')
-			low |= META_NEWLINE;
-	}
-	return (ticket << 32) | low;
-}
-
-/* Takes back all overflow buffers that workers have let go. */
+/* Takes back all overflow buffers that workers have returned. */
 static void collect_spares(struct ring *r)
 {
 	/*
-	 * acquire: pairs with the release in give_back().  The whole list is
-	 * taken in one step, so no link can change under us.
+	 * acquire: pairs with the release in give_back().  The exchange takes
+	 * the whole list, so no link can change under this thread.
 	 */
 	uint32_t i = atomic_exchange_explicit(&r->returned, 0,
 					      memory_order_acquire);
 
 	while (i) {
 		r->spare[r->spares++] = i - 1;
-		/* relaxed: the list is ours, ordered by the exchange */
-		i = atomic_load_explicit(&r->next[i - 1], memory_order_relaxed);
+		/* relaxed: this thread owns the list, see the exchange */
+		i = load_relaxed(&r->next[i - 1]);
 	}
-	assert(r->spares <= r->geo.overflows);
+	assert(r->spares <= r->layout.geo.overflows);
 }
 
 static void give_back(struct ring *r, uint32_t overflow)
 {
-	uint32_t top = atomic_load_explicit(&r->returned, memory_order_relaxed);
+	/* relaxed: the value is only compared */
+	uint32_t top = load_relaxed(&r->returned);
 
+	assert(overflow < r->layout.geo.overflows);
 	/*
-	 * release: this worker's reads of the buffer and the link come
-	 * first.  A lost race means that another worker or the loop thread
-	 * got on.  Only the loop thread takes off, and it takes all.
+	 * release: this worker's reads of the buffer, and the link, come
+	 * first; pairs with the acquire in collect_spares().  A lost race
+	 * means that another worker or the loop thread completed its step.
+	 * Only the loop thread takes buffers off the list, and it takes all.
 	 */
 	do {
-		atomic_store_explicit(&r->next[overflow], top,
-				      memory_order_relaxed);
+		store_relaxed(&r->next[overflow], top);
 	} while (!atomic_compare_exchange_weak_explicit(
 		&r->returned, &top, overflow + 1, memory_order_release,
 		memory_order_relaxed));
 }
 
+/* -- the loop thread ----------------------------------------------------- */
+
+/* Was this slot released in the lap before this ticket? */
+static bool is_free(const struct ring *r, uint64_t ticket, uint64_t slot)
+{
+	/* pairs with the release in ring_release() */
+	return load_acquire(&r->layout.released[slot]) ==
+	       ticket + 1 - ring_slots(r);
+}
+
+static bool have_spare(struct ring *r)
+{
+	if (!r->spares)
+		collect_spares(r);
+	return r->spares > 0;
+}
+
 static bool arm_slot(struct ring *r, uint64_t ticket, uint64_t slot)
 {
-	uint64_t n = r->geo.slots;
+	struct ring_layout *l = &r->layout;
 	uint32_t overflow;
 
-	/* acquire: pairs with the release in ring_release() */
-	if (atomic_load_explicit(&r->released[slot], memory_order_acquire) !=
-	    ticket + 1 - n)
+	if (!is_free(r, ticket, slot))
 		return false;
-	if (r->geo.overflows) {
-		if (!r->spares)
-			collect_spares(r);
-		if (!r->spares)
+	if (l->geo.overflows) {
+		if (!have_spare(r))
 			return false;
 		overflow = r->spare[--r->spares];
-		r->overflow_of[slot] = overflow;
-		r->iovs[2 * slot + 1].iov_base = r->overflow +
-						 overflow * r->overflow_stride;
+		l->overflow_of[slot] = overflow;
+		r->iovs[2 * slot + 1].iov_base = l->overflow +
+						 overflow * l->overflow_stride;
 	}
-	r->msgs[slot].msg_len = RING_NOTHING;
+	l->msgs[slot].msg_len = RING_NOTHING;
 	return true;
 }
 
 unsigned ring_arm(struct ring *r, unsigned want, struct mmsghdr **msgs)
 {
-	uint64_t to_end = r->geo.slots - r->next_slot;
+	uint64_t to_end = ring_slots(r) - r->next_slot;
 	uint64_t ready = r->armed - r->next_ticket;
 
 	if (want > to_end)
 		want = to_end;
-	*msgs = &r->msgs[r->next_slot];
+	*msgs = &r->layout.msgs[r->next_slot];
 	if (ready >= want)
 		return want;
 	while (ready < want &&
@@ -329,90 +191,98 @@ unsigned ring_arm(struct ring *r, unsigned want, struct mmsghdr **msgs)
 	return ready;
 }
 
-void ring_publish(struct ring *r, unsigned n, uint64_t now,
+/* The meta word and the time of one datagram; counts it. */
+static void complete_slot(struct ring *r, uint64_t ticket, uint64_t slot,
+			  uint64_t now_ns, struct ring_batch *batch)
+{
+	struct ring_layout *l = &r->layout;
+	uint32_t len = l->msgs[slot].msg_len;
+
+	/* relaxed: ordered by the stores of head and published that follow */
+	store_relaxed(&l->meta[slot], ring_make_meta(l, slot, ticket));
+	l->received_ns[slot] = now_ns;
+	batch->bytes += len;
+	if (len > l->geo.max_message) {
+		batch->too_large++;
+		batch->too_large_bytes += len;
+		if (len > batch->largest)
+			batch->largest = len;
+	}
+	if (l->geo.overflows &&
+	    (len <= l->geo.inlined || len > l->geo.max_message))
+		r->spare[r->spares++] = l->overflow_of[slot];
+}
+
+void ring_publish(struct ring *r, unsigned n, uint64_t now_ns,
 		  struct ring_batch *batch)
 {
 	uint64_t slot = r->next_slot;
 	unsigned i;
 
+	/* published <= armed */
+	assert(n <= r->armed - r->next_ticket);
 	(void)FAILPOINT("publish.before");
-	for (i = 0; i < n; i++, slot++) {
-		uint32_t len = r->msgs[slot].msg_len;
-
-		/* relaxed: ordered by the stores of head below */
-		atomic_store_explicit(&r->meta[slot],
-				      ring_make_meta(r, slot,
-						     r->next_ticket + i),
-				      memory_order_relaxed);
-		r->received_ns[slot] = now;
-		batch->bytes += len;
-		if (len > r->geo.max_message) {
-			batch->too_large++;
-			batch->too_large_bytes += len;
-			if (len > batch->largest)
-				batch->largest = len;
-		}
-		if (r->geo.overflows &&
-		    (len <= r->geo.inlined || len > r->geo.max_message))
-			r->spare[r->spares++] = r->overflow_of[slot];
-	}
+	for (i = 0; i < n; i++, slot++)
+		complete_slot(r, r->next_ticket + i, slot, now_ns, batch);
+	assert(slot <= ring_slots(r));
+	assert(r->spares <= r->layout.geo.overflows);
 	(void)FAILPOINT("publish.metas");
 	r->next_ticket += n;
-	r->next_slot = slot == r->geo.slots ? 0 : slot;
-	ring_set_head(r, r->next_ticket);
+	r->next_slot = slot == ring_slots(r) ? 0 : slot;
+	ring_set_head(&r->layout, r->next_ticket);
 	(void)FAILPOINT("publish.head");
 	/*
-	 * release: pairs with the acquire in ring_published().  After the
-	 * region's head, so that no worker commits what the region does not
-	 * call published.
+	 * release: pairs with the acquire in ring_published().  The region's
+	 * head comes first, so that no worker commits a ticket that the region
+	 * does not call published (I5).
 	 */
-	atomic_store_explicit(&r->published, r->next_ticket,
-			      memory_order_release);
+	store_release(&r->published, r->next_ticket);
 	(void)FAILPOINT("publish.after");
 }
 
 bool ring_wait_for_slot(struct ring *r)
 {
-	uint64_t n = r->geo.slots;
-
+	/* ring_arm() returned 0 */
+	assert(r->armed == r->next_ticket);
 	/*
-	 * Publish, then check again.  Pairs with ring_release(), which
-	 * releases and then looks at `producer_waits`: with both fences, either the
-	 * worker sees the wish or this check sees the slot.
+	 * Publish, then check again: pairs with ring_release(), which releases
+	 * a slot and then reads `producer_waits`.  Because of both fences, the
+	 * worker sees the flag, or this check sees the slot.
 	 */
-	atomic_store_explicit(&r->producer_waits, true, memory_order_relaxed);
+	store_relaxed(&r->producer_waits, true);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&r->released[r->next_slot],
-				 memory_order_acquire) !=
-	    r->next_ticket + 1 - n)
+	if (!is_free(r, r->next_ticket, r->next_slot))
 		return true;
-	if (r->geo.overflows && !r->spares) {
-		collect_spares(r);
-		if (!r->spares)
-			return true;
-	}
-	atomic_store_explicit(&r->producer_waits, false, memory_order_relaxed);
+	if (r->layout.geo.overflows && !have_spare(r))
+		return true;
+	/* relaxed: a worker that still reads true notifies for nothing */
+	store_relaxed(&r->producer_waits, false);
 	return false;
 }
 
+/* -- workers ------------------------------------------------------------- */
+
 void ring_peek(const struct ring *r, uint64_t ticket, struct ring_message *m)
 {
+	const struct ring_layout *l = &r->layout;
 	/* relaxed: ordered by ring_published(), proved by ring_claim() */
-	uint32_t low = (uint32_t)atomic_load_explicit(
-		&r->meta[slot_of(r, ticket)], memory_order_relaxed);
+	uint32_t low = (uint32_t)load_relaxed(&l->meta[ring_slot(l, ticket)]);
 
-	m->len = low & META_LEN;
-	m->newline = low & META_NEWLINE;
-	m->oversized = low & META_OVERSIZED;
+	m->len = low & RING_META_LEN;
+	m->newline = low & RING_META_NEWLINE;
+	m->oversized = low & RING_META_OVERSIZED;
 }
 
 bool ring_claim(struct ring *r, uint64_t from, uint64_t n)
 {
+	/* claimed <= published; relaxed: the caller has read it with acquire */
+	assert(n >= 1 && from + n <= load_relaxed(&r->published));
 	/*
-	 * Success proves that nobody claimed `from` or later since it was
-	 * read, so none of those slots was released or armed again: what
-	 * ring_peek() said of them holds.  acq_rel: nothing is read from the
-	 * slots before, and the next claimer's reads come after.
+	 * Success proves that nobody claimed `from` or a later ticket since it
+	 * was read, so none of those slots was released or armed again: what
+	 * ring_peek() said of them holds.  acq_rel: this worker reads nothing
+	 * from the slots before, and the next claimer's reads come after;
+	 * pairs with ring_claimed().
 	 */
 	return atomic_compare_exchange_strong_explicit(&r->claimed, &from,
 						       from + n,
@@ -422,37 +292,48 @@ bool ring_claim(struct ring *r, uint64_t from, uint64_t n)
 
 void ring_message(const struct ring *r, uint64_t ticket, struct ring_message *m)
 {
-	uint64_t slot = slot_of(r, ticket);
+	const struct ring_layout *l = &r->layout;
+	uint64_t slot = ring_slot(l, ticket);
 
 	ring_peek(r, ticket, m);
-	m->received_ns = r->received_ns[slot];
-	locate(r, slot, m);
+	m->received_ns = l->received_ns[slot];
+	ring_locate(l, slot, m);
+}
+
+static void release_slot(struct ring *r, uint64_t ticket)
+{
+	struct ring_layout *l = &r->layout;
+	uint64_t slot = ring_slot(l, ticket);
+	uint32_t overflow = l->overflow_of[slot];
+	struct ring_message m;
+
+	ring_peek(r, ticket, &m);
+	/*
+	 * release: this worker's reads of the slot come first; pairs with the
+	 * acquire in is_free()
+	 */
+	store_release(&l->released[slot], ticket + 1);
+	(void)FAILPOINT("release.mid");
+	/*
+	 * After the slot: otherwise the buffer could be armed again while the
+	 * region still says that it belongs to this message.
+	 */
+	if (m.len > l->geo.inlined)
+		give_back(r, overflow);
 }
 
 bool ring_release(struct ring *r, uint64_t from, uint64_t n)
 {
-	struct ring_message m;
-	uint64_t ticket, slot;
-	uint32_t overflow;
+	uint64_t ticket;
 
-	for (ticket = from; ticket < from + n; ticket++) {
-		slot = slot_of(r, ticket);
-		ring_peek(r, ticket, &m);
-		overflow = r->overflow_of[slot];
-		/* release: our reads of the slot come first */
-		atomic_store_explicit(&r->released[slot], ticket + 1,
-				      memory_order_release);
-		(void)FAILPOINT("release.mid");
-		/*
-		 * Only now: else the buffer could be armed again while the
-		 * region still says that it belongs to this message.
-		 */
-		if (m.len > r->geo.inlined)
-			give_back(r, overflow);
-	}
-	/* See ring_wait_for_slot(). */
+	/* released <= claimed; relaxed: this worker has claimed them */
+	assert(from + n <= load_relaxed(&r->claimed));
+	for (ticket = from; ticket < from + n; ticket++)
+		release_slot(r, ticket);
+	/* Pairs with the fence in ring_wait_for_slot(). */
 	atomic_thread_fence(memory_order_seq_cst);
-	return atomic_load_explicit(&r->producer_waits, memory_order_relaxed) &&
+	/* relaxed: only one worker shall notify; the fence orders the rest */
+	return load_relaxed(&r->producer_waits) &&
 	       atomic_exchange_explicit(&r->producer_waits, false,
 					memory_order_relaxed);
 }

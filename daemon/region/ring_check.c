@@ -1,99 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading the ring that a dead process left.  Main thread, before any other
- * runs, so the default orders below are more than it needs.
+ * See ring_check.h.
  *
- * Why a dead process leaves a ring that can be read: each thread's stores
- * reach the mapping in program order as far as it got, because the kernel
- * stops a thread between two instructions and a release store is not moved
+ * Why the ring of a dead process can be read: each thread's stores reach the
+ * mapping in program order up to some instruction, because the kernel stops a
+ * thread between two instructions, and because a release store is not moved
  * before what precedes it.  So after a SIGKILL
  *
- *  - [.., head)	is published: meta and bytes are complete.
+ *  - [.., head)	is published: meta words and bytes are complete.
  *  - [head, armed)	was handed to the kernel.  Each msg_len was
  *			RING_NOTHING before `armed` said so, and the kernel
  *			writes msg_len last, in order: the first RING_NOTHING
  *			ends what was received.  (Not 0: an empty datagram
  *			has that length.)
- *  - released[slot] == ticket + 1 says that the message is in an arena, by
- *			a commit that came before.
+ *  - released[slot] == ticket + 1 says that the message is in an arena, by a
+ *			commit that came before.
+ *
+ * No other thread runs, so all accesses are relaxed, except those that the
+ * next start relies on if this process is killed, too.
  */
+#include "daemon/region/ring_check.h"
+
 #include <assert.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "daemon/region/ring_layout.h"
+#include "daemon/base/failpoint.h"
 
-static uint64_t old_armed(const struct ring *r)
+/* Each overflow buffer belongs to one message: marks it as owned by `slot`. */
+static int own_overflow(const struct ring_layout *l, uint64_t slot, bool *owned)
 {
-	uint64_t ticket;
+	uint32_t overflow = l->overflow_of[slot];
 
-	ring_unseal(atomic_load(&r->region->armed), &ticket);
-	return ticket;
-}
-
-/*
- * A buffer belongs to one message: notes in `owned` that this slot has it.
- * The spare stack serves as the note pad; nothing else uses it yet.
- */
-static int own_overflow(const struct ring *r, uint64_t slot)
-{
-	uint32_t overflow = r->overflow_of[slot];
-
-	if (overflow >= r->geo.overflows || r->spare[overflow])
+	if (overflow >= l->geo.overflows || owned[overflow])
 		return -EBADMSG;
-	r->spare[overflow] = 1;
+	owned[overflow] = true;
 	return 0;
 }
 
-static int check_slot(const struct ring *r, uint64_t ticket, const char **why)
+static int check_published(const struct ring_layout *l, uint64_t ticket,
+			   bool *owned, const char **why)
 {
-	uint64_t n = r->geo.slots, slot = ticket % n;
-	uint64_t mark = atomic_load(&r->released[slot]);
+	uint64_t n = l->geo.slots, slot = ring_slot(l, ticket);
+	uint64_t mark = load_relaxed(&l->released[slot]);
 	uint32_t len;
 
-	*why = "a slot's release mark is of no lap it could be of";
+	*why = "a slot's release mark does not belong to its ticket";
 	if (mark != ticket + 1 && mark != ticket + 1 - n)
 		return -EBADMSG;
 	if (mark == ticket + 1)
 		return 0;
-	*why = "a message's overflow buffer is not its own";
-	len = r->msgs[slot].msg_len;
-	if (len > r->geo.inlined && len <= r->geo.max_message &&
-	    own_overflow(r, slot))
+	*why = "two messages share an overflow buffer";
+	len = l->msgs[slot].msg_len;
+	if (len > l->geo.inlined && len <= l->geo.max_message &&
+	    own_overflow(l, slot, owned))
 		return -EBADMSG;
 	/* The receive header stays as it was until the slot is armed again. */
 	*why = "a published slot's length is not what was received";
-	if (atomic_load(&r->meta[slot]) != ring_make_meta(r, slot, ticket))
+	if (load_relaxed(&l->meta[slot]) != ring_make_meta(l, slot, ticket))
 		return -EBADMSG;
 	return 0;
 }
 
-int ring_check(const struct ring *r, const char **why)
+static int check_armed(const struct ring_layout *l, uint64_t ticket,
+		       bool *owned, const char **why)
 {
-	uint64_t head, armed, ticket, n = r->geo.slots;
-	bool ended = false;
+	uint64_t slot = ring_slot(l, ticket);
 
-	memset(r->spare, 0, r->geo.overflows * sizeof(*r->spare));
-	*why = "the ring's tickets are damaged";
-	if (ring_unseal(atomic_load(&r->region->head), &head) ||
-	    ring_unseal(atomic_load(&r->region->armed), &armed))
+	*why = "a slot was armed before it was released";
+	if (load_relaxed(&l->released[slot]) != ticket + 1 - l->geo.slots)
 		return -EBADMSG;
-	*why = "the ring's tickets contradict each other";
-	if (head < n || armed < head || armed - head > n)
+	*why = "an armed slot shares its overflow buffer";
+	if (l->geo.overflows && own_overflow(l, slot, owned))
 		return -EBADMSG;
-	for (ticket = head - n; ticket < head; ticket++)
-		if (check_slot(r, ticket, why))
+	return 0;
+}
+
+static int check_tickets(const struct ring_layout *l, uint64_t head,
+			 uint64_t armed, bool *owned, const char **why)
+{
+	bool ended = false;
+	uint64_t ticket;
+
+	for (ticket = head - l->geo.slots; ticket < head; ticket++)
+		if (check_published(l, ticket, owned, why))
 			return -EBADMSG;
 	for (ticket = head; ticket < armed; ticket++) {
-		uint64_t slot = ticket % n;
-
-		*why = "a slot was armed before it was released";
-		if (atomic_load(&r->released[slot]) != ticket + 1 - n)
+		if (check_armed(l, ticket, owned, why))
 			return -EBADMSG;
-		*why = "an armed slot's overflow buffer is not its own";
-		if (r->geo.overflows && own_overflow(r, slot))
-			return -EBADMSG;
-		*why = "a datagram was received behind a slot without one";
-		if (r->msgs[slot].msg_len == RING_NOTHING)
+		*why = "a datagram follows an armed slot that received nothing";
+		if (l->msgs[ring_slot(l, ticket)].msg_len == RING_NOTHING)
 			ended = true;
 		else if (ended)
 			return -EBADMSG;
@@ -101,27 +96,57 @@ int ring_check(const struct ring *r, const char **why)
 	return 0;
 }
 
-uint64_t ring_recover(struct ring *r)
+int ring_check(const struct ring_layout *l, const char **why)
 {
-	uint64_t head = ring_head(r), armed = old_armed(r);
-	uint64_t ticket, slot;
+	uint64_t head, armed, n = l->geo.slots;
+	bool *owned;
+	int err;
 
+	*why = "the ring's tickets are damaged";
+	if (ring_unseal(load_relaxed(&l->region->head), &head) ||
+	    ring_unseal(load_relaxed(&l->region->armed), &armed))
+		return -EBADMSG;
+	*why = "the ring's tickets contradict each other";
+	if (head < n || armed < head || armed - head > n)
+		return -EBADMSG;
+	*why = "out of memory";
+	owned = calloc(l->geo.overflows + 1, sizeof(*owned));
+	if (!owned)
+		return -ENOMEM;
+	err = check_tickets(l, head, armed, owned, why);
+	free(owned);
+	return err;
+}
+
+uint64_t ring_recover(struct ring_layout *l)
+{
+	uint64_t head = ring_head(l), armed, ticket, slot;
+
+	(void)ring_unseal(load_relaxed(&l->region->armed), &armed);
+	assert(head <= armed && armed - head <= l->geo.slots);
 	for (ticket = head; ticket < armed; ticket++) {
-		slot = ticket % r->geo.slots;
-		if (r->msgs[slot].msg_len == RING_NOTHING)
+		slot = ring_slot(l, ticket);
+		if (l->msgs[slot].msg_len == RING_NOTHING)
 			break;
-		atomic_store_explicit(&r->meta[slot],
-				      ring_make_meta(r, slot, ticket),
-				      memory_order_relaxed);
+		store_relaxed(&l->meta[slot], ring_make_meta(l, slot, ticket));
 	}
-	ring_set_head(r, ticket);
+	ring_set_head(l, ticket);
 	return ticket - head;
 }
 
-bool ring_is_held(const struct ring *r, uint64_t ticket)
+bool ring_is_held(const struct ring_layout *l, uint64_t ticket)
 {
-	uint64_t head = ring_head(r), n = r->geo.slots;
+	uint64_t head = ring_head(l), n = l->geo.slots;
 
 	return ticket < head && ticket + n >= head &&
-	       atomic_load(&r->released[ticket % n]) == ticket + 1 - n;
+	       load_relaxed(&l->released[ring_slot(l, ticket)]) ==
+		       ticket + 1 - n;
+}
+
+void ring_release_held(struct ring_layout *l, uint64_t ticket)
+{
+	assert(ring_is_held(l, ticket));
+	/* release: the commit comes first; the next recovery reads it */
+	store_release(&l->released[ring_slot(l, ticket)], ticket + 1);
+	(void)FAILPOINT("release.mid");
 }

@@ -102,13 +102,13 @@ void workers_wake(struct workers *ws)
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	waiting = ring_waiting(ws->ring);
-	assert(waiting <= ws->ring->geo.slots);
+	assert(waiting <= ring_slots(ws->ring));
 	if (!waiting)
 		return;
 	for (i = 0; i < ws->count; i++)
 		awake += worker_is_awake(&ws->list[i]);
 	/* One awake worker is enough while the ring is less than half full. */
-	if (awake && waiting * 2 < ws->ring->geo.slots)
+	if (awake && waiting * 2 < ring_slots(ws->ring))
 		return;
 	w = best_parked(ws);
 	if (w)

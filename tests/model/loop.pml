@@ -198,7 +198,7 @@ active proctype loop_thread()
 		:: else
 		fi
 	   }
-	/* daemon/region/ring.c ring_set_head() */
+	/* daemon/region/ring_layout.h ring_set_head() */
 	:: d_step { loop_at == L_HEAD ->
 #ifdef PUBLISHED_BEFORE_HEAD
 		head = published;

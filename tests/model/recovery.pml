@@ -150,7 +150,7 @@ active proctype recovery()
 		meta_len[SLOT(ticket)] = msg_len[SLOT(ticket)];
 		ticket++
 	   }
-	/* daemon/region/ring.c ring_set_head() */
+	/* daemon/region/ring_layout.h ring_set_head() */
 	:: d_step { recovery_at == R_PUBLISH &&
 		    !(ticket < armed && msg_len[SLOT(ticket)] != NOTHING) ->
 		head = ticket;

@@ -180,7 +180,7 @@ named() {
 	cd "$root"
 	status=0
 	n=0
-	list=$(cat "$model"/*.pml | grep -o 'daemon/[a-z_/]*\.c [a-z_]*()' |
+	list=$(cat "$model"/*.pml | grep -o 'daemon/[a-z_/]*\.[ch] [a-z_]*()' |
 		sort -u | tr ' ' ':')
 	for at in $list; do
 		name=${at#*:}

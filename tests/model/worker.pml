@@ -247,7 +247,7 @@ active [WORKERS] proctype worker()
 		go_worker(AFTER_COMMIT)
 	   }
 
-	/* daemon/region/ring.c ring_release(): one slot */
+	/* daemon/region/ring.c release_slot() */
 	:: d_step { worker_at[me] == W_RELEASE ->
 		released[HERE] = TICKET + 1;
 #if defined(OVERFLOW) && !defined(BUFFER_BEFORE_SLOT)

@@ -34,7 +34,7 @@ static void mark_records(const struct config *cfg)
 	ck_assert_int_eq(
 		region_open_old(&s, cfg->state_path, FRAMING_NONE, &error), 0);
 	base = (uint8_t *)s.header;
-	memset(is_record, 1, s.ring.slots - base);
+	memset(is_record, 1, s.ring.layout.slots - base);
 	for (i = 0; i < s.header->workers; i++)
 		memset(is_record + (s.arenas[i].data - base) -
 			       sizeof(struct arena_region),

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "daemon/region/ring_check.h"
 #include "tests/lib/core.h"
 #include "daemon/region/region.h"
 #include "daemon/filing/transfer.h"
@@ -86,7 +87,7 @@ START_TEST(without_a_path_it_is_memory_and_no_file)
 	create(&s, cfg);
 	ck_assert(s.anonymous);
 	ck_assert(!file_exists(core_path("state")));
-	ck_assert_int_eq(ring_check(&s.ring, &why), 0);
+	ck_assert_int_eq(ring_check(&s.ring.layout, &why), 0);
 	ck_assert(core_put(&s.ring, "x", 1));
 	region_close(&s);
 	config_free(cfg);
@@ -113,9 +114,9 @@ START_TEST(the_next_process_finds_ring_and_arenas)
 		ck_assert_uint_eq(s.arenas[i].now.len, 2 + i);
 		ck_assert_mem_eq(s.arenas[i].data, "message", 1 + i);
 	}
-	ck_assert_uint_eq(ring_head(&s.ring), 12);
-	ck_assert(!ring_is_held(&s.ring, 10));
-	ck_assert(ring_is_held(&s.ring, 11));
+	ck_assert_uint_eq(ring_head(&s.ring.layout), 12);
+	ck_assert(!ring_is_held(&s.ring.layout, 10));
+	ck_assert(ring_is_held(&s.ring.layout, 11));
 	region_close(&s);
 	config_free(cfg);
 }

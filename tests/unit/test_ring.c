@@ -2,10 +2,11 @@
 /*
  * The living ring in one thread: tickets, slots, overflow buffers, and who is
  * told what.  Threads are in test_ring_threads.c, the ring that a dead
- * process left in test_ring_old.c.
+ * process left in test_ring_check.c.
  */
 #include <sys/socket.h>
 
+#include "daemon/region/ring_check.h"
 #include "tests/lib/core.h"
 
 #define MAX (208 * 1024)
@@ -49,7 +50,8 @@ START_TEST(every_shape_keeps_what_each_slot_was_given)
 
 	core_ring_open(&c, slots, max, 0);
 	ck_assert_uint_eq(c.bytes % 4096, 0);
-	most = c.ring.geo.overflows ? c.ring.geo.overflows : slots;
+	most = c.ring.layout.geo.overflows ? c.ring.layout.geo.overflows :
+					     slots;
 	for (i = 0; i < most; i++)
 		ck_assert(put(&c.ring, i, max));
 	for (i = 0; i < most; i++)
@@ -210,10 +212,10 @@ START_TEST(tickets_count_on_over_32_bits)
 	for (i = 0; i < 50; i++) {
 		ck_assert(put(&c.ring, i, 2090 + i % 11));
 		ck_assert_uint_eq(ring_published(&c.ring), first + i + 1);
-		ck_assert_uint_eq(ring_head(&c.ring), first + i + 1);
-		ck_assert(ring_is_held(&c.ring, first + i));
+		ck_assert_uint_eq(ring_head(&c.ring.layout), first + i + 1);
+		ck_assert(ring_is_held(&c.ring.layout, first + i));
 		take(&c.ring, i, 2090 + i % 11);
-		ck_assert(!ring_is_held(&c.ring, first + i));
+		ck_assert(!ring_is_held(&c.ring.layout, first + i));
 	}
 	core_ring_close(&c);
 }
@@ -253,13 +255,13 @@ START_TEST(a_batch_ends_where_the_ring_ends)
 		take(&c.ring, i, 5);
 	}
 	ck_assert_uint_eq(ring_arm(&c.ring, 64, &msgs), 3);
-	ck_assert_ptr_eq(msgs, c.ring.msgs + 97);
+	ck_assert_ptr_eq(msgs, c.ring.layout.msgs + 97);
 	for (i = 97; i < 100; i++) {
 		ck_assert(put(&c.ring, i, 5));
 		take(&c.ring, i, 5);
 	}
 	ck_assert_uint_eq(ring_arm(&c.ring, 64, &msgs), 64);
-	ck_assert_ptr_eq(msgs, c.ring.msgs);
+	ck_assert_ptr_eq(msgs, c.ring.layout.msgs);
 	core_ring_close(&c);
 }
 END_TEST
@@ -317,7 +319,7 @@ START_TEST(as_many_large_messages_as_overflow_buffers_then_none)
 	uint64_t i;
 
 	core_ring_open(&c, 200, 5000, 0);
-	ck_assert_uint_eq(c.ring.geo.overflows, RING_BATCH);
+	ck_assert_uint_eq(c.ring.layout.geo.overflows, RING_BATCH);
 	for (i = 0; i < RING_BATCH; i++)
 		ck_assert(put(&c.ring, i, 5000));
 	/* free slots, but nothing to continue a message in */
@@ -423,7 +425,7 @@ static void walk_release(struct walk *w)
 
 	for (ticket = head - WALK_SLOTS; ticket < head; ticket++) {
 		uint64_t slot = ticket % WALK_SLOTS;
-		uint32_t max = r->geo.max_message, len = w->of[slot].len;
+		uint32_t max = r->layout.geo.max_message, len = w->of[slot].len;
 
 		if (!w->of[slot].claimed || w->of[slot].released ||
 		    random_below(3))
@@ -445,7 +447,7 @@ START_TEST(no_message_is_touched_before_its_release)
 
 	random_seed = 100 + _i;
 	core_ring_open(&w.c, WALK_SLOTS, 3500, UINT32_MAX - 500);
-	ck_assert_int_eq(ring_open(&view, &w.c.ring.geo, w.c.mem), 0);
+	ck_assert_int_eq(ring_open(&view, &w.c.ring.layout.geo, w.c.mem), 0);
 	for (i = 0; i < suite_scale(3000); i++) {
 		switch (random_below(3)) {
 		case 0:
@@ -458,7 +460,7 @@ START_TEST(no_message_is_touched_before_its_release)
 			walk_release(&w);
 		}
 		/* and at each moment it is a ring that recovery accepts */
-		ck_assert_msg(!ring_check(&view, &why), "%s", why);
+		ck_assert_msg(!ring_check(&view.layout, &why), "%s", why);
 	}
 	ck_assert_uint_gt(w.number, suite_scale(10 * WALK_SLOTS));
 	ring_close(&view);

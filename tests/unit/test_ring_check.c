@@ -7,6 +7,7 @@
  */
 #include <sys/socket.h>
 
+#include "daemon/region/ring_check.h"
 #include "tests/lib/core.h"
 
 #define MAX 5000
@@ -21,9 +22,9 @@ static void find(struct core_ring *dead, const struct core_ring *living)
 	dead->bytes = living->bytes;
 	dead->mem = core_map(dead->bytes);
 	memcpy(dead->mem, living->mem, dead->bytes);
-	ck_assert_int_eq(ring_open(&dead->ring, &living->ring.geo, dead->mem),
-			 0);
-	ck_assert_msg(!ring_check(&dead->ring, &why), "%s", why);
+	ck_assert_int_eq(
+		ring_open(&dead->ring, &living->ring.layout.geo, dead->mem), 0);
+	ck_assert_msg(!ring_check(&dead->ring.layout, &why), "%s", why);
 }
 
 /* The held tickets are exactly the messages [from, to), in this order. */
@@ -31,19 +32,19 @@ static void expect(struct core_ring *dead, uint64_t from, uint64_t to,
 		   const uint32_t *lens)
 {
 	struct ring *r = &dead->ring;
-	uint64_t head = ring_head(r), n = r->geo.slots, ticket;
+	uint64_t head = ring_head(&r->layout), n = r->layout.geo.slots, ticket;
 	uint64_t number = from;
 	struct ring_message m;
 
 	for (ticket = head - n; ticket < head; ticket++) {
 		uint32_t len;
 
-		if (!ring_is_held(r, ticket))
+		if (!ring_is_held(&r->layout, ticket))
 			continue;
 		ck_assert_uint_lt(number, to);
 		len = lens[number];
 		ring_peek(r, ticket, &m);
-		ck_assert_int_eq(m.oversized, len > r->geo.max_message);
+		ck_assert_int_eq(m.oversized, len > r->layout.geo.max_message);
 		len = m.oversized ? 0 : len;
 		ck_assert_uint_eq(core_copy(r, ticket, buf), len);
 		ck_assert(random_is_message(buf, len, number));
@@ -88,7 +89,7 @@ START_TEST(what_the_kernel_delivered_last_is_published)
 		ck_assert_int_eq(send(fd[0], buf, lens[i], 0), lens[i]);
 	}
 	/* an old ring, in which nothing of the length is what it was */
-	memset(c.ring.slots, 0xee, c.ring.stride);
+	memset(c.ring.layout.slots, 0xee, c.ring.layout.stride);
 	for (i = 0; i < n;) {
 		/* near the end a batch is cut in two: publish the first */
 		struct ring_batch batch = { 0 };
@@ -102,12 +103,12 @@ START_TEST(what_the_kernel_delivered_last_is_published)
 			ring_publish(&c.ring, got, 1, &batch);
 	}
 	find(&dead, &c);
-	ck_assert_uint_eq(ring_recover(&dead.ring),
+	ck_assert_uint_eq(ring_recover(&dead.ring.layout),
 			  first + n - ring_published(&c.ring));
-	ck_assert_uint_eq(ring_head(&dead.ring), first + n);
+	ck_assert_uint_eq(ring_head(&dead.ring.layout), first + n);
 	expect(&dead, 0, n, lens);
 	/* once more, as after a kill right behind it */
-	ck_assert_uint_eq(ring_recover(&dead.ring), 0);
+	ck_assert_uint_eq(ring_recover(&dead.ring.layout), 0);
 	expect(&dead, 0, n, lens);
 	close(fd[0]);
 	close(fd[1]);
@@ -168,7 +169,7 @@ START_TEST(a_process_killed_at_each_point_leaves_what_it_received)
 	ck_assert_int_eq(core_was_killed(status),
 			 strcmp(deaths[_i].point, "none=kill") != 0);
 	find(&dead, &shared);
-	ring_recover(&dead.ring);
+	ring_recover(&dead.ring.layout);
 	expect(&dead, deaths[_i].from, deaths[_i].to, life_lens);
 	core_ring_close(&dead);
 	core_ring_close(&shared);
@@ -187,14 +188,14 @@ START_TEST(held_is_what_is_published_and_not_released)
 		ck_assert(core_put(&c.ring, "x", 1));
 	ck_assert(ring_claim(&c.ring, 1000, 2));
 	ring_release(&c.ring, 1001, 1);
-	ck_assert(!ring_is_held(&c.ring, 999));
-	ck_assert(ring_is_held(&c.ring, 1000));
-	ck_assert(!ring_is_held(&c.ring, 1001));
-	ck_assert(ring_is_held(&c.ring, 1002));
-	ck_assert(ring_is_held(&c.ring, 1003));
-	ck_assert(!ring_is_held(&c.ring, 1004));
-	ck_assert(!ring_is_held(&c.ring, 0));
-	ck_assert(!ring_is_held(&c.ring, UINT64_MAX));
+	ck_assert(!ring_is_held(&c.ring.layout, 999));
+	ck_assert(ring_is_held(&c.ring.layout, 1000));
+	ck_assert(!ring_is_held(&c.ring.layout, 1001));
+	ck_assert(ring_is_held(&c.ring.layout, 1002));
+	ck_assert(ring_is_held(&c.ring.layout, 1003));
+	ck_assert(!ring_is_held(&c.ring.layout, 1004));
+	ck_assert(!ring_is_held(&c.ring.layout, 0));
+	ck_assert(!ring_is_held(&c.ring.layout, UINT64_MAX));
 	core_ring_close(&c);
 }
 END_TEST
@@ -212,9 +213,9 @@ START_TEST(an_adopted_ring_goes_on_with_all_slots_and_buffers)
 		ck_assert(core_put(&c.ring, buf, MAX));
 	ck_assert_uint_gt(ring_arm(&c.ring, 64, &msgs), 0);
 	find(&dead, &c);
-	ring_recover(&dead.ring);
+	ring_recover(&dead.ring.layout);
 	for (i = 100; i < 130; i++)
-		ring_release(&dead.ring, i, 1);
+		ring_release_held(&dead.ring.layout, i);
 	ring_adopt(&dead.ring);
 	ck_assert_uint_eq(ring_published(&dead.ring), 130);
 	ck_assert_uint_eq(ring_waiting(&dead.ring), 0);
@@ -223,7 +224,7 @@ START_TEST(an_adopted_ring_goes_on_with_all_slots_and_buffers)
 	ck_assert(!core_put(&dead.ring, buf, MAX));
 	core_ring_close(&c);
 	find(&c, &dead);
-	ck_assert_msg(!ring_check(&c.ring, &why), "%s", why);
+	ck_assert_msg(!ring_check(&c.ring.layout, &why), "%s", why);
 	core_ring_close(&dead);
 	core_ring_close(&c);
 }
@@ -265,12 +266,12 @@ static void flip_each(struct core_ring *dead, void *at, size_t bytes,
 
 	for (i = 0; i < 8 * bytes; i++) {
 		p[i / 8] ^= 1 << i % 8;
-		ck_assert_msg(ring_check(&dead->ring, &why) == -EBADMSG,
+		ck_assert_msg(ring_check(&dead->ring.layout, &why) == -EBADMSG,
 			      "bit %zu of %s", i, what);
 		ck_assert_ptr_nonnull(why);
 		p[i / 8] ^= 1 << i % 8;
 	}
-	ck_assert_msg(!ring_check(&dead->ring, &why), "%s", why);
+	ck_assert_msg(!ring_check(&dead->ring.layout, &why), "%s", why);
 }
 
 START_TEST(one_bit_that_matters_is_noticed)
@@ -280,18 +281,20 @@ START_TEST(one_bit_that_matters_is_noticed)
 
 	fill(&c);
 	find(&dead, &c);
-	flip_each(&dead, &dead.ring.region->head, 8, "head");
-	flip_each(&dead, &dead.ring.region->armed, 8, "armed");
+	flip_each(&dead, &dead.ring.layout.region->head, 8, "head");
+	flip_each(&dead, &dead.ring.layout.region->armed, 8, "armed");
 	for (i = 0; i < SLOTS; i++)
-		flip_each(&dead, (void *)&dead.ring.released[i], 8,
+		flip_each(&dead, (void *)&dead.ring.layout.released[i], 8,
 			  "a release mark");
 	for (i = 20; i < 44; i++) {
-		flip_each(&dead, (void *)&dead.ring.meta[i], 8, "a meta");
-		flip_each(&dead, &dead.ring.msgs[i].msg_len, 4, "a length");
+		flip_each(&dead, (void *)&dead.ring.layout.meta[i], 8,
+			  "a meta");
+		flip_each(&dead, &dead.ring.layout.msgs[i].msg_len, 4,
+			  "a length");
 	}
 	/* an armed slot that received nothing, behind the first of them */
 	for (i = 47; i < SLOTS; i++)
-		flip_each(&dead, &dead.ring.msgs[i].msg_len, 4,
+		flip_each(&dead, &dead.ring.layout.msgs[i].msg_len, 4,
 			  "an armed length");
 	core_ring_close(&dead);
 	core_ring_close(&c);
@@ -307,22 +310,23 @@ START_TEST(two_owners_of_an_overflow_buffer_are_noticed)
 	fill(&c);
 	find(&dead, &c);
 	for (i = 20; i < SLOTS; i++) {
-		uint32_t own = dead.ring.overflow_of[i];
+		uint32_t own = dead.ring.layout.overflow_of[i];
 
 		if (i < 44 && i % 4 == 0)
 			continue; /* short, and so without one */
 		for (j = 20; j < SLOTS; j++) {
 			if (j == i || (j < 44 && j % 4 == 0))
 				continue;
-			dead.ring.overflow_of[i] = dead.ring.overflow_of[j];
-			ck_assert_int_eq(ring_check(&dead.ring, &why),
+			dead.ring.layout.overflow_of[i] =
+				dead.ring.layout.overflow_of[j];
+			ck_assert_int_eq(ring_check(&dead.ring.layout, &why),
 					 -EBADMSG);
 		}
-		dead.ring.overflow_of[i] = SLOTS;
-		ck_assert_int_eq(ring_check(&dead.ring, &why), -EBADMSG);
-		dead.ring.overflow_of[i] = UINT32_MAX;
-		ck_assert_int_eq(ring_check(&dead.ring, &why), -EBADMSG);
-		dead.ring.overflow_of[i] = own;
+		dead.ring.layout.overflow_of[i] = SLOTS;
+		ck_assert_int_eq(ring_check(&dead.ring.layout, &why), -EBADMSG);
+		dead.ring.layout.overflow_of[i] = UINT32_MAX;
+		ck_assert_int_eq(ring_check(&dead.ring.layout, &why), -EBADMSG);
+		dead.ring.layout.overflow_of[i] = own;
 	}
 	core_ring_close(&dead);
 	core_ring_close(&c);
@@ -337,7 +341,7 @@ START_TEST(memory_that_was_never_a_ring_is_none)
 
 	core_ring_open(&c, 8, 3000, 8);
 	memset(c.mem, bytes[_i], c.bytes);
-	ck_assert_int_eq(ring_check(&c.ring, &why), -EBADMSG);
+	ck_assert_int_eq(ring_check(&c.ring.layout, &why), -EBADMSG);
 	core_ring_close(&c);
 }
 END_TEST
@@ -365,15 +369,15 @@ static void use(struct ring *r)
 	struct ring_message m;
 	uint64_t ticket, head;
 
-	ring_recover(r);
-	head = ring_head(r);
-	for (ticket = head - r->geo.slots; ticket < head; ticket++) {
-		if (!ring_is_held(r, ticket))
+	ring_recover(&r->layout);
+	head = ring_head(&r->layout);
+	for (ticket = head - r->layout.geo.slots; ticket < head; ticket++) {
+		if (!ring_is_held(&r->layout, ticket))
 			continue;
 		ring_message(r, ticket, &m);
-		ck_assert_uint_le(m.len, r->geo.max_message);
+		ck_assert_uint_le(m.len, r->layout.geo.max_message);
 		core_copy(r, ticket, buf);
-		ring_release(r, ticket, 1);
+		ring_release_held(&r->layout, ticket);
 	}
 	ring_adopt(r);
 	ck_assert(core_put(r, buf, 3000));
@@ -394,9 +398,9 @@ START_TEST(random_damage_never_leads_outside)
 	for (round = 0; round < suite_scale(1500); round++) {
 		memcpy(dead.mem, c.mem, c.bytes);
 		damage(dead.mem, c.bytes);
-		ck_assert_int_eq(ring_open(&dead.ring, &c.ring.geo, dead.mem),
-				 0);
-		if (!ring_check(&dead.ring, &why)) {
+		ck_assert_int_eq(
+			ring_open(&dead.ring, &c.ring.layout.geo, dead.mem), 0);
+		if (!ring_check(&dead.ring.layout, &why)) {
 			good++;
 			use(&dead.ring);
 		}
@@ -412,8 +416,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("ring_old");
-	TCase *tc = core_case(suite, "ring_old");
+	Suite *suite = suite_create("ring_check");
+	TCase *tc = core_case(suite, "ring_check");
 
 	tcase_add_loop_test(tc, what_the_kernel_delivered_last_is_published, 0,
 			    sizeof(arrived) / sizeof(arrived[0]));

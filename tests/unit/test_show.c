@@ -16,6 +16,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/control/show.h"
 #include "daemon/filing/transfer.h"
+#include "daemon/region/ring_check.h"
 #include "tests/lib/metrics.h"
 
 #define MOST 64
@@ -123,12 +124,12 @@ static bool receive(uint32_t len)
 /* Messages in the ring as the ring itself has them: another source. */
 static unsigned held_messages(void)
 {
-	uint64_t head = ring_head(&c.ring), ticket;
+	uint64_t head = ring_head(&c.ring.layout), ticket;
 	struct ring_message m;
 	unsigned n = 0;
 
-	for (ticket = head - c.ring.geo.slots; ticket < head; ticket++) {
-		if (!ring_is_held(&c.ring, ticket))
+	for (ticket = head - c.ring.layout.geo.slots; ticket < head; ticket++) {
+		if (!ring_is_held(&c.ring.layout, ticket))
 			continue;
 		ring_peek(&c.ring, ticket, &m);
 		n += !m.oversized;
