@@ -309,7 +309,7 @@ static int run_workers(struct daemon *d)
 	uint64_t interval_ms;
 	int err;
 
-	region_set_clean(&s->region, 0);
+	region_set_clean(&s->region, false);
 	err = workers_start(&d->workers, d->settings.cfg, &s->region.ring,
 			    s->region.arenas, s->beside, notify_loop, d);
 	if (err) {
@@ -411,7 +411,7 @@ static void report_end(struct daemon *d, const struct workers_totals *totals)
 static int report_left(struct daemon *d, uint64_t left)
 {
 	if (!left) {
-		region_set_clean(&d->res.region, 1);
+		region_set_clean(&d->res.region, true);
 		return 0;
 	}
 	log_error("%" PRIu64 " messages could not be filed within "

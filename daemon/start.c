@@ -17,6 +17,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
 #include "daemon/filing/flush.h"
+#include "daemon/region/region_file.h"
 
 /* Before anything is touched: is there a directory for the files at all? */
 static int check_files(const struct config *cfg, struct failure *failure)
@@ -79,7 +80,7 @@ static int lock_region(struct start *s, const struct config *cfg,
 {
 	if (!cfg->state_path[0])
 		return 0;
-	s->region_lock = region_lock(cfg->state_path, failure);
+	s->region_lock = region_file_lock(cfg->state_path, failure);
 	/* As for sockets: -EADDRINUSE is another daemon's. */
 	if (s->region_lock == -EBUSY)
 		return -EADDRINUSE;

@@ -2,6 +2,7 @@
 /* See flush.h. */
 #include "daemon/filing/flush.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 
 void flush_open(struct flush *f, const struct config *cfg, unsigned worker)
 {
+	assert(cfg);
 	memset(f, 0, sizeof(*f));
 	f->cfg = cfg;
 	f->worker = worker;
@@ -75,7 +77,7 @@ int flush_probe(struct flush *f)
 	if (mkdir(temp, 0700) && errno != EEXIST)
 		return failed(f, -errno, "mkdir", temp);
 	err = check_directory(f, temp, &t);
-	/* A link to files.path would show unfinished files by their names. */
+	/* In a link to files.path, unfinished files would have final names. */
 	if (!err)
 		f->beside = d.st_dev != t.st_dev || d.st_ino == t.st_ino;
 	return err;
@@ -97,18 +99,21 @@ void flush_name(struct flush *f, char name[FLUSH_NAME])
 {
 	struct timespec ts;
 	uint64_t ns;
+	int n;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	ns = ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
+	ns = ts.tv_sec * CLOCK_SECOND + ts.tv_nsec;
 	/* The clock may step back, and two files may share a nanosecond. */
 	if (ns <= f->last_ns)
 		ns = f->last_ns + 1;
 	f->last_ns = ns;
-	snprintf(name, FLUSH_NAME, "%s%u_%d_%" PRIu64 "%s", f->cfg->prefix,
-		 f->worker, (int)f->pid, ns, f->cfg->suffix);
+	n = snprintf(name, FLUSH_NAME, "%s%u_%d_%" PRIu64 "%s", f->cfg->prefix,
+		     f->worker, (int)f->pid, ns, f->cfg->suffix);
+	/* I1: the settings are bounded so that no name is cut. */
+	assert(n > 0 && n < FLUSH_NAME);
 }
 
-/* The temp directory may have been cleaned away together with its content. */
+/* Somebody may have deleted the directory of temp files. */
 static int open_temp(struct flush *f, const char *path)
 {
 	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
@@ -119,7 +124,7 @@ static int open_temp(struct flush *f, const char *path)
 		return err;
 	fd = open(path, flags, 0600);
 	if (fd < 0 && errno == EACCES && !unlink(path))
-		/* ours, complete but not renamed, without write permission */
+		/* A complete temp file of ours has no write permission. */
 		fd = open(path, flags, 0600);
 	if (fd < 0 && errno == ENOENT && !f->beside &&
 	    !mkdir(f->cfg->temp, 0700))
@@ -151,7 +156,7 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* Everything between open and close.  Names the operation that failed. */
+/* Everything between open and close; *op is the operation that failed. */
 static int fill_temp(const struct flush *f, int fd, const void *data,
 		     size_t len, const char **op)
 {
@@ -180,6 +185,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	const char *op;
 	int fd, err;
 
+	assert(f->cfg && name[0]);
 	err = temp_path(f, name, f->beside, path);
 	if (err)
 		return failed(f, err, "name", f->cfg->temp);
@@ -187,7 +193,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	if (fd < 0)
 		return failed(f, fd, "open", path);
 	err = fill_temp(f, fd, data, len, &op);
-	/* NFS and quotas report what write(2) could not know at close(2). */
+	/* NFS and quotas report at close(2) what write(2) could not know. */
 	if (close(fd) && !err) {
 		op = "close";
 		err = errno == EINTR ? 0 : -errno;
@@ -197,7 +203,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 		err = FAILPOINT("flush.close");
 	}
 	if (err) {
-		/* Room for others, and for the next try. */
+		/* Makes room for other files, and for the next try. */
 		unlink(path);
 		return failed(f, err, op, path);
 	}
@@ -213,8 +219,8 @@ int flush_rename(const char *from, const char *to)
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
 	/*
-	 * A file system without the flag.  Worker, process and nanosecond
-	 * make the name ours alone, so looking first is as good.
+	 * A file system without the flag.  Worker, process and nanosecond in
+	 * the name make it unique, so a check before the rename is as good.
 	 */
 	if (!lstat(to, &st))
 		return -EEXIST;
@@ -249,9 +255,9 @@ int flush_publish(struct flush *f, const char *name)
 		err = flush_rename(from, to);
 	if (err == -EXDEV && !f->beside) {
 		/*
-		 * Two mounts of one file system: found out only now.  The
-		 * temp file stays: without it, recovery would take the
-		 * rename for done.
+		 * Two mounts of one file system; flush_probe() cannot see
+		 * that.  The temp file stays: without it, recovery would
+		 * conclude that the rename happened.
 		 */
 		f->beside = true;
 		(void)FAILPOINT("flush.crossed");
@@ -262,7 +268,7 @@ int flush_publish(struct flush *f, const char *name)
 	if (f->cfg->files_sync == SYNC_DATA)
 		/*
 		 * The file is there: a failure here only means that a power
-		 * cut may undo the name.  Nothing to repeat.
+		 * failure may undo the name.  There is nothing to repeat.
 		 */
 		(void)flush_sync_directory(f->cfg->files_path);
 	return 0;

@@ -2,13 +2,14 @@
 /*
  * Bytes in memory -> a complete file under its final name.
  *
- * The temp file is opened, written, given its mode, synced as configured and
- * closed; then it is renamed, never over another file.  Each function is one
- * step that can be repeated after any failure, and says in `op` and `where`
- * what failed.  Paths are looked up each time: a directory that was replaced
- * or mounted over is followed, and that costs less than 1 us a file.
+ * A flush opens the temp file, writes it, sets its mode, syncs it as
+ * configured and closes it.  Then it renames the temp file, never over another
+ * file (I1).  Each function is one step that can be repeated after any failure,
+ * and says in `op` and `where` what failed.  Paths are resolved each time, so
+ * that a directory that was replaced or mounted over takes effect; that costs
+ * less than 1 us a file.
  *
- * Owned by one thread.
+ * One thread owns a struct flush.
  */
 #ifndef BUFWRITER_FLUSH_H
 #define BUFWRITER_FLUSH_H
@@ -20,12 +21,13 @@
 #include <sys/types.h>
 
 #include "conf/config.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/failure.h"
 
 #define FLUSH_NAME 256 /* NAME_MAX and its NUL */
 
 struct flush {
-	const struct config *cfg; /* may be exchanged between two files */
+	const struct config *cfg; /* its owner may change it between files */
 	unsigned worker;
 	pid_t pid;
 	/*
@@ -33,8 +35,8 @@ struct flush {
 	 * another file system or is the same directory.
 	 */
 	bool beside;
-	uint64_t last_ns; /* of the last name given */
-	/* after a failure: the operation, and its path */
+	uint64_t last_ns; /* the time in the last name */
+	/* after a failure: the operation and its path */
 	const char *op;
 	char where[PATH_MAX];
 };
@@ -42,29 +44,30 @@ struct flush {
 void flush_open(struct flush *f, const struct config *cfg, unsigned worker);
 
 /*
- * Looks at files.path: a directory that can be written to?
+ * Is files.path a directory that can be written to?
  * 0 or -errno with op and where.
  */
 int flush_check(struct flush *f);
 /*
- * Looks at files.path and files.temp before the first file: creates temp if
- * it is missing, and sets f->beside if the two are on different file systems, or
- * are the same directory.
+ * Checks files.path and files.temp before the first file.  Creates files.temp
+ * if it is missing, and sets f->beside if the two are on different file
+ * systems, or are the same directory.
  * 0 or -errno with op and where.
  */
 int flush_probe(struct flush *f);
 /*
- * After one of these two failed: which setting is wrong, and how.  Sets the
- * failure and returns err.
+ * After one of these two failed: sets the failure, which says which setting is
+ * wrong and why, and returns err.
  */
 int flush_explain(const struct flush *f, int err, struct failure *failure);
 
-/* A new final name: later than any before, whatever the clock does. */
+/* A new final name (I1): its time is later than in any name before, whatever
+ * the clock does. */
 void flush_name(struct flush *f, char name[FLUSH_NAME]);
 
 /*
- * Writes the complete temp file for this name; an old one is replaced.
- * On failure it is removed again.  0 or -errno.
+ * Writes the complete temp file for this name, in place of an old one.  On
+ * failure it deletes the temp file, if it can.  0 or -errno.
  */
 int flush_write(struct flush *f, const char *name, const void *data,
 		size_t len);
@@ -75,35 +78,30 @@ int flush_write(struct flush *f, const char *name, const void *data,
  */
 int flush_publish(struct flush *f, const char *name);
 /*
- * Removes the temp file of this name, if there is one; `beside` is what f->beside
- * was when it was written.  False: it is there still.
+ * Deletes the temp file of this name, if there is one; `beside` is the value
+ * of f->beside when it was written.  False: the file is still there.
  */
 bool flush_discard(const struct flush *f, const char *name, bool beside);
 
-/*
- * The pause before the second try at a failed file, in ns; after each
- * further try it is twice as long, up to 5 s.
- */
-#define FLUSH_PAUSE UINT64_C(100000000)
+/* The pause before the second try at a failed file. */
+#define FLUSH_PAUSE_NS (100 * CLOCK_MS)
+#define FLUSH_PAUSE_MAX_NS (5 * CLOCK_SECOND)
 
-static inline uint64_t flush_pause_after(uint64_t pause)
+/* The pause that follows this one: twice as long, up to the maximum. */
+static inline uint64_t flush_pause_after(uint64_t pause_ns)
 {
-	const uint64_t longest = UINT64_C(5000000000);
-
-	return pause * 2 < longest ? pause * 2 : longest;
+	return pause_ns * 2 < FLUSH_PAUSE_MAX_NS ? pause_ns * 2 :
+						   FLUSH_PAUSE_MAX_NS;
 }
 
-/*
- * The paths of a file, in `dir` and `temp` of a configuration that need not
- * be the present one.  0 or -ENAMETOOLONG.
- */
+/* The path of a file: dir, '/', leading, name.  0 or -ENAMETOOLONG. */
 int flush_path(char out[PATH_MAX], const char *dir, const char *leading,
 	       const char *name);
-/* renameat2(2) with RENAME_NOREPLACE, or as near as the file system has it.
- * 0 or -errno. */
+/* renameat2(2) with RENAME_NOREPLACE, or the nearest that the file system
+ * offers.  0 or -errno. */
 int flush_rename(const char *from, const char *to);
 
-/* fsync(2) on a directory: makes the names in it last.  0 or -errno. */
+/* fsync(2) on a directory: its names survive a power failure.  0 or -errno. */
 int flush_sync_directory(const char *path);
 
 #endif

@@ -3,35 +3,38 @@
  * See recover.h.
  *
  * Recovery is a worker on the old region: it takes the same steps, in the
- * same order, with the same records, so being killed in it is being killed
- * in a worker, and the next start goes on.  What only it does comes first:
+ * same order, with the same records, so a kill in recovery is a kill in a
+ * worker, and the next start continues.  What only recovery does comes first:
  *
  * 1. Messages that were received but not published are published.
- * 2. The tickets of each arena's last commit are released: they are in that
- *    arena, or in a file already.  This must precede any new commit, which
- *    overwrites the record that says so.
- * 3. A rename in doubt is finished.  The temp file is gone: it happened (the
- *    final file proves nothing, a shipper may have taken it).
+ * 2. The tickets of each arena's last commit are released: their messages are
+ *    in that arena, or in a file already.  This must precede any new commit,
+ *    which overwrites the record that says so.
+ * 3. The flush in which a worker died is settled.  A rename in doubt is
+ *    finished.  If the temp file is gone, the rename happened (the final file
+ *    proves nothing, because a shipper may have taken it).
  *
- * Then every arena is filed, and every message that is still held goes
- * through the first arena.  A held message that a dead worker had claimed
- * but not committed is like one that nobody had claimed.
+ * Then every arena is flushed, and every message that is still held goes
+ * through the first arena.  A held message that a dead worker had claimed but
+ * not committed is like one that nobody had claimed.
  */
 #include "daemon/filing/recover.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
+#include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/filing/flush.h"
-#include "daemon/base/log.h"
 #include "daemon/base/failpoint.h"
+#include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
+#include "daemon/filing/flush.h"
 #include "daemon/filing/transfer.h"
+#include "daemon/region/region_file.h"
+#include "daemon/region/region_v1.h"
 #include "daemon/region/ring_check.h"
 
 struct recovery {
@@ -45,56 +48,30 @@ struct recovery {
 
 static void release_committed(struct recovery *rec)
 {
-	struct ring *r = &rec->s->ring;
+	struct ring_layout *ring = &rec->s->ring.layout;
 	const struct arena_record *a;
 	uint64_t i, ticket;
 
 	for (i = 0; i < rec->s->header->workers; i++) {
 		a = &rec->s->arenas[i].now;
 		for (ticket = a->begin; ticket < a->end; ticket++)
-			if (ring_is_held(&r->layout, ticket))
-				ring_release_held(&r->layout, ticket);
+			if (ring_is_held(ring, ticket))
+				ring_release_held(ring, ticket);
 	}
 	(void)FAILPOINT("recover.released");
 }
 
-/* 1: something is there; 0: nothing is; -errno: nobody can tell. */
-static int look_for(const char *path)
+static void count_file(struct recovery *rec, uint64_t messages, uint64_t bytes)
 {
-	struct stat st;
-
-	if (!lstat(path, &st))
-		return 1;
-	return errno == ENOENT ? 0 : -errno;
+	rec->out->messages += messages;
+	rec->out->bytes += bytes;
+	rec->out->files += bytes > 0;
 }
 
-/*
- * The temp file of an arena of a dead process: 1 and its path; 0: it is gone;
- * -errno: nobody can tell, as when its directory is gone, too.  Before anything
- * makes a directory.  Only the place that the record names counts: in the other
- * one the same name may be the final file's.
- */
-static int find_temp(const struct recovery *rec, const struct arena *a,
-		     char path[PATH_MAX])
+/* Flushes an arena, waiting for the disk as long as it takes. */
+static void flush_arena(struct recovery *rec, struct arena *a)
 {
-	const struct region_dirs *d = region_dirs(rec->s->header);
-	bool beside = a->now.step & ARENA_BESIDE;
-	const char *dir = beside ? d->path : d->temp;
-	int found;
-
-	/* a path that does not fit was never opened */
-	if (flush_path(path, dir, beside ? "." : "", a->name))
-		return 0;
-	found = look_for(path);
-	if (found)
-		return found;
-	return look_for(dir) > 0 ? 0 : -ENOENT;
-}
-
-/* Files an arena, waiting for the disk as long as it takes. */
-static void file_arena(struct recovery *rec, struct arena *a)
-{
-	uint64_t pause = FLUSH_PAUSE, count = a->now.count, bytes;
+	uint64_t pause_ns = FLUSH_PAUSE_NS, count = a->now.count, bytes;
 	struct timespec ts;
 	int err, last = 0;
 
@@ -106,76 +83,28 @@ static void file_arena(struct recovery *rec, struct arena *a)
 				  strerror(-err), remedy(err));
 		last = err;
 		if (rec->waits)
-			rec->waits(rec->arg, err, pause);
-		ts = clock_timespec(pause);
+			rec->waits(rec->arg, err, pause_ns);
+		ts = clock_timespec(pause_ns);
 		nanosleep(&ts, NULL);
-		pause = flush_pause_after(pause);
+		pause_ns = flush_pause_after(pause_ns);
 	}
-	rec->out->messages += count;
-	rec->out->bytes += bytes;
-	rec->out->files += bytes > 0;
+	assert(arena_is_empty(a));
+	count_file(rec, count, bytes);
 	(void)FAILPOINT("recover.arena");
 }
 
-static void sync_directory(const struct recovery *rec)
+static void settle_flushes(struct recovery *rec)
 {
-	if (rec->cfg->files_sync == SYNC_DATA)
-		(void)flush_sync_directory(region_dirs(rec->s->header)->path);
-}
-
-static void finish_rename(struct recovery *rec, struct arena *a)
-{
-	char from[PATH_MAX], to[PATH_MAX];
-	uint64_t count = a->now.count, bytes = a->now.len;
-	const char *dir = region_dirs(rec->s->header)->path;
-	int found = find_temp(rec, a, from), err;
-
-	if (found == 0) {
-		/* renamed, but perhaps not yet on the disk */
-		sync_directory(rec);
-		arena_emptied(a);
-		return;
-	}
-	if (found > 0) {
-		err = flush_path(to, dir, "", a->name);
-		if (!err)
-			err = flush_rename(from, to);
-		(void)FAILPOINT("recover.renamed");
-		if (!err) {
-			sync_directory(rec);
-			arena_emptied(a);
-			rec->out->messages += count;
-			rec->out->bytes += bytes;
-			rec->out->files++;
-			return;
-		}
-	}
-	/* The directories changed, or the name is taken: write it again. */
-	arena_begin_write(a, a->name, a->now.step & ARENA_BESIDE);
-	if (found > 0)
-		unlink(from);
-}
-
-/* What a dead process was about to do with its temp files. */
-static void settle_temps(struct recovery *rec)
-{
-	char path[PATH_MAX];
+	const struct region_dirs *dirs = region_header_dirs(rec->s->header);
+	uint64_t i, count, bytes;
 	struct arena *a;
-	uint64_t i;
 
 	for (i = 0; i < rec->s->header->workers; i++) {
 		a = &rec->s->arenas[i];
-		switch (a->now.step & ~ARENA_BESIDE) {
-		case ARENA_RENAMING:
-			finish_rename(rec, a);
-			break;
-		case ARENA_WRITING:
-			if (find_temp(rec, a, path) > 0)
-				unlink(path);
-			break;
-		default:
-			break;
-		}
+		count = a->now.count;
+		bytes = a->now.len;
+		if (transfer_settle(a, &rec->flush, dirs))
+			count_file(rec, count, bytes);
 	}
 	(void)FAILPOINT("recover.settled");
 }
@@ -184,20 +113,30 @@ static void file_messages(struct recovery *rec)
 {
 	struct ring *r = &rec->s->ring;
 	struct arena *a = &rec->s->arenas[0];
-	uint64_t head = ring_head(&r->layout), n = ring_slots(r), ticket, cost;
+	uint64_t head = ring_head(&r->layout), ticket, cost;
 	struct ring_message m;
 
-	for (ticket = head - n; ticket < head; ticket++) {
+	for (ticket = head - ring_slots(r); ticket < head; ticket++) {
 		if (!ring_is_held(&r->layout, ticket))
 			continue;
 		ring_peek(r, ticket, &m);
 		cost = m.oversized ? 0 : arena_cost(a, m.len, m.newline);
 		if (a->fill > a->size || transfer_must_flush(a, cost))
-			file_arena(rec, a);
+			flush_arena(rec, a);
 		transfer_one(r, a, ticket);
 		(void)FAILPOINT("recover.message");
 	}
-	file_arena(rec, a);
+	flush_arena(rec, a);
+}
+
+static bool is_ring_empty(const struct ring_layout *ring)
+{
+	uint64_t head = ring_head(ring), ticket;
+
+	for (ticket = head - ring->geo.slots; ticket < head; ticket++)
+		if (ring_is_held(ring, ticket))
+			return false;
+	return true;
 }
 
 static int recover_old(struct recovery *rec, struct failure *error)
@@ -210,16 +149,18 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	ring_recover(&s->ring.layout);
 	(void)FAILPOINT("recover.published");
 	release_committed(rec);
-	settle_temps(rec);
-	region_use_dirs(s, rec->cfg);
-	/* Only now: this makes the directory that settle_temps() looks for. */
+	settle_flushes(rec);
+	region_header_use_dirs(s->header, rec->cfg);
+	/* Only now: this makes the directory that settle_flushes() looks in. */
 	err = flush_probe(&rec->flush);
 	if (err)
 		return flush_explain(&rec->flush, err, error);
 	for (i = 0; i < s->header->workers; i++)
-		file_arena(rec, &s->arenas[i]);
+		flush_arena(rec, &s->arenas[i]);
 	file_messages(rec);
-	region_set_clean(s, 1);
+	/* I5, and region_set_clean() asserts the same of the arenas. */
+	assert(is_ring_empty(&s->ring.layout));
+	region_set_clean(s, true);
 	(void)FAILPOINT("recover.done");
 	return 0;
 }
@@ -228,15 +169,13 @@ static int set_aside(const struct config *cfg, struct recovered *out,
 		     struct failure *error)
 {
 	const char *path = cfg->state_path;
-	int err = region_set_aside(path, out->aside, sizeof(out->aside));
+	int err = region_file_set_aside(path, out->aside, sizeof(out->aside));
 
-	if (err) {
-		snprintf(error->text, sizeof(error->text),
-			 "state.path: cannot rename %s to %s: %s", path,
-			 out->aside, strerror(-err));
-		return err;
-	}
-	log_error("recovery: the state region %s can not be trusted: %.200s; "
+	if (err)
+		return failure_set(error, err,
+				   "state.path: cannot rename %s to %s: %s",
+				   path, out->aside, strerror(-err));
+	log_error("recovery: the state region %s cannot be trusted: %.200s; "
 		  "it was set aside as %s, and this start begins with an "
 		  "empty one",
 		  path, error->text, out->aside);
@@ -246,25 +185,33 @@ static int set_aside(const struct config *cfg, struct recovered *out,
 static void report(const struct recovered *out)
 {
 	if (out->messages)
-		log_notice("recovered: messages=%llu files=%llu bytes=%llu "
-			   "from the process before, in %.1f ms",
-			   (unsigned long long)out->messages,
-			   (unsigned long long)out->files,
-			   (unsigned long long)out->bytes, out->ns / 1e6);
+		log_notice("recovered: messages=%" PRIu64 " files=%" PRIu64
+			   " bytes=%" PRIu64 " from the process before, in "
+			   "%.1f ms",
+			   out->messages, out->files, out->bytes,
+			   out->ns / 1e6);
 }
 
-/* What there is has nothing in it; its memory makes room for the new one. */
+/* The old region holds nothing, so its memory makes room for the new one. */
 static int make_new(struct region *s, const struct config *cfg,
 		    struct failure *error)
 {
-	if (unlink(cfg->state_path) && errno != ENOENT) {
-		snprintf(error->text, sizeof(error->text),
-			 "state.path: cannot remove %s: %s", cfg->state_path,
-			 strerror(errno));
-		return -errno;
-	}
+	if (unlink(cfg->state_path) && errno != ENOENT)
+		return failure_set(error, -errno,
+				   "state.path: cannot remove %s: %s",
+				   cfg->state_path, strerror(errno));
 	(void)FAILPOINT("recover.removed");
 	return region_create(s, cfg, error);
+}
+
+static int open_old(struct region *s, const struct config *cfg,
+		    struct failure *error)
+{
+	int err = region_v1_replace(cfg->state_path, error);
+
+	if (err)
+		return err;
+	return region_open_old(s, cfg->state_path, cfg->files_framing, error);
 }
 
 int recover_region(struct region *s, const struct config *cfg,
@@ -273,13 +220,13 @@ int recover_region(struct region *s, const struct config *cfg,
 {
 	struct recovery rec = { s, cfg, .waits = waits, .arg = arg,
 				.out = out };
-	uint64_t start = clock_now();
+	uint64_t start_ns = clock_now();
 	int err;
 
 	memset(out, 0, sizeof(*out));
 	if (!cfg->state_path[0])
 		return region_create(s, cfg, error);
-	err = region_open_old(s, cfg->state_path, cfg->files_framing, error);
+	err = open_old(s, cfg, error);
 	if (err == -ENOENT)
 		return make_new(s, cfg, error);
 	if (err == -EBADMSG) {
@@ -294,9 +241,9 @@ int recover_region(struct region *s, const struct config *cfg,
 		region_close(s);
 		return err;
 	}
-	out->ns = clock_now() - start;
+	out->ns = clock_now() - start_ns;
 	report(out);
-	if (region_fits(s, cfg)) {
+	if (region_header_fits(s->header, cfg)) {
 		region_adopt(s);
 		return 0;
 	}

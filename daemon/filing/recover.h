@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a dead process left in the state region -> files, before anything
- * else is read.  Main thread, before the workers start.
+ * What a dead process left in the region -> files, and then this process's
+ * region.  The recovery's thread (start.h), before the workers start.
  */
 #ifndef BUFWRITER_RECOVER_H
 #define BUFWRITER_RECOVER_H
@@ -15,17 +15,18 @@ struct recovered {
 	uint64_t messages; /* filed by this start */
 	uint64_t files;
 	uint64_t bytes;
-	uint64_t ns;	      /* that it took */
-	char aside[PATH_MAX]; /* where a region without sense went, or "" */
+	uint64_t ns;	      /* how long recovery took */
+	char aside[PATH_MAX]; /* where an unsound region was set aside, or "" */
 };
 
 /* Called before each pause while the disk refuses, with its -errno. */
 typedef void recover_wait_fn(void *arg, int err, uint64_t pause_ns);
 
 /*
- * Gives the daemon its region: files what is in an old one and takes it over
- * if it fits, or makes a new one.  The region is locked by the caller.
- * Repeats, with pauses, while the disk refuses what must be filed.
+ * Gives the daemon its region: files what is in an old one and takes that over
+ * if it fits, or makes a new one.  The caller has locked the region.
+ * Retries, with pauses, while the disk refuses what must be filed; before each
+ * pause it calls waits(arg, ...), unless `waits` is NULL.
  * 0, or -errno with a text.
  */
 int recover_region(struct region *s, const struct config *cfg,

@@ -1,16 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* See transfer.h. */
+/*
+ * See transfer.h.
+ *
+ * A flush goes through the steps of the arena's record.  Each step can be
+ * repeated after any failure, and after a death in it:
+ *
+ *	STEP      NEXT                     ON FAILURE           AFTER A DEATH
+ *	FILLING   name it                  -                    the same
+ *	WRITING   write the temp file      delete it, retry     delete it, retry
+ *	RENAMING  rename the temp file     back to WRITING      rename it if it
+ *					   first, then delete	is there; if not,
+ *					   it, retry            that happened
+ *
+ * transfer_flush() takes these steps, transfer_settle() is the last column.
+ */
 #include "daemon/filing/transfer.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/base/failpoint.h"
 #include "daemon/region/ring_check.h"
 
-/* Tries at a free name before the directory is taken to be at fault. */
+/* Names tried before the directory is considered to be at fault. */
 #define NAMES 1000
+
+/* -- ring -> arena ------------------------------------------------------- */
 
 bool transfer_must_flush(const struct arena *a, uint64_t cost)
 {
@@ -21,34 +38,38 @@ bool transfer_must_flush(const struct arena *a, uint64_t cost)
 	return cost <= a->size && a->fill + cost > a->size;
 }
 
-/* Is the arena at or past its size, so that no message can follow? */
+/* Is the arena past its size, so that no message can follow? */
 static bool is_over(const struct arena *a)
 {
 	return a->fill > a->size;
 }
 
-/* How many of the `most` tickets from `from` fit into the arena. */
+/*
+ * How many of the `most` tickets from `from` fit into the arena, which is then
+ * *fill bytes long.
+ */
 static uint64_t count_fitting(const struct ring *r, const struct arena *a,
-			      uint64_t from, uint64_t most)
+			      uint64_t from, uint64_t most, uint64_t *fill)
 {
-	uint64_t left = a->size - a->fill, n, cost;
 	struct ring_message m;
+	uint64_t n, cost;
 
+	*fill = a->fill;
 	for (n = 0; n < most; n++) {
 		ring_peek(r, from + n, &m);
 		cost = m.oversized ? 0 : arena_cost(a, m.len, m.newline);
-		if (cost > a->size)
-			return n + 1; /* it may pass the size, none after it */
-		if (cost > left)
+		if (cost <= a->size && *fill + cost > a->size)
 			return n;
-		left -= cost;
+		*fill += cost;
+		if (cost > a->size)
+			return n + 1; /* past the size: none after it */
 	}
 	return n;
 }
 
 /* Copies the claimed tickets; returns how many were messages. */
-static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
-			 uint64_t n, uint64_t *oldest)
+static uint64_t copy_run(const struct ring *r, struct arena *a, uint64_t from,
+			 uint64_t n, uint64_t *oldest_ns)
 {
 	struct ring_message m;
 	uint64_t ticket, count = 0;
@@ -58,7 +79,7 @@ static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
 		if (m.oversized)
 			continue;
 		if (!count)
-			*oldest = m.received_ns;
+			*oldest_ns = m.received_ns;
 		arena_append(a, m.part, m.part_len, m.newline);
 		(void)FAILPOINT("append.after");
 		count++;
@@ -69,8 +90,10 @@ static uint64_t copy_run(struct ring *r, struct arena *a, uint64_t from,
 enum transfer_result transfer_take(struct ring *r, struct arena *a,
 				   bool *producer_waits)
 {
-	uint64_t from, waiting, n, count, oldest = 0;
+	uint64_t from, waiting, n, fill, count, oldest_ns = 0;
 
+	/* one claim at a time is open */
+	assert(arena_is_settled(a));
 	if (is_over(a))
 		return TRANSFER_FULL;
 	do {
@@ -80,18 +103,21 @@ enum transfer_result transfer_take(struct ring *r, struct arena *a,
 			return TRANSFER_EMPTY;
 		if (waiting > TRANSFER_RUN)
 			waiting = TRANSFER_RUN;
-		n = count_fitting(r, a, from, waiting);
+		n = count_fitting(r, a, from, waiting, &fill);
 		/*
-		 * With n == 0 nothing proves that the peeked length was this
-		 * ticket's; filing an arena early is allowed, but needless.
+		 * With n == 0 nothing proves that the length read was this
+		 * ticket's.  An early flush would be allowed, but needless.
 		 */
 		if (!n && ring_claimed(r) == from)
 			return TRANSFER_FULL;
 	} while (!n || !ring_claim(r, from, n));
 
 	(void)FAILPOINT("claim.after");
-	count = copy_run(r, a, from, n, &oldest);
-	arena_commit(a, from, from + n, count, oldest);
+	count = copy_run(r, a, from, n, &oldest_ns);
+	/* The claim proves what was counted. */
+	assert(a->fill == fill);
+	arena_commit(a, from, from + n, count, oldest_ns);
+	/* I2: not before the commit. */
 	if (ring_release(r, from, n))
 		*producer_waits = true;
 	(void)FAILPOINT("release.after");
@@ -100,59 +126,203 @@ enum transfer_result transfer_take(struct ring *r, struct arena *a,
 
 void transfer_one(struct ring *r, struct arena *a, uint64_t ticket)
 {
-	uint64_t oldest = 0, count;
+	uint64_t oldest_ns = 0, count;
 
-	count = copy_run(r, a, ticket, 1, &oldest);
-	arena_commit(a, ticket, ticket + 1, count, oldest);
+	assert(ring_is_held(&r->layout, ticket));
+	assert(arena_is_settled(a) && !is_over(a));
+	count = copy_run(r, a, ticket, 1, &oldest_ns);
+	arena_commit(a, ticket, ticket + 1, count, oldest_ns);
 	ring_release_held(&r->layout, ticket);
+}
+
+/* -- arena -> file ------------------------------------------------------- */
+
+static bool is_beside(const struct arena *a)
+{
+	return a->now.where == ARENA_BESIDE_FINAL;
+}
+
+/*
+ * FILLING, or WRITING after a failure: a new name.  If the temp file of the
+ * failed try cannot be deleted, its name is used again, because only the
+ * record knows about that file.
+ */
+static void begin_file(struct arena *a, struct flush *f)
+{
+	char name[FLUSH_NAME];
+	enum arena_where where = f->beside ? ARENA_BESIDE_FINAL : ARENA_IN_TEMP;
+
+	if (a->now.step == ARENA_FILLING ||
+	    flush_discard(f, a->name, is_beside(a))) {
+		flush_name(f, name);
+		arena_begin_write(a, name, where);
+	} else {
+		arena_begin_write(a, a->name, where);
+	}
+	(void)FAILPOINT("flush.begin");
+}
+
+/* WRITING -> RENAMING. */
+static int write_temp(struct arena *a, struct flush *f)
+{
+	int err = flush_write(f, a->name, a->data, a->now.len);
+
+	if (err)
+		return err;
+	arena_begin_rename(a);
+	(void)FAILPOINT("flush.marked");
+	return 0;
+}
+
+/* RENAMING -> FILLING, or back to WRITING. */
+static int rename_temp(struct arena *a, struct flush *f)
+{
+	int err = flush_publish(f, a->name);
+
+	if (!err) {
+		arena_emptied(a);
+		(void)FAILPOINT("flush.reset");
+		return 0;
+	}
+	/*
+	 * The record first: a later life that found the temp file and the step
+	 * RENAMING would rename it.
+	 */
+	arena_undo_rename(a);
+	(void)flush_discard(f, a->name, is_beside(a));
+	return err;
+}
+
+/* Is a failed rename worth another name or place at once? */
+static bool is_worth_a_name(int err)
+{
+	return err == -EEXIST || err == -EXDEV;
+}
+
+/* Takes the step that the record names.  0 or -errno. */
+static int take_step(struct arena *a, struct flush *f, unsigned *names)
+{
+	int err;
+
+	switch (a->now.step) {
+	case ARENA_FILLING:
+		begin_file(a, f);
+		return 0;
+	case ARENA_WRITING:
+		return write_temp(a, f);
+	default:
+		assert(a->now.step == ARENA_RENAMING);
+		err = rename_temp(a, f);
+		if (!is_worth_a_name(err) || ++*names == NAMES)
+			return err;
+		begin_file(a, f);
+		return 0;
+	}
 }
 
 int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 {
-	char name[FLUSH_NAME];
-	uint64_t len = a->now.len;
-	bool beside, may_forget;
-	int err, tries;
+	unsigned names = 0;
+	int err;
 
-	*bytes = len;
-	if (!len) {
+	/* I3: no claim is open while this thread touches the disk. */
+	assert(arena_is_settled(a));
+	assert(a->now.step != ARENA_RENAMING);
+	*bytes = a->now.len;
+	if (!a->now.len) {
 		if (!arena_is_empty(a))
 			arena_emptied(a);
 		return 0;
 	}
-	/*
-	 * The record is all that knows of a temp file that a failed disk would
-	 * not take away: then it is the same name again.
-	 */
-	may_forget = a->now.step == ARENA_FILLING ||
-		     flush_discard(f, a->name, a->now.step & ARENA_BESIDE);
-	for (tries = 0; tries < NAMES; tries++) {
-		if (may_forget)
-			flush_name(f, name);
-		else
-			memcpy(name, a->name, sizeof(name));
-		beside = f->beside;
-		arena_begin_write(a, name, beside);
-		(void)FAILPOINT("flush.begin");
-		err = flush_write(f, name, a->data, len);
-		if (err)
-			return err;
-		arena_begin_rename(a);
-		(void)FAILPOINT("flush.marked");
-		err = flush_publish(f, name);
-		if (!err) {
-			arena_emptied(a);
-			(void)FAILPOINT("flush.reset");
-			return 0;
-		}
-		/*
-		 * The temp file must not outlive the step: a later life that
-		 * found it in RENAMING would rename it.
-		 */
-		arena_begin_write(a, name, beside);
-		may_forget = flush_discard(f, name, beside);
-		if (err != -EEXIST && err != -EXDEV)
-			return err;
-	}
+	/* A try that failed before: begin anew. */
+	if (a->now.step == ARENA_WRITING)
+		begin_file(a, f);
+	do {
+		err = take_step(a, f, &names);
+	} while (!err && a->now.step != ARENA_FILLING);
+	assert(err ? a->now.step == ARENA_WRITING : arena_is_empty(a));
 	return err;
+}
+
+/* -- after a death ------------------------------------------------------- */
+
+/* 1: something is there; 0: nothing is; -errno: that cannot be found out. */
+static int exists(const char *path)
+{
+	struct stat st;
+
+	if (!lstat(path, &st))
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+/*
+ * The temp file of an arena: 1 and its path; 0: it is gone; -errno: that
+ * cannot be found out, for example because its directory is gone, too.  Only
+ * the place that the record names counts: in the other place the same name may
+ * be the final file's.
+ */
+static int find_temp(const struct arena *a, const struct region_dirs *dirs,
+		     char path[PATH_MAX])
+{
+	const char *dir = is_beside(a) ? dirs->path : dirs->temp;
+	int found;
+
+	/* A path that does not fit was never opened. */
+	if (flush_path(path, dir, is_beside(a) ? "." : "", a->name))
+		return 0;
+	found = exists(path);
+	if (found)
+		return found;
+	return exists(dir) > 0 ? 0 : -ENOENT;
+}
+
+static void sync_names(const struct flush *f, const struct region_dirs *dirs)
+{
+	if (f->cfg->files_sync == SYNC_DATA)
+		(void)flush_sync_directory(dirs->path);
+}
+
+static bool finish_rename(struct arena *a, const struct flush *f,
+			  const struct region_dirs *dirs)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+	int found = find_temp(a, dirs, from), err;
+
+	if (found == 0) {
+		/* It was renamed, but the name may not be on the disk yet. */
+		sync_names(f, dirs);
+		arena_emptied(a);
+		return false;
+	}
+	if (found > 0) {
+		err = flush_path(to, dirs->path, "", a->name);
+		if (!err)
+			err = flush_rename(from, to);
+		(void)FAILPOINT("recover.renamed");
+		if (!err) {
+			sync_names(f, dirs);
+			arena_emptied(a);
+			return true;
+		}
+	}
+	/* The directories changed, or the name is taken: write it again. */
+	arena_undo_rename(a);
+	if (found > 0)
+		unlink(from);
+	return false;
+}
+
+bool transfer_settle(struct arena *a, const struct flush *f,
+		     const struct region_dirs *dirs)
+{
+	char path[PATH_MAX];
+	bool renamed = false;
+
+	if (a->now.step == ARENA_RENAMING)
+		renamed = finish_rename(a, f, dirs);
+	else if (a->now.step == ARENA_WRITING && find_temp(a, dirs, path) > 0)
+		unlink(path);
+	assert(a->now.step != ARENA_RENAMING);
+	return renamed;
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two steps that a message goes through after the ring, each safe to be
- * killed in: ring -> arena, and arena -> file.  A worker takes them while the
- * daemon lives, and the loop thread the first one for an arena that a parked
- * worker has lent; recovery takes the same ones for what a dead process left.
+ * The two things that happen to a message after the ring, each safe to be
+ * killed in: ring -> arena, and arena -> file.  A worker does both.  The loop
+ * thread does the first one for an arena that a parked worker lends.  Recovery
+ * does both for what a dead process left.
  */
 #ifndef BUFWRITER_TRANSFER_H
 #define BUFWRITER_TRANSFER_H
 
-#include "daemon/region/arena.h"
 #include "daemon/filing/flush.h"
+#include "daemon/region/arena.h"
+#include "daemon/region/region_header.h"
 #include "daemon/region/ring.h"
 
 /* Most messages claimed at once: bounds how long a slot stays claimed. */
@@ -18,31 +19,41 @@
 enum transfer_result {
 	TRANSFER_EMPTY, /* nothing is waiting */
 	TRANSFER_TOOK,	/* messages were taken; there may be more */
-	TRANSFER_FULL,	/* the arena must be filed before the next one */
+	TRANSFER_FULL,	/* the arena must be flushed before the next message */
 };
 
 /*
- * Claims what is waiting and fits, copies, commits and releases it.
- * Sets *producer_waits if the loop thread
- * waits for a slot (never clears it).
+ * The arena's owner.  Claims what is waiting and fits, copies, commits and
+ * releases it.  Sets *producer_waits if the loop thread waits for a slot
+ * (never clears it).
  */
 enum transfer_result transfer_take(struct ring *r, struct arena *a,
 				   bool *producer_waits);
 
 /*
- * Appends, commits and releases one held ticket, for recovery.  The caller
- * has made sure of the room.
+ * Recovery.  Appends, commits and releases one held ticket.  The caller has
+ * ensured that there is room.
  */
 void transfer_one(struct ring *r, struct arena *a, uint64_t ticket);
 
-/* True if a message of this cost must wait for the arena to be filed. */
+/* True if a message of this cost must wait until the arena was flushed. */
 bool transfer_must_flush(const struct arena *a, uint64_t cost);
 
 /*
- * Makes a file of the arena and empties it.  An arena without a byte makes no
- * file.  0 and *bytes (the file's length, 0 for none), or -errno with f->op
- * and f->where: the arena is as before, try again.
+ * The arena's owner.  Makes a file of the arena and empties it.  An arena
+ * without a byte makes no file.  0 and *bytes (the file's length, 0 for none);
+ * or -errno with f->op and f->where: the messages are still in the arena, try
+ * again.
  */
 int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes);
+
+/*
+ * Recovery, before anything makes a directory.  Settles the flush in which a
+ * process died that used these directories: afterwards the arena is FILLING or
+ * WRITING.  True: a rename was finished, and the arena's messages are in that
+ * file now.
+ */
+bool transfer_settle(struct arena *a, const struct flush *f,
+		     const struct region_dirs *dirs);
 
 #endif

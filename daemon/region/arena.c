@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See arena.h.  All of it but arena_snapshot() runs on the thread that has the
- * arena: its worker, or the loop thread while that is lent it.
+ * See arena.h.  All functions but arena_snapshot() run on the thread that owns
+ * the arena.
  */
 #include "daemon/region/arena.h"
 
@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/base/atomic.h"
 #include "daemon/base/failpoint.h"
+#include "daemon/region/checksum.h"
 
 #define PAGE 4096
 
@@ -41,98 +43,123 @@ void arena_open(struct arena *a, void *mem, uint64_t size, uint64_t max_message,
 	a->framing = framing;
 }
 
-static uint64_t mix(uint64_t h, uint64_t word)
-{
-	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ (h >> 32);
-}
+/* -- the record ---------------------------------------------------------- */
 
-static uint64_t check_of(uint64_t seq, const struct arena_record *rec,
-			 const char *name)
+uint64_t arena_check(uint64_t seq, const struct arena_record *rec,
+		     const char name[ARENA_NAME])
 {
-	const uint64_t *word = (const uint64_t *)rec;
-	/* Not from 0: a page of zeroes is no record. */
-	uint64_t h = mix(UINT64_C(0x9e3779b97f4a7c15), seq), w;
-	size_t i;
+	uint64_t sum = checksum_word(CHECKSUM_START, seq);
 
-	for (i = 0; i < ARENA_WORDS; i++)
-		h = mix(h, word[i]);
+	sum = checksum(sum, rec, sizeof(*rec));
 	if (rec->step == ARENA_FILLING)
-		return h;
-	for (i = 0; i < ARENA_NAME; i += sizeof(w)) {
-		memcpy(&w, name + i, sizeof(w));
-		h = mix(h, w);
-	}
-	return h;
-}
-
-static void store(_Atomic uint64_t *to, uint64_t value)
-{
-	atomic_store_explicit(to, value, memory_order_relaxed);
+		return sum;
+	return checksum(sum, name, ARENA_NAME);
 }
 
 /* Makes a->now and a->name the record, in one step. */
-static void put(struct arena *a)
+static void store_record(struct arena *a)
 {
-	/* relaxed: only this worker writes it */
-	uint64_t seq =
-		atomic_load_explicit(&a->region->cur, memory_order_relaxed) + 1;
+	/* relaxed: only this thread writes it */
+	uint64_t seq = load_relaxed(&a->region->cur) + 1;
 	struct arena_cell *cell = &a->region->cell[seq & 1];
 	const uint64_t *word = (const uint64_t *)&a->now;
 	size_t i;
 
+	assert(a->now.taken - a->now.written == a->now.count);
 	/*
-	 * A reader that still copies this cell, two changes late, must see
+	 * A reader that still copies this cell, two changes late, must learn
 	 * from `cur` that it was overtaken: this fence, after the last store
-	 * of `cur`, pairs with the one in arena_snapshot().
+	 * of `cur`, pairs with the fence in arena_snapshot().
 	 */
 	atomic_thread_fence(memory_order_release);
-	store(&cell->seq, seq);
+	/* relaxed: the store of cur orders the cell */
+	store_relaxed(&cell->seq, seq);
 	for (i = 0; i < ARENA_WORDS; i++)
-		store(&cell->word[i], word[i]);
+		store_relaxed(&cell->word[i], word[i]);
 	if (a->now.step != ARENA_FILLING)
 		memcpy(cell->name, a->name, ARENA_NAME);
-	store(&cell->check, check_of(seq, &a->now, a->name));
-	/* release: the cell, and the arena's bytes, come first */
-	atomic_store_explicit(&a->region->cur, seq, memory_order_release);
+	store_relaxed(&cell->check, arena_check(seq, &a->now, a->name));
+	/*
+	 * release: the cell, and the arena's bytes, come first; pairs with the
+	 * acquire in arena_snapshot(), and recovery relies on it
+	 */
+	store_release(&a->region->cur, seq);
+}
+
+static void set_empty(struct arena *a)
+{
+	memset(&a->now, 0, sizeof(a->now));
+	a->fill = 0;
+	store_record(a);
 }
 
 void arena_format(struct arena *a)
 {
 	memset(a->region, 0, sizeof(*a->region));
-	memset(&a->now, 0, sizeof(a->now));
-	a->fill = 0;
-	put(a);
+	set_empty(a);
+}
+
+static bool is_sensible(const struct arena *a)
+{
+	const struct arena_record *rec = &a->now;
+
+	if (rec->step > ARENA_RENAMING || rec->where > ARENA_BESIDE_FINAL)
+		return false;
+	if (rec->step == ARENA_FILLING && rec->where != ARENA_IN_TEMP)
+		return false;
+	return rec->len <= a->capacity && rec->begin <= rec->end &&
+	       rec->taken - rec->written == rec->count;
+}
+
+static bool is_name_sensible(const char *name)
+{
+	return memchr(name, 0, ARENA_NAME) && name[0] && !strchr(name, '/');
 }
 
 int arena_load(struct arena *a, const char **why)
 {
-	uint64_t cur = atomic_load(&a->region->cur);
+	/* relaxed: no other thread uses the arena */
+	uint64_t cur = load_relaxed(&a->region->cur);
 	struct arena_cell *cell = &a->region->cell[cur & 1];
 	uint64_t *word = (uint64_t *)&a->now;
 	size_t i;
 
 	for (i = 0; i < ARENA_WORDS; i++)
-		word[i] = atomic_load(&cell->word[i]);
+		word[i] = load_relaxed(&cell->word[i]);
 	memcpy(a->name, cell->name, ARENA_NAME);
 	*why = "an arena's record is damaged";
-	if (atomic_load(&cell->seq) != cur ||
-	    atomic_load(&cell->check) != check_of(cur, &a->now, a->name))
+	if (load_relaxed(&cell->seq) != cur ||
+	    load_relaxed(&cell->check) != arena_check(cur, &a->now, a->name))
 		return -EBADMSG;
 	*why = "an arena's record makes no sense";
-	if ((a->now.step & ~ARENA_BESIDE) > ARENA_RENAMING ||
-	    a->now.step == ARENA_BESIDE || a->now.len > a->capacity ||
-	    a->now.begin > a->now.end ||
-	    a->now.taken - a->now.written != a->now.count)
+	if (!is_sensible(a))
 		return -EBADMSG;
 	*why = "an arena's file name makes no sense";
-	if (a->now.step != ARENA_FILLING &&
-	    (!memchr(a->name, 0, ARENA_NAME) || !a->name[0] ||
-	     strchr(a->name, '/')))
+	if (a->now.step != ARENA_FILLING && !is_name_sensible(a->name))
 		return -EBADMSG;
 	a->fill = a->now.len;
 	return 0;
 }
+
+void arena_snapshot(const struct arena *a, struct arena_record *out)
+{
+	uint64_t *word = (uint64_t *)out, cur;
+	size_t i;
+
+	/* Repeats only if the owner makes two changes meanwhile. */
+	do {
+		/* pairs with the release in store_record() */
+		cur = load_acquire(&a->region->cur);
+		for (i = 0; i < ARENA_WORDS; i++)
+			word[i] = load_relaxed(
+				&a->region->cell[cur & 1].word[i]);
+		/* The words are read before cur: pairs with store_record(). */
+		atomic_thread_fence(memory_order_acquire);
+	} while (load_relaxed(&a->region->cur) != cur);
+	assert(out->taken - out->written == out->count);
+}
+
+/* -- messages ------------------------------------------------------------ */
 
 void arena_append(struct arena *a, const uint8_t *const part[2],
 		  const uint32_t part_len[2], bool newline)
@@ -159,11 +186,13 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
 }
 
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
-		  uint64_t oldest)
+		  uint64_t oldest_ns)
 {
 	assert(a->now.step == ARENA_FILLING);
+	assert(a->now.len <= a->fill && a->fill <= a->capacity);
+	assert(begin <= end && count <= end - begin);
 	if (arena_is_empty(a))
-		a->now.oldest_ns = oldest;
+		a->now.oldest_ns = oldest_ns;
 	a->now.len = a->fill;
 	a->now.count += count;
 	a->now.taken += count;
@@ -171,62 +200,58 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 	a->now.begin = begin;
 	a->now.end = end;
 	(void)FAILPOINT("commit.before");
-	put(a);
+	store_record(a);
 	(void)FAILPOINT("commit.after");
 }
 
-void arena_begin_write(struct arena *a, const char *name, bool beside)
+/* -- steps of a flush ---------------------------------------------------- */
+
+void arena_begin_write(struct arena *a, const char *name,
+		       enum arena_where where)
 {
-	assert(a->fill == a->now.len);
-	/* the same name again is a->name itself */
+	assert(a->now.step == ARENA_FILLING || a->now.step == ARENA_WRITING);
+	assert(arena_is_settled(a) && a->now.len > 0);
+	assert(where == ARENA_IN_TEMP || where == ARENA_BESIDE_FINAL);
 	if (name != a->name) {
+		assert(strnlen(name, ARENA_NAME) < ARENA_NAME);
 		memset(a->name, 0, sizeof(a->name));
-		memcpy(a->name, name, strnlen(name, ARENA_NAME - 1));
+		memcpy(a->name, name, strlen(name));
 	}
-	a->now.step = ARENA_WRITING | (beside ? ARENA_BESIDE : 0);
-	put(a);
+	a->now.step = ARENA_WRITING;
+	a->now.where = where;
+	store_record(a);
 }
 
 void arena_begin_rename(struct arena *a)
 {
-	assert((a->now.step & ~ARENA_BESIDE) == ARENA_WRITING);
-	a->now.step = ARENA_RENAMING | (a->now.step & ARENA_BESIDE);
-	put(a);
+	assert(a->now.step == ARENA_WRITING);
+	a->now.step = ARENA_RENAMING;
+	store_record(a);
+}
+
+void arena_undo_rename(struct arena *a)
+{
+	assert(a->now.step == ARENA_RENAMING);
+	a->now.step = ARENA_WRITING;
+	store_record(a);
 }
 
 void arena_emptied(struct arena *a)
 {
+	assert(a->now.step == ARENA_RENAMING ||
+	       (a->now.step == ARENA_FILLING && !a->now.len));
+	assert(arena_is_settled(a));
 	a->now.step = ARENA_FILLING;
+	a->now.where = ARENA_IN_TEMP;
 	a->now.written += a->now.count;
 	a->now.len = 0;
 	a->now.count = 0;
 	a->fill = 0;
-	put(a);
+	store_record(a);
 }
 
 void arena_restart(struct arena *a)
 {
-	assert(arena_is_empty(a));
-	memset(&a->now, 0, sizeof(a->now));
-	a->fill = 0;
-	put(a);
-}
-
-void arena_snapshot(const struct arena *a, struct arena_record *out)
-{
-	uint64_t *word = (uint64_t *)out, cur;
-	size_t i;
-
-	/* Repeats only while the worker gets on with two changes. */
-	do {
-		/* acquire: pairs with the release in put() */
-		cur = atomic_load_explicit(&a->region->cur,
-					   memory_order_acquire);
-		for (i = 0; i < ARENA_WORDS; i++)
-			word[i] = atomic_load_explicit(
-				&a->region->cell[cur & 1].word[i],
-				memory_order_relaxed);
-		atomic_thread_fence(memory_order_acquire);
-	} while (atomic_load_explicit(&a->region->cur, memory_order_relaxed) !=
-		 cur);
+	assert(arena_is_empty(a) && a->now.step == ARENA_FILLING);
+	set_empty(a);
 }

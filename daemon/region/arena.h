@@ -3,17 +3,29 @@
  * A worker's arena: framed messages one after the other, as they will stand
  * in a file, and the record of what is in it.
  *
- * The record is a cell.  There are two; `cur` counts up and its low bit says
- * which one holds.  A change writes the other cell and then moves `cur`: one
- * store, so that length, tickets and step change together or not at all, for
- * recovery and for whoever looks at a running worker.
+ * The record is a cell.  There are two cells; `cur` counts changes, and its
+ * low bit selects the cell that holds.  A change writes the other cell and
+ * then moves `cur`: one store, so that length, tickets and step change
+ * together or not at all, for recovery and for whoever reads the record of a
+ * running worker.
  *
- *	FILLING ──begin_write──▶ WRITING ──begin_rename──▶ RENAMING
- *	   ▲                        ▲ (write again)            │
- *	   └────────────────────emptied────────────────────────┘
+ *	FROM               TO        FUNCTION
+ *	FILLING            FILLING   arena_commit()
+ *	FILLING, WRITING   WRITING   arena_begin_write()
+ *	WRITING            RENAMING  arena_begin_rename()
+ *	RENAMING           WRITING   arena_undo_rename()
+ *	RENAMING           FILLING   arena_emptied()
+ *	FILLING            FILLING   arena_emptied(), of messages without bytes
  *
- * Owned by one worker, or by the loop thread while that is lent it; only
- * arena_snapshot() is for any thread.
+ * What holds in each step:
+ *
+ *	FILLING   No file was begun.
+ *	WRITING   The temp file, if there is one, may be incomplete.
+ *	RENAMING  The temp file was complete.  If it is gone, the final file
+ *		  exists, or existed until a shipper took it.
+ *
+ * One thread owns an arena: its worker, or the loop thread while the arena is
+ * lent.  Any thread may call arena_snapshot().
  */
 #ifndef BUFWRITER_ARENA_H
 #define BUFWRITER_ARENA_H
@@ -30,12 +42,17 @@
 #define ARENA_NAME 256
 
 enum arena_step { ARENA_FILLING, ARENA_WRITING, ARENA_RENAMING };
-/* With the latter two: the temp file is a dot file beside the final one. */
-#define ARENA_BESIDE 4
+
+/* Where the temp file is.  While FILLING: ARENA_IN_TEMP. */
+enum arena_where {
+	ARENA_IN_TEMP,	    /* in files.temp, under the final name */
+	ARENA_BESIDE_FINAL, /* in files.path, a dot before the final name */
+};
 
 /* The numbers of a cell. */
 struct arena_record {
-	uint64_t step;	  /* enum arena_step, | ARENA_BESIDE */
+	uint64_t step;	  /* enum arena_step */
+	uint64_t where;	  /* enum arena_where */
 	uint64_t len;	  /* bytes in the arena */
 	uint64_t count;	  /* messages in the arena */
 	uint64_t taken;	  /* messages ever committed */
@@ -50,7 +67,7 @@ struct arena_record {
 
 struct arena_cell {
 	_Atomic uint64_t seq; /* the value of `cur` that selects this cell */
-	_Atomic uint64_t word[ARENA_WORDS];
+	_Atomic uint64_t word[ARENA_WORDS]; /* struct arena_record */
 	_Atomic uint64_t check; /* over all of the above, and the name */
 	char name[ARENA_NAME];	/* final name, unless FILLING */
 };
@@ -60,18 +77,19 @@ struct arena_region {
 	alignas(64) struct arena_cell cell[2];
 };
 
-_Static_assert(sizeof(struct arena_region) % 64 == 0, "region layout");
-_Static_assert(ARENA_WORDS == 9, "region layout");
+_Static_assert(ARENA_WORDS == 10, "region layout");
+_Static_assert(sizeof(struct arena_cell) == 352, "region layout");
+_Static_assert(sizeof(struct arena_region) == 768, "region layout");
 
 struct arena {
 	/* constant after start */
 	alignas(64) struct arena_region *region; /* one line, one worker */
 	uint8_t *data;
-	uint64_t size;	   /* flush at this length */
-	uint64_t capacity; /* room, at least size + a largest message */
+	uint64_t size;	   /* bytes; the arena is flushed at this length */
+	uint64_t capacity; /* bytes, at least size + a largest message */
 	enum config_framing framing;
-	/* worker */
-	uint64_t fill; /* bytes, also of messages not yet committed */
+	/* the owner */
+	uint64_t fill; /* bytes, also of messages that are not committed */
 	struct arena_record now;
 	char name[ARENA_NAME];
 };
@@ -86,15 +104,18 @@ size_t arena_bytes(uint64_t size, uint64_t max_message);
 /* The view of an arena at mem.  Before threads start. */
 void arena_open(struct arena *a, void *mem, uint64_t size, uint64_t max_message,
 		enum config_framing framing);
-/* Writes an empty record into new memory. */
+/* Writes an empty record into new memory.  Before threads start. */
 void arena_format(struct arena *a);
 /*
- * Reads the record that is there.  0, or -EBADMSG and a text in *why if a
- * living arena can not have left it.
+ * Reads the record that a dead process left.  0, or -EBADMSG and a text in
+ * *why if the daemon cannot have left it.
  */
 int arena_load(struct arena *a, const char **why);
+/* The checksum of a record with this `seq`. */
+uint64_t arena_check(uint64_t seq, const struct arena_record *rec,
+		     const char name[ARENA_NAME]);
 
-/* What a message takes in the arena. */
+/* Bytes that a message takes in the arena. */
 static inline uint64_t arena_cost(const struct arena *a, uint32_t len,
 				  bool newline)
 {
@@ -114,30 +135,39 @@ static inline bool arena_is_empty(const struct arena *a)
 	return a->now.count == 0;
 }
 
+/* Is everything that was appended committed, so that no claim is open? */
+static inline bool arena_is_settled(const struct arena *a)
+{
+	return a->fill == a->now.len;
+}
+
 /*
- * Appends one message in up to two parts behind what is there.  It does not
- * count before arena_commit().  The caller has made sure of the room.
+ * Appends one message in up to two parts.  The message does not count before
+ * arena_commit().  The caller has ensured that there is room.
  */
 void arena_append(struct arena *a, const uint8_t *const part[2],
 		  const uint32_t part_len[2], bool newline);
 /*
- * Commits what was appended: `count` messages, of tickets [begin, end), the
- * others being skipped; `oldest` is the receipt of the first.
+ * Commits what was appended: `count` messages of the tickets [begin, end); the
+ * other tickets are skipped.  `oldest_ns` is the receipt of the first message.
  */
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
-		  uint64_t oldest);
+		  uint64_t oldest_ns);
 
 /*
- * FILLING or WRITING or RENAMING -> WRITING a file of this final name, with a
- * temp file of the kind that is recorded for recovery.
+ * A file of this final name is begun, with its temp file there.  `name` may be
+ * a->name itself: the same name again.
  */
-void arena_begin_write(struct arena *a, const char *name, bool beside);
-/* WRITING -> RENAMING: the temp file is complete. */
+void arena_begin_write(struct arena *a, const char *name,
+		       enum arena_where where);
+/* The temp file is complete. */
 void arena_begin_rename(struct arena *a);
+/* The rename failed: the temp file will be deleted. */
+void arena_undo_rename(struct arena *a);
+/* The messages are in a file, or had no bytes. */
+void arena_emptied(struct arena *a);
 /* A new life of an empty arena: its counters start again. */
 void arena_restart(struct arena *a);
-/* The messages are in a file (or were of no bytes): empty and FILLING. */
-void arena_emptied(struct arena *a);
 
 /* Any thread: a consistent copy of the record. */
 void arena_snapshot(const struct arena *a, struct arena_record *out);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* See region_header.h. */
+/*
+ * See region_header.h.  One thread at a time accesses a header, so the loads
+ * are relaxed; the stores that a later process relies on are releases.
+ */
 #include "daemon/region/region_header.h"
 
 #include <errno.h>
@@ -9,22 +12,28 @@
 #include <string.h>
 
 #include "daemon/base/failpoint.h"
-
-static uint64_t hash(const void *data, size_t n)
-{
-	const uint8_t *p = data;
-	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-	return h;
-}
+#include "daemon/region/arena.h"
+#include "daemon/region/checksum.h"
 
 static uint64_t header_check(const struct region_header *h)
 {
-	return hash(h, offsetof(struct region_header, check));
+	return checksum(CHECKSUM_START, h,
+			offsetof(struct region_header, check));
 }
+
+static uint64_t dirs_check(const struct region_dirs *d)
+{
+	return checksum(CHECKSUM_START, d, offsetof(struct region_dirs, check));
+}
+
+void region_header_seal(struct region_header *h)
+{
+	h->check = header_check(h);
+	h->dirs[0].check = dirs_check(&h->dirs[0]);
+	h->dirs[1].check = dirs_check(&h->dirs[1]);
+}
+
+/* -- directories --------------------------------------------------------- */
 
 static void fill_dirs(struct region_dirs *d, uint64_t seq,
 		      const struct config *cfg)
@@ -33,44 +42,45 @@ static void fill_dirs(struct region_dirs *d, uint64_t seq,
 	d->seq = seq;
 	snprintf(d->path, sizeof(d->path), "%s", cfg->files_path);
 	snprintf(d->temp, sizeof(d->temp), "%s", cfg->temp);
-	d->check = hash(d, offsetof(struct region_dirs, check));
+	d->check = dirs_check(d);
 }
 
-const struct region_dirs *region_dirs(const struct region_header *h)
+const struct region_dirs *region_header_dirs(const struct region_header *h)
 {
-	return &h->dirs[atomic_load(&h->dirs_seq) & 1];
+	return &h->dirs[load_relaxed(&h->dirs_seq) & 1];
 }
 
-static int check_dirs(const struct region_header *h)
+static bool are_dirs_sound(const struct region_header *h)
 {
-	const struct region_dirs *d = region_dirs(h);
+	const struct region_dirs *d = region_header_dirs(h);
 
-	return d->seq == atomic_load(&h->dirs_seq) &&
-	       d->check == hash(d, offsetof(struct region_dirs, check)) &&
+	return d->seq == load_relaxed(&h->dirs_seq) &&
+	       d->check == dirs_check(d) &&
 	       memchr(d->path, 0, sizeof(d->path)) &&
 	       memchr(d->temp, 0, sizeof(d->temp));
 }
 
-static int same_dirs(const struct region_dirs *d, const struct config *cfg)
+static bool are_same_dirs(const struct region_dirs *d, const struct config *cfg)
 {
 	return !strcmp(d->path, cfg->files_path) && !strcmp(d->temp, cfg->temp);
 }
 
-void region_use_dirs(struct region *s, const struct config *cfg)
+void region_header_use_dirs(struct region_header *h, const struct config *cfg)
 {
-	struct region_header *h = s->header;
-	uint64_t seq = atomic_load(&h->dirs_seq) + 1;
+	uint64_t seq = load_relaxed(&h->dirs_seq) + 1;
 
-	if (same_dirs(region_dirs(h), cfg))
+	if (are_same_dirs(region_header_dirs(h), cfg))
 		return;
 	fill_dirs(&h->dirs[seq & 1], seq, cfg);
 	(void)FAILPOINT("region.dirs");
-	/* release: the directories come first; read by recovery only */
-	atomic_store_explicit(&h->dirs_seq, seq, memory_order_release);
+	/* release: the directories come first; only recovery reads it */
+	store_release(&h->dirs_seq, seq);
 }
 
-/* 16 bytes of /proc/sys/kernel/random/boot_id, zeroes if it is not there. */
-static void boot_id(uint8_t id[16])
+/* -- description --------------------------------------------------------- */
+
+/* 16 bytes of /proc/sys/kernel/random/boot_id; zeroes if it is not there. */
+static void read_boot_id(uint8_t id[16])
 {
 	char text[64] = "";
 	unsigned byte;
@@ -108,18 +118,27 @@ void region_header_describe(struct region_header *h, const struct config *cfg)
 	h->arena_bytes = arena_bytes(h->size, h->ring.max_message);
 	h->total_bytes = REGION_HEADER_BYTES + ring_bytes(&h->ring) +
 			 h->workers * h->arena_bytes;
-	boot_id(h->boot);
-	h->check = header_check(h);
+	read_boot_id(h->boot);
 	fill_dirs(&h->dirs[0], 0, cfg);
+	region_header_seal(h);
+}
+
+static bool is_geometry_sensible(const struct region_header *h)
+{
+	size_t ring = ring_bytes(&h->ring);
+
+	return ring && h->workers >= 1 && h->workers <= 4096 &&
+	       h->arena_bytes &&
+	       h->arena_bytes == arena_bytes(h->size, h->ring.max_message) &&
+	       h->total_bytes ==
+		       REGION_HEADER_BYTES + ring + h->workers * h->arena_bytes;
 }
 
 int region_header_check(const struct region_header *h, size_t bytes,
 			struct failure *error)
 {
-	size_t ring;
-
 	if (memcmp(h->magic, REGION_MAGIC, sizeof(h->magic)))
-		return failure_set(error, -EBADMSG, "it is no state region");
+		return failure_set(error, -EBADMSG, "it is not a state region");
 	if (h->version != REGION_VERSION ||
 	    h->header_bytes != REGION_HEADER_BYTES)
 		return failure_set(error, -EBADMSG,
@@ -128,12 +147,7 @@ int region_header_check(const struct region_header *h, size_t bytes,
 				   (unsigned)h->version, REGION_VERSION);
 	if (h->check != header_check(h))
 		return failure_set(error, -EBADMSG, "its header is damaged");
-	ring = ring_bytes(&h->ring);
-	if (!ring || h->workers < 1 || h->workers > 4096 || !h->arena_bytes ||
-	    h->arena_bytes != arena_bytes(h->size, h->ring.max_message) ||
-	    h->total_bytes !=
-		    REGION_HEADER_BYTES + ring + h->workers * h->arena_bytes ||
-	    !check_dirs(h))
+	if (!is_geometry_sensible(h) || !are_dirs_sound(h))
 		return failure_set(error, -EBADMSG,
 				   "its header makes no sense");
 	if (h->total_bytes != bytes)
@@ -143,19 +157,20 @@ int region_header_check(const struct region_header *h, size_t bytes,
 	return 0;
 }
 
-int region_header_check_boot(struct region_header *h, struct failure *error)
+int region_header_check_boot(const struct region_header *h,
+			     struct failure *error)
 {
 	uint8_t now[16];
 
-	boot_id(now);
+	read_boot_id(now);
 	if (!memcmp(now, h->boot, sizeof(now)))
 		return 0;
 	/*
-	 * On a disk instead of tmpfs, pages of different moments may have
-	 * survived a power cut, and also of a clean region not all were
-	 * written when that was.  But it had nothing to file.
+	 * On a disk instead of tmpfs, a power failure can leave pages of
+	 * different moments, also of a clean region whose pages were not all
+	 * written yet.  But a clean region had nothing to file.
 	 */
-	if (atomic_load(&h->clean) == 1)
+	if (region_header_is_clean(h))
 		return failure_set(error, -ENOENT,
 				   "it is from before a reboot, and clean");
 	return failure_set(
@@ -164,16 +179,33 @@ int region_header_check_boot(struct region_header *h, struct failure *error)
 		"different moments");
 }
 
-int region_fits(const struct region *s, const struct config *cfg)
+bool region_header_fits(const struct region_header *h, const struct config *cfg)
 {
-	struct region_header *h = malloc(sizeof(*h));
-	int same;
+	struct region_header *wanted = malloc(sizeof(*wanted));
+	bool same;
 
-	if (!h)
-		return 0;
-	region_header_describe(h, cfg);
-	same = !memcmp(h, s->header, offsetof(struct region_header, check)) &&
-	       same_dirs(region_dirs(s->header), cfg);
-	free(h);
+	if (!wanted)
+		return false;
+	region_header_describe(wanted, cfg);
+	same = !memcmp(wanted, h, offsetof(struct region_header, check)) &&
+	       are_same_dirs(region_header_dirs(h), cfg);
+	free(wanted);
 	return same;
+}
+
+/* -- clean --------------------------------------------------------------- */
+
+bool region_header_is_clean(const struct region_header *h)
+{
+	return load_relaxed(&h->clean) == 1;
+}
+
+void region_header_set_clean(struct region_header *h, bool clean)
+{
+	/*
+	 * release: before the region is called clean, everything was filed.
+	 * It is called unclean before any thread starts, and so before the
+	 * first message.
+	 */
+	store_release(&h->clean, clean);
 }

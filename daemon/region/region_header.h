@@ -1,22 +1,87 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a region says about itself: made, checked, and the directories that
- * its renames go to.  For region.c, and for nobody else.  Main thread.
+ * What a region says about itself: its geometry, the boot that it belongs to,
+ * the directories that its renames go to, and whether it is clean.  One thread
+ * at a time: the recovery's, then the main thread.  This file knows no mapping
+ * and no file.
  */
 #ifndef BUFWRITER_REGION_HEADER_H
 #define BUFWRITER_REGION_HEADER_H
 
-#include "daemon/region/region.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/config.h"
+#include "daemon/base/failure.h"
+#include "daemon/region/ring_layout.h"
+
+#define REGION_MAGIC "BUFWRITE"
+#define REGION_VERSION 2
+#define REGION_PATH 3584 /* settings allow 3500 */
+#define REGION_HEADER_BYTES 16384
+
+/* Where files were going: the temp file of a rename in doubt is there. */
+struct region_dirs {
+	uint64_t seq; /* the value of dirs_seq that selects these */
+	char path[REGION_PATH];
+	char temp[REGION_PATH];
+	uint64_t check; /* over all of the above */
+};
+
+struct region_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t header_bytes;
+	uint64_t total_bytes;
+	struct ring_geometry ring;
+	uint64_t workers;
+	uint64_t size; /* of an arena, bytes */
+	uint64_t arena_bytes;
+	uint8_t boot[16]; /* /proc/sys/kernel/random/boot_id */
+	uint64_t check;	  /* over all of the above */
+	/* Counts changes; the low bit selects the directories in use. */
+	_Atomic uint64_t dirs_seq;
+	struct region_dirs dirs[2];
+	/* 1 after an orderly stop that left nothing. */
+	_Atomic uint64_t clean;
+};
+
+_Static_assert(sizeof(struct ring_geometry) == 32, "region layout");
+_Static_assert(sizeof(struct region_dirs) == 7184, "region layout");
+_Static_assert(offsetof(struct region_header, boot) == 80, "region layout");
+_Static_assert(offsetof(struct region_header, clean) == 14480, "region layout");
+_Static_assert(sizeof(struct region_header) <= REGION_HEADER_BYTES,
+	       "region layout");
 
 /* The header of an empty region for these settings. */
 void region_header_describe(struct region_header *h, const struct config *cfg);
+/* Writes the checksums of the header and of both its directories. */
+void region_header_seal(struct region_header *h);
 /*
- * Is this header, of a file of this many bytes, one that region_header_describe()
- * could have made?  0, or -EBADMSG with a text.
+ * Is this header, of a file of this many bytes, one that
+ * region_header_describe() could have made?  0, or -EBADMSG with a text.
  */
 int region_header_check(const struct region_header *h, size_t bytes,
 			struct failure *error);
-/* Is it of this boot, or of an orderly end?  0, or -EBADMSG with a text. */
-int region_header_check_boot(struct region_header *h, struct failure *error);
+/* 0; -ENOENT: it is of an earlier boot, and clean; -EBADMSG: of an earlier
+ * boot, and not clean.  Both with a text. */
+int region_header_check_boot(const struct region_header *h,
+			     struct failure *error);
+/* True if region_header_describe() would make the same header now. */
+bool region_header_fits(const struct region_header *h,
+			const struct config *cfg);
+
+/* The directories in which the region's temp files and renames are. */
+const struct region_dirs *region_header_dirs(const struct region_header *h);
+/*
+ * From now on these are the directories of the settings.  Not while an arena
+ * is RENAMING.  Safe to be killed in.
+ */
+void region_header_use_dirs(struct region_header *h, const struct config *cfg);
+
+/* Whether a later start has anything to file. */
+bool region_header_is_clean(const struct region_header *h);
+void region_header_set_clean(struct region_header *h, bool clean);
 
 #endif

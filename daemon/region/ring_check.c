@@ -16,8 +16,8 @@
  *  - released[slot] == ticket + 1 says that the message is in an arena, by a
  *			commit that came before.
  *
- * No other thread runs, so all accesses are relaxed, except those that the
- * next start relies on if this process is killed, too.
+ * No other thread uses this ring, so all accesses are relaxed, except those
+ * that the next start relies on if this process is killed, too.
  */
 #include "daemon/region/ring_check.h"
 

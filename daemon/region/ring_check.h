@@ -2,8 +2,8 @@
 /*
  * The ring that a dead process left: is it sound, and what is in it?
  *
- * For the main thread, before any other thread runs.  Nothing here may be
- * called for a ring that is in use.
+ * For the thread that recovers a region, while no other thread uses that
+ * region.
  */
 #ifndef BUFWRITER_RING_CHECK_H
 #define BUFWRITER_RING_CHECK_H

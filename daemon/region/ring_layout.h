@@ -137,7 +137,7 @@ static inline uint64_t ring_head(const struct ring_layout *l)
 {
 	uint64_t ticket;
 
-	/* relaxed: only this thread runs */
+	/* relaxed: no other thread uses the ring */
 	(void)ring_unseal(load_relaxed(&l->region->head), &ticket);
 	return ticket;
 }

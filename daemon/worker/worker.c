@@ -222,7 +222,7 @@ static void set_working(struct worker *w)
  */
 static bool flush_arena(struct worker *w, enum reason why)
 {
-	uint64_t pause_ns = FLUSH_PAUSE, bytes, began_ns, took_ns;
+	uint64_t pause_ns = FLUSH_PAUSE_NS, bytes, began_ns, took_ns;
 	bool refused = false;
 	int err;
 

@@ -27,7 +27,7 @@
 #define AFTER_RENAMES R_FILE
 #endif
 
-/* daemon/filing/recover.c find_temp(): where temp files can be */
+/* daemon/filing/transfer.c find_temp(): where temp files can be */
 #ifdef SETTINGS_CHANGE
 #define FIND_TEMP(a) (temp[a] != NONE && temp_place[a] == header_place)
 #else
@@ -118,7 +118,7 @@ inline go_recovery(step)
 	ticket = (step == R_RELEASE -> rec_begin[0] : 0)
 }
 
-/* daemon/region/region_header.c region_fits() */
+/* daemon/region/region_header.c region_header_fits() */
 #ifdef SETTINGS_CHANGE
 #define SETTINGS_FIT (made_for == place)
 #else
@@ -174,7 +174,7 @@ active proctype recovery()
 		fi
 	   }
 
-	/* daemon/filing/recover.c finish_rename() */
+	/* daemon/filing/transfer.c finish_rename() */
 	:: d_step { recovery_at == R_FINISH ->
 		do
 		:: arena < WORKERS && rec_step[arena] != RENAMING -> arena++
@@ -212,7 +212,7 @@ active proctype recovery()
 		emptied(arena);
 		recovery_at = R_FINISH
 	   }
-	/* daemon/filing/recover.c finish_rename(): the rename fails, write again */
+	/* daemon/filing/transfer.c finish_rename(): the rename fails, write again */
 	:: d_step { recovery_at == R_RENAME && failures < FAILURES ->
 		failures++;
 		begin_write(arena);
@@ -221,21 +221,21 @@ active proctype recovery()
 #endif
 		recovery_at = R_UNLINK
 	   }
-	/* daemon/filing/recover.c finish_rename(): unlink(2) */
+	/* daemon/filing/transfer.c finish_rename(): unlink(2) */
 	:: d_step { recovery_at == R_UNLINK ->
 		discard(arena);
 		recovery_at = R_FINISH
 	   }
 
 #ifdef SETTINGS_CHANGE
-	/* daemon/region/region_header.c region_use_dirs(): no rename is in doubt */
+	/* daemon/region/region_header.c region_header_use_dirs(): no rename is in doubt */
 	:: d_step { recovery_at == R_DIRS ->
 		header_place = place;
 		recovery_at = R_FILE
 	   }
 #endif
 
-	/* daemon/filing/recover.c file_arena() */
+	/* daemon/filing/recover.c flush_arena() */
 	:: d_step { recovery_at == R_FILE && ARE_OFF ->
 		do
 		:: arena < WORKERS && rec_length[arena] == 0 -> arena++

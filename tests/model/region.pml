@@ -76,7 +76,7 @@ byte overflow[OVERFLOWS]; /* the datagram whose end lies there */
 #define RENAMING 2
 
 /*
- * The cell that `cur` selects.  put() fills the other one, which nobody
+ * The cell that `cur` selects.  store_record() fills the other one, which nobody
  * reads, and then moves `cur`: so a change is one step here.  CELL_IN_PLACE
  * is a daemon with only one cell.
  */
@@ -107,7 +107,7 @@ byte filed;		/* the datagrams that are in final files, as bits */
 #ifdef SETTINGS_CHANGE
 byte place;	   /* of the present settings */
 byte made_for;	   /* those that the region was made for */
-byte header_place; /* region_dirs(): where its temp files are */
+byte header_place; /* region_header_dirs(): where its temp files are */
 byte temp_place[WORKERS];
 #endif
 

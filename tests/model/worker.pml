@@ -294,7 +294,7 @@ active [WORKERS] proctype worker()
 		go_worker(AFTER_WISH)
 	   }
 
-	/* daemon/filing/transfer.c transfer_flush(): a new name, that no temp file has */
+	/* daemon/filing/transfer.c begin_file(): a new name, that no temp file has */
 	:: d_step { worker_at[me] == W_BEGIN ||
 		    (worker_at[me] == W_LOOK && rec_length[me]) ->
 		discard(me);
@@ -342,7 +342,7 @@ active [WORKERS] proctype worker()
 #endif
 		go_worker(W_UNDO)
 	   }
-	/* daemon/filing/transfer.c transfer_flush(): the record goes back first */
+	/* daemon/region/arena.c arena_undo_rename(): the record goes back first */
 	:: d_step { worker_at[me] == W_UNDO ->
 		begin_write(me);
 		go_worker(W_DISCARD)

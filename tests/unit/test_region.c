@@ -8,9 +8,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "daemon/region/ring_check.h"
 #include "tests/lib/core.h"
+#include "daemon/region/checksum.h"
 #include "daemon/region/region.h"
+#include "daemon/region/region_file.h"
+#include "daemon/region/ring_check.h"
 #include "daemon/filing/transfer.h"
 
 static struct failure error;
@@ -49,13 +51,8 @@ static void expect_refused(int err, const char *reason)
 /* What region_header.c puts under the header. */
 static uint64_t seal(const struct region_header *h)
 {
-	const uint8_t *p = (const uint8_t *)h;
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-	size_t i;
-
-	for (i = 0; i < offsetof(struct region_header, check); i++)
-		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
-	return hash;
+	return checksum(CHECKSUM_START, h,
+			offsetof(struct region_header, check));
 }
 
 /* --- made and found ------------------------------------------------------ */
@@ -176,7 +173,7 @@ START_TEST(the_extremes_of_the_settings_can_be_made)
 			  (uint8_t *)s.header + s.bytes);
 	region_close(&s);
 	ck_assert_msg(!open_old(&s), "%s", error.text);
-	ck_assert(region_fits(&s, cfg));
+	ck_assert(region_header_fits(s.header, cfg));
 	region_close(&s);
 	config_free(cfg);
 }
@@ -214,8 +211,8 @@ START_TEST(a_region_fits_exactly_what_decides_its_layout)
 	all[n] = changes[_i].option;
 	other = core_settings(all);
 	create(&s, cfg);
-	ck_assert(region_fits(&s, cfg));
-	ck_assert_int_eq(region_fits(&s, other), changes[_i].fits);
+	ck_assert(region_header_fits(s.header, cfg));
+	ck_assert_int_eq(region_header_fits(s.header, other), changes[_i].fits);
 	region_close(&s);
 	config_free(other);
 	config_free(cfg);
@@ -374,7 +371,7 @@ START_TEST(a_header_without_sense_is_refused)
 	ck_assert_int_eq(pwrite(fd, h, sizeof(*h), 0), sizeof(*h));
 	close(fd);
 	free(h);
-	expect_refused(-EBADMSG, _i == 0 ? "version 2" : "");
+	expect_refused(-EBADMSG, _i == 0 ? "version 3" : "");
 }
 END_TEST
 
@@ -512,7 +509,7 @@ static int lock_twice(void *arg)
 
 	snprintf(expected, sizeof(expected), "by process %d;",
 		 *(const int *)arg);
-	if (region_lock(core_path("state"), &text) != -EBUSY)
+	if (region_file_lock(core_path("state"), &text) != -EBUSY)
 		return 1;
 	return strstr(text.text, expected) ? 0 : 2;
 }
@@ -520,19 +517,19 @@ static int lock_twice(void *arg)
 static int lock_and_die(void *arg)
 {
 	(void)arg;
-	return region_lock(core_path("state"), &error) >= 0 ? 0 : 1;
+	return region_file_lock(core_path("state"), &error) >= 0 ? 0 : 1;
 }
 
 START_TEST(a_second_owner_is_refused_and_told_who_is_the_first)
 {
-	int fd = region_lock(core_path("state"), &error), pid = getpid();
+	int fd = region_file_lock(core_path("state"), &error), pid = getpid();
 	unsigned descriptors = process_descriptors(getpid());
 	char *text;
 
 	ck_assert_msg(fd >= 0, "%s", error.text);
 	ck_assert_int_eq(core_child(NULL, lock_twice, &pid), 0);
 	/* of the same process too */
-	ck_assert_int_eq(region_lock(core_path("state"), &error), -EBUSY);
+	ck_assert_int_eq(region_file_lock(core_path("state"), &error), -EBUSY);
 	ck_assert_uint_eq(process_descriptors(getpid()), descriptors);
 	text = file_read(core_path("state.lock"), NULL);
 	ck_assert_int_eq(atoi(text), pid);
@@ -540,7 +537,7 @@ START_TEST(a_second_owner_is_refused_and_told_who_is_the_first)
 	close(fd);
 	/* a dead owner is none, and its number does not stay */
 	ck_assert_int_eq(core_child(NULL, lock_and_die, NULL), 0);
-	fd = region_lock(core_path("state"), &error);
+	fd = region_file_lock(core_path("state"), &error);
 	ck_assert_msg(fd >= 0, "%s", error.text);
 	text = file_read(core_path("state.lock"), NULL);
 	ck_assert_int_eq(atoi(text), pid);
@@ -551,16 +548,16 @@ END_TEST
 
 START_TEST(a_lock_needs_one_directory_at_most)
 {
-	int fd = region_lock(core_path("run/state"), &error);
+	int fd = region_file_lock(core_path("run/state"), &error);
 
 	ck_assert_msg(fd >= 0, "%s", error.text);
 	close(fd);
-	ck_assert_int_eq(region_lock(core_path("no/such/state"), &error),
+	ck_assert_int_eq(region_file_lock(core_path("no/such/state"), &error),
 			 -ENOENT);
 	ck_assert_msg(strstr(error.text, "no/such/state.lock") != NULL, "%s",
 		      error.text);
 	ck_assert_int_eq(symlink(core_path("else"), core_path("s.lock")), 0);
-	ck_assert_int_eq(region_lock(core_path("s"), &error), -ELOOP);
+	ck_assert_int_eq(region_file_lock(core_path("s"), &error), -ELOOP);
 	ck_assert(!file_exists(core_path("else")));
 }
 END_TEST
@@ -572,8 +569,8 @@ START_TEST(what_is_set_aside_keeps_its_bytes_under_a_new_name)
 
 	for (i = 0; i < 2; i++) {
 		file_write(core_path("state"), i ? "two" : "one", 3);
-		ck_assert_int_eq(region_set_aside(core_path("state"), aside[i],
-						  PATH_MAX),
+		ck_assert_int_eq(region_file_set_aside(core_path("state"),
+						       aside[i], PATH_MAX),
 				 0);
 		ck_assert(!file_exists(core_path("state")));
 	}
@@ -583,15 +580,15 @@ START_TEST(what_is_set_aside_keeps_its_bytes_under_a_new_name)
 		ck_assert_str_eq(text, i ? "two" : "one");
 		free(text);
 	}
-	ck_assert_int_eq(region_set_aside(core_path("state"), aside[0],
-					  PATH_MAX),
+	ck_assert_int_eq(region_file_set_aside(core_path("state"), aside[0],
+					       PATH_MAX),
 			 -ENOENT);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("state");
+	Suite *suite = suite_create("region");
 	TCase *tc = core_case(suite, "made");
 
 	tcase_add_test(tc, a_region_is_allocated_in_full_and_private);
