@@ -111,6 +111,7 @@ manual=$(ls daemon/*.[78] client/*.1 client/library/*.3 "$build"/man/* 2>/dev/nu
 # shellcheck disable=SC2086 # lists of files
 {
 	run house house
+	run layers tests/layers.sh
 	sizes
 	have clang-format layout &&
 		run clang-format clang-format --dry-run --Werror $all
