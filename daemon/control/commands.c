@@ -405,6 +405,7 @@ void commands_note(struct commands *c)
 	c->rate.latest.received_bytes = stats_get(&l->received_bytes);
 #define DROPPED(name, doc) c->rate.latest.name = stats_get(&l->name);
 #include "daemon/base/stats.def"
+	dropped_note(&c->rate.drops, l, now);
 }
 
 void commands_metrics(struct commands *c, struct text *out)

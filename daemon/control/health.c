@@ -81,11 +81,11 @@ static void judge_disk(struct health *h, uint64_t flushing_ns)
 	      flushing_ns / 1e9, hangs ? "hangs" : "is slow");
 }
 
-static void judge_drops(struct health *h, const struct snapshot_rate *rate,
+static void judge_drops(struct health *h, const struct snapshot *s,
 			uint64_t dropped)
 {
 	/* Rounded up: a daemon can drop in its first moment. */
-	uint64_t seconds = (uint64_t)rate->seconds + 1;
+	uint64_t seconds = s->recent_ns / CLOCK_SECOND + 1;
 	struct text why;
 
 	h->level = HEALTH_DEGRADED;
@@ -93,10 +93,12 @@ static void judge_drops(struct health *h, const struct snapshot_rate *rate,
 	text_add(&why,
 		 "%" PRIu64 " datagram%s dropped in the last %" PRIu64 " s:",
 		 dropped, dropped == 1 ? " was" : "s were", seconds);
-#define DROPPED(name, doc)      \
-	if (rate->counted.name) \
-		text_add(&why, " " #name " %" PRIu64, rate->counted.name);
+#define DROPPED(name, doc)  \
+	if (s->recent.name) \
+		text_add(&why, " " #name " %" PRIu64, s->recent.name);
 #include "daemon/base/stats.def"
+	text_add(&why, "; the last one %.1f s ago",
+		 s->since_last_drop_ns / 1e9);
 }
 
 /* The start is not complete: there is no ring yet, and no worker. */
@@ -121,7 +123,7 @@ static void judge_recovery(struct health *h, const struct snapshot *s,
 void health_judge(struct health *h, const struct snapshot *s,
 		  const struct sources *from)
 {
-	uint64_t dropped = rate_dropped(&s->minute.counted);
+	uint64_t dropped = dropped_sum(&s->recent);
 	uint64_t flushing_ns = longest_flush(s);
 
 	if (!from->start->complete)
@@ -137,7 +139,7 @@ void health_judge(struct health *h, const struct snapshot *s,
 	else if (listener_is_stopping(from->listener))
 		judge(h, HEALTH_DEGRADED, "the daemon is stopping");
 	else if (dropped)
-		judge_drops(h, &s->minute, dropped);
+		judge_drops(h, s, dropped);
 	else if (flushing_ns >= DISK_WATCH_SLOW_NS)
 		judge_disk(h, flushing_ns);
 	else if (s->listener == LISTENER_WAITING)

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/control/dropped.h"
+
 #define RATE_MINUTE 60
 #define RATE_SAMPLES 64 /* a power of two, more than a minute's */
 
@@ -35,6 +37,7 @@ struct rate {
 	uint64_t next_ns;	   /* when the second after it is over */
 	struct rate_sample latest; /* the caller sets it before a sleep */
 	struct rate_sample at[RATE_SAMPLES];
+	struct dropped_run drops; /* the caller notes them */
 };
 
 /* Datagrams dropped, for all reasons together. */

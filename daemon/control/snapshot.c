@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/base/atomic.h"
 
@@ -180,6 +181,29 @@ static uint64_t oldest(const struct snapshot *s, const struct ring *r)
 	return ns > oldest_ns ? ns : oldest_ns;
 }
 
+/* Seconds since 1970, by the clock as it is set now; 0: there was no drop. */
+static double last_drop_seconds(const struct snapshot *s,
+				const struct dropped_run *drops)
+{
+	struct timespec now;
+
+	if (!drops->first_ns)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec + now.tv_nsec / 1e9 -
+	       age(s->now_ns, drops->last_ns) / 1e9;
+}
+
+static void read_drops(struct snapshot *s, const struct sources *from,
+		       struct dropped_run *drops)
+{
+	dropped_note(drops, &from->listener->stats, s->now_ns);
+	s->recent = dropped_recent(drops, s->now_ns);
+	s->recent_ns = age(s->now_ns, drops->first_ns);
+	s->since_last_drop_ns = age(s->now_ns, drops->last_ns);
+	s->last_drop_seconds = last_drop_seconds(s, drops);
+}
+
 static void fill_gauges(struct snapshot *s, const struct sources *from,
 			unsigned open_connections)
 {
@@ -244,6 +268,7 @@ void snapshot_take(struct snapshot *s, uint64_t now_ns,
 	read_workers(s, from);
 	fill_gauges(s, from, open_connections);
 	read_rates(s, from, rate);
+	read_drops(s, from, &rate->drops);
 	check_sum(s);
 }
 

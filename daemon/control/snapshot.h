@@ -11,6 +11,7 @@
 
 #include "daemon/base/stats.h"
 #include "daemon/base/unix_socket.h"
+#include "daemon/control/dropped.h"
 #include "daemon/control/rate.h"
 #include "daemon/filing/recover.h"
 #include "daemon/intake/listener.h"
@@ -72,6 +73,9 @@ struct snapshot {
 	uint64_t dropped; /* for all reasons together */
 	enum listener_state listener;
 	struct snapshot_rate second, minute;
+	struct dropped recent; /* see dropped.h */
+	uint64_t recent_ns;    /* since the first of them */
+	uint64_t since_last_drop_ns;
 	/* constant after start; rows are all zero before the workers run */
 	unsigned count;
 	struct snapshot_worker *worker;

@@ -122,6 +122,10 @@ START_TEST(what_was_dropped_long_ago_is_not_dropped_now)
 	ck_assert_double_eq(at(s, "messages.dropped"), 1);
 	ck_assert_double_eq(at(s, "rates.now.dropped"), 0);
 	ck_assert_double_gt(at(s, "rates.minute.dropped"), 0);
+	/* Health and the time of the drop speak of it for ten minutes. */
+	expect_text(s, "health", "degraded");
+	ck_assert_double_gt(at(s, "gauges.last_drop_seconds"),
+			    at(s, "started") - 1);
 	daemon_stop(NULL);
 }
 END_TEST

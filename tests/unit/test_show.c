@@ -10,6 +10,7 @@
  * ago.
  */
 #include <inttypes.h>
+#include <time.h>
 
 #include "client/command/json.h"
 #include "tests/lib/core.h"
@@ -262,17 +263,59 @@ START_TEST(health_is_judged_by_the_worst)
 }
 END_TEST
 
-START_TEST(drops_of_more_than_a_minute_ago_do_not_count)
+/* As if the daemon did nothing for so long. */
+static void sleep_for(uint64_t seconds)
 {
-	struct rate_sample sample = { .too_large = 1, .received = 1 };
+	struct dropped_run *drops = &rate.drops;
 
+	drops->first_ns -= seconds * CLOCK_SECOND;
+	drops->last_ns -= seconds * CLOCK_SECOND;
+}
+
+/* A monitor that asks every five minutes learns of every drop. */
+START_TEST(a_drop_is_known_for_ten_minutes)
+{
 	open_parts(1, 16, 300);
 	receive(101);
-	/* As if the loop had noted the drop and then slept for two minutes. */
-	rate_open(&rate, now - 121 * CLOCK_SECOND);
-	rate.latest = sample;
+	expect_health(HEALTH_DEGRADED, "the last one 0.0 s ago");
+	sleep_for(62);
+	expect_health(HEALTH_DEGRADED,
+		      "1 datagram was dropped in the last 63 s: too_large 1; "
+		      "the last one 62.0 s ago");
+	sleep_for(537);
+	expect_health(HEALTH_DEGRADED, "the last one 599.0 s ago");
+	/* Another one continues the run, and its time is that of the run. */
+	receive(101);
+	receive(102);
+	expect_health(HEALTH_DEGRADED,
+		      "3 datagrams were dropped in the last 600 s: "
+		      "too_large 3; the last one 0.0 s ago");
+	sleep_for(600);
 	expect_health(HEALTH_OK, "nothing is wrong");
-	ck_assert_uint_eq(snapshot.dropped, 1);
+	ck_assert_uint_eq(snapshot.dropped, 3);
+	/* A new run does not count the old one again. */
+	receive(101);
+	expect_health(HEALTH_DEGRADED,
+		      "1 datagram was dropped in the last 1 s: too_large 1;");
+	close_parts();
+}
+END_TEST
+
+START_TEST(the_time_of_the_last_drop_is_told)
+{
+	double before = time(NULL);
+
+	open_parts(1, 16, 300);
+	look();
+	ck_assert_double_eq(snapshot.last_drop_seconds, 0);
+	receive(101);
+	look();
+	ck_assert_double_ge(snapshot.last_drop_seconds, before);
+	ck_assert_double_le(snapshot.last_drop_seconds, time(NULL) + 1);
+	sleep_for(900);
+	look();
+	ck_assert_double_ge(snapshot.last_drop_seconds, before - 900);
+	ck_assert_double_le(snapshot.last_drop_seconds, time(NULL) - 899);
 	close_parts();
 }
 END_TEST
@@ -603,7 +646,8 @@ int main(void)
 	tcase_set_timeout(tcase, SUITE_TIMEOUT);
 	tcase_add_test(tcase, every_message_is_in_one_place_after_every_step);
 	tcase_add_test(tcase, health_is_judged_by_the_worst);
-	tcase_add_test(tcase, drops_of_more_than_a_minute_ago_do_not_count);
+	tcase_add_test(tcase, a_drop_is_known_for_ten_minutes);
+	tcase_add_test(tcase, the_time_of_the_last_drop_is_told);
 	tcase_add_test(tcase, a_disk_that_hangs_is_seen_without_an_error);
 	tcase_add_test(tcase, a_stopping_daemon_is_degraded);
 	tcase_add_test(tcase, workers_have_a_word_for_what_they_do);
