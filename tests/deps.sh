@@ -3,7 +3,7 @@
 #
 # What the build needs, and how to get it.
 #
-#   deps.sh check          exit 1 with one line if the build can not work
+#   deps.sh check          exit 1 with one line if the build cannot work
 #   deps.sh auto [check]   installs what is missing for the build (and tests)
 #   deps.sh fuzz           installs what is missing for the fuzz targets
 #   deps.sh install        installs everything, for developing too

@@ -170,7 +170,7 @@ static void allow_files(void)
 	ck_assert_int_eq(chmod(bed.files, 0777), 0);
 }
 
-START_TEST(permission_taken_away_is_waited_for)
+START_TEST(a_permission_that_was_taken_away_is_waited_for)
 {
 	if (getuid() == 0)
 		bed.unprivileged = 1;
@@ -274,7 +274,7 @@ int main(void)
 		       a_flush_that_takes_long_is_in_the_log_and_so_is_its_end);
 	t = bed_case(suite, "real");
 	tcase_add_test(t, a_removed_directory_is_waited_for);
-	tcase_add_test(t, permission_taken_away_is_waited_for);
+	tcase_add_test(t, a_permission_that_was_taken_away_is_waited_for);
 	tcase_add_test(t, a_really_full_disk_is_waited_for);
 	tcase_add_test(
 		t, a_disk_that_stays_broken_leaves_the_data_for_the_next_start);

@@ -195,7 +195,7 @@ START_TEST(an_empty_datagram_is_a_zero_length_with_length_framing)
 }
 END_TEST
 
-START_TEST(too_large_is_dropped_whole_counted_and_logged_seldom)
+START_TEST(a_too_large_datagram_is_dropped_whole_counted_and_logged_seldom)
 {
 	static char large[3000];
 	struct totals totals;
@@ -279,7 +279,9 @@ int main(void)
 			    2);
 	tcase_add_test(t,
 		       an_empty_datagram_is_a_zero_length_with_length_framing);
-	tcase_add_test(t, too_large_is_dropped_whole_counted_and_logged_seldom);
+	tcase_add_test(
+		t,
+		a_too_large_datagram_is_dropped_whole_counted_and_logged_seldom);
 	tcase_add_test(t, prefix_suffix_and_permission_are_as_set);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -192,7 +192,7 @@ START_TEST(a_stale_socket_file_is_replaced)
 }
 END_TEST
 
-START_TEST(a_file_that_is_no_socket_is_left_alone)
+START_TEST(a_file_that_is_no_socket_is_not_replaced)
 {
 	struct stat st;
 	int fd = open(bed.sock, O_WRONLY | O_CREAT, 0600);
@@ -290,7 +290,7 @@ END_TEST
  * Senders wait for room in the queue of a socket that is about to go: they are
  * let go as soon as the queue is read, not when all of it is filed.
  */
-START_TEST(a_stop_lets_go_of_senders_that_wait)
+START_TEST(a_stop_ends_the_wait_of_senders)
 {
 	pid_t sender[20];
 	size_t i;
@@ -441,7 +441,7 @@ END_TEST
 /* Descriptors that the daemon inherits beside its standard ones. */
 static const unsigned inherited[] = { 0, 1, 2, 5 };
 
-START_TEST(too_few_descriptors_are_said_at_start)
+START_TEST(too_few_descriptors_are_logged_at_the_start)
 {
 	const char *metrics = bed_text("control.metrics_file=%s/metrics",
 				       bed.root);
@@ -479,7 +479,7 @@ START_TEST(too_few_descriptors_are_said_at_start)
 }
 END_TEST
 
-START_TEST(a_state_file_system_that_is_too_small_is_said_at_start)
+START_TEST(a_state_file_system_that_is_too_small_is_logged_at_the_start)
 {
 	char dir[BED_PATH];
 
@@ -516,11 +516,12 @@ int main(void)
 	tcase_add_test(t, an_unwritable_directory_is_refused);
 	tcase_add_test(t, a_second_daemon_on_the_same_socket_is_refused);
 	tcase_add_test(t, a_second_daemon_on_the_same_region_is_refused_by_pid);
-	tcase_add_test(t, a_file_that_is_no_socket_is_left_alone);
-	tcase_add_loop_test(t, too_few_descriptors_are_said_at_start, 0,
+	tcase_add_test(t, a_file_that_is_no_socket_is_not_replaced);
+	tcase_add_loop_test(t, too_few_descriptors_are_logged_at_the_start, 0,
 			    sizeof(inherited) / sizeof(inherited[0]));
-	tcase_add_test(t,
-		       a_state_file_system_that_is_too_small_is_said_at_start);
+	tcase_add_test(
+		t,
+		a_state_file_system_that_is_too_small_is_logged_at_the_start);
 	t = bed_case(suite, "socket");
 	tcase_add_test(t, a_stale_socket_file_is_replaced);
 	tcase_add_test(t,
@@ -532,7 +533,7 @@ int main(void)
 	tcase_add_test(t, sigusr1_flushes_all_workers_now);
 	tcase_add_loop_test(t, sigterm_and_sigint_file_everything_and_exit_0, 0,
 			    2);
-	tcase_add_test(t, a_stop_lets_go_of_senders_that_wait);
+	tcase_add_test(t, a_stop_ends_the_wait_of_senders);
 	tcase_add_test(t, sighup_applies_what_it_can_and_names_the_rest);
 	tcase_add_test(t, sighup_with_a_bad_file_changes_nothing);
 	tcase_add_test(t, a_request_during_the_start_is_done_after_it);

@@ -277,7 +277,7 @@ static void require_settings(const char *name, const char *text)
 	regfree(&names);
 }
 
-START_TEST(settings_in_prose_exist)
+START_TEST(settings_that_prose_names_exist)
 {
 	static const char *const pages[] = { README,
 					     DAEMON_PAGE,
@@ -426,7 +426,7 @@ int main(void)
 
 	tcase_add_test(manual, the_manual_has_every_counter);
 	tcase_add_test(manual, the_manual_has_every_setting);
-	tcase_add_loop_test(manual, settings_in_prose_exist, 0, 7);
+	tcase_add_loop_test(manual, settings_that_prose_names_exist, 0, 7);
 	tcase_add_test(manual, the_manual_has_every_option);
 	tcase_add_test(manual, the_manual_has_every_exit_status);
 	suite_add_tcase(suite, manual);

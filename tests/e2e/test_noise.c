@@ -312,7 +312,7 @@ static const struct known {
 	{ "printf x | dd of=$S bs=1 seek=100 conv=notrunc", "header" },
 };
 
-START_TEST(another_version_or_length_is_said_when_it_is_set_aside)
+START_TEST(a_region_of_another_version_or_length_is_logged_when_it_is_set_aside)
 {
 	const struct known *k = &known[_i];
 
@@ -344,8 +344,9 @@ int main(void)
 		t, a_damaged_region_never_keeps_the_daemon_from_starting, 0,
 		MOMENTS);
 	tcase_add_loop_test(
-		t, another_version_or_length_is_said_when_it_is_set_aside, 0,
-		sizeof(known) / sizeof(known[0]));
+		t,
+		a_region_of_another_version_or_length_is_logged_when_it_is_set_aside,
+		0, sizeof(known) / sizeof(known[0]));
 	tcase_add_loop_test(t, a_file_that_is_no_region_is_set_aside_and_kept,
 			    0, sizeof(rubbish) / sizeof(rubbish[0]));
 	return suite_run(suite, CK_NOFORK);

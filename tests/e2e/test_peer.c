@@ -20,7 +20,7 @@ static const char *const commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static const struct {
+static const struct answer {
 	const char *answer;
 	int keep; /* the connection stays open */
 	int status;
@@ -28,8 +28,6 @@ static const struct {
 } answers[] = {
 	{ "", 0, EX_UNAVAILABLE, "closed the connection" },
 	{ "{\"answer\":\"cut of", 0, EX_UNAVAILABLE, "closed the connection" },
-	{ "{\"x", 1, EX_TEMPFAIL, "did not answer in time" },
-	{ "", 1, EX_TEMPFAIL, "did not answer in time" },
 	{ "{\"x\n", 1, EX_PROTOCOL, "is not bufwriterd" },
 	{ "{\"x\"\n", 1, EX_PROTOCOL, "is not bufwriterd" },
 	{ "{\"x\":[{\"why\n", 1, EX_PROTOCOL, "is not bufwriterd" },
@@ -43,28 +41,70 @@ static const struct {
 	  "of a later version" },
 };
 
-/* The commands run at the same time, because some of them wait for seconds. */
-START_TEST(every_command_prints_what_is_wrong_with_the_answer)
+/* After each of these a command waits for seconds. */
+static const struct answer silent[] = {
+	{ "{\"x", 1, EX_TEMPFAIL, "did not answer in time" },
+	{ "", 1, EX_TEMPFAIL, "did not answer in time" },
+};
+
+#define SILENT (sizeof(silent) / sizeof(silent[0]))
+
+static void start_commands(struct terminal terminals[COMMANDS])
 {
-	static struct terminal terminals[COMMANDS];
-	pid_t peer = peer_start(answers[_i].answer, answers[_i].keep);
 	size_t i;
 
 	for (i = 0; i < COMMANDS; i++)
 		terminal_start(&terminals[i], 80,
 			       bed_text("bufwriter %s", commands[i]));
+}
+
+/* Each command ends as the answer wants it. */
+static void require_errors(struct terminal terminals[COMMANDS],
+			   const struct answer *answer)
+{
+	size_t i;
+
 	for (i = 0; i < COMMANDS; i++) {
 		int status = terminal_end(&terminals[i]);
 		const char *seen = terminals[i].seen;
 
-		REQUIRE(status == answers[_i].status, "%s: %d, %s", commands[i],
+		REQUIRE(status == answer->status, "%s: %d, %s", commands[i],
 			status, seen);
-		REQUIRE(strstr(seen, answers[_i].error) != NULL, "%s: %s",
+		REQUIRE(strstr(seen, answer->error) != NULL, "%s: %s",
 			commands[i], seen);
 		REQUIRE(strchr(seen, '\n') == seen + strlen(seen) - 1,
 			"%s: not one line: %s", commands[i], seen);
 	}
+}
+
+START_TEST(every_command_prints_what_is_wrong_with_the_answer)
+{
+	static struct terminal terminals[COMMANDS];
+	pid_t peer = peer_start(answers[_i].answer, answers[_i].keep);
+
+	start_commands(terminals);
+	require_errors(terminals, &answers[_i]);
 	peer_stop(peer);
+}
+END_TEST
+
+/* All commands and peers at the same time, because each waits for seconds. */
+START_TEST(every_command_gives_up_a_peer_that_is_silent)
+{
+	static struct terminal terminals[SILENT][COMMANDS];
+	pid_t peers[SILENT];
+	size_t i;
+
+	for (i = 0; i < SILENT; i++) {
+		snprintf(bed.control, sizeof(bed.control), "%s/control%zu",
+			 bed.root, i);
+		peers[i] = peer_start(silent[i].answer, silent[i].keep);
+		start_commands(terminals[i]);
+	}
+	for (i = 0; i < SILENT; i++)
+		require_errors(terminals[i], &silent[i]);
+	for (i = 0; i < SILENT; i++)
+		peer_stop(peers[i]);
 }
 END_TEST
 
@@ -92,6 +132,7 @@ int main(void)
 	tcase_add_loop_test(t,
 			    every_command_prints_what_is_wrong_with_the_answer,
 			    0, sizeof(answers) / sizeof(answers[0]));
+	tcase_add_test(t, every_command_gives_up_a_peer_that_is_silent);
 	tcase_add_test(t, an_answer_without_an_end_is_an_error);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -69,7 +69,7 @@ static int raise_limit(void)
 	return !setrlimit(RLIMIT_NICE, &limit);
 }
 
-START_TEST(the_reading_thread_has_it_and_no_other)
+START_TEST(only_the_receiving_thread_has_the_boost)
 {
 	if (own_nice() < -5 || !may(lower_nice)) {
 		suite_skip("needs a nice value of -5");
@@ -84,7 +84,7 @@ START_TEST(the_reading_thread_has_it_and_no_other)
 END_TEST
 
 /* Also one that is high. */
-START_TEST(it_is_not_touched_when_not_wanted)
+START_TEST(a_boost_of_0_does_not_change_the_nice_value)
 {
 	if (own_nice() < 5)
 		bed.nice = 5;
@@ -97,7 +97,7 @@ START_TEST(it_is_not_touched_when_not_wanted)
 END_TEST
 
 /* As systemd has it. */
-START_TEST(one_that_is_low_enough_is_not_touched)
+START_TEST(a_nice_value_that_is_low_enough_does_not_change)
 {
 	if (getuid() || !may(lower_nice)) {
 		suite_skip("needs root, and a nice value of -5");
@@ -113,7 +113,7 @@ START_TEST(one_that_is_low_enough_is_not_touched)
 }
 END_TEST
 
-START_TEST(it_goes_as_far_as_it_may_and_says_so)
+START_TEST(a_limited_boost_goes_to_the_limit_and_is_logged)
 {
 	if (getuid() || own_nice() < -2 || !may(raise_limit)) {
 		suite_skip("needs root that may raise limits");
@@ -131,7 +131,7 @@ START_TEST(it_goes_as_far_as_it_may_and_says_so)
 END_TEST
 
 /* Without any right to it all is as it was, but for a line. */
-START_TEST(it_works_without)
+START_TEST(a_daemon_without_permission_works_without_the_boost)
 {
 	struct flow flow = { .count = suite_scale(5000),
 			     .min = 100,
@@ -167,10 +167,10 @@ int main(void)
 	Suite *suite = suite_create("priority");
 	TCase *t = bed_case(suite, "priority");
 
-	tcase_add_test(t, the_reading_thread_has_it_and_no_other);
-	tcase_add_test(t, it_is_not_touched_when_not_wanted);
-	tcase_add_test(t, one_that_is_low_enough_is_not_touched);
-	tcase_add_test(t, it_goes_as_far_as_it_may_and_says_so);
-	tcase_add_test(t, it_works_without);
+	tcase_add_test(t, only_the_receiving_thread_has_the_boost);
+	tcase_add_test(t, a_boost_of_0_does_not_change_the_nice_value);
+	tcase_add_test(t, a_nice_value_that_is_low_enough_does_not_change);
+	tcase_add_test(t, a_limited_boost_goes_to_the_limit_and_is_logged);
+	tcase_add_test(t, a_daemon_without_permission_works_without_the_boost);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -21,22 +21,6 @@
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
-static void expect_text(const char *status, const char *path,
-			const char *expected)
-{
-	char text[512];
-
-	json_string(json_at(status, path), text, sizeof(text));
-	REQUIRE(strcmp(text, expected) == 0, "%s is '%s', not '%s'", path, text,
-		expected);
-}
-
-static void require_output(const char *part)
-{
-	REQUIRE(strstr(command_output, part) != NULL, "no '%s' in: %s", part,
-		command_output);
-}
-
 /* --- flush --------------------------------------------------------------- */
 
 START_TEST(after_a_flush_everything_sent_before_is_in_files)
@@ -118,8 +102,8 @@ START_TEST(a_flush_that_takes_too_long_says_why)
 	fd = send_open();
 	send_one(fd, "one", 3);
 	ck_assert_int_eq(command("flush --timeout 300ms"), EX_TEMPFAIL);
-	require_output("not everything was in files");
-	require_output(strerror(ENOSPC));
+	command_expect("not everything was in files");
+	command_expect(strerror(ENOSPC));
 	ck_assert_uint_eq(files_count(bed.files), 0);
 	bed_release();
 	ck_assert_int_eq(command("flush"), 0);
@@ -161,7 +145,7 @@ START_TEST(a_flush_waits_for_a_full_ring)
 }
 END_TEST
 
-START_TEST(a_stop_answers_who_waits_for_a_flush)
+START_TEST(a_stop_answers_clients_that_wait_for_a_flush)
 {
 	int fd, control;
 	const char *answer;
@@ -182,7 +166,7 @@ START_TEST(a_stop_answers_who_waits_for_a_flush)
 	answer = ask_receive(control);
 	REQUIRE(answer != NULL, "closed without an answer");
 	if (_i)
-		expect_text(answer, "code", "stopping");
+		ask_expect_text(answer, "code", "stopping");
 	else
 		ck_assert_ptr_nonnull(json_at(answer, "flushed"));
 	close(control);
@@ -198,20 +182,20 @@ START_TEST(a_reload_answers_what_changed_and_what_needs_a_restart)
 	bed_write_conf("[buffer]\nforced = 0\nworkers = 2\n");
 	daemon_start();
 	ck_assert_int_eq(command("reload"), 0);
-	require_output("no setting changed");
+	command_expect("no setting changed");
 	bed_write_conf("[buffer]\nforced = 1h\nworkers = 2\n");
 	ck_assert_int_eq(command("reload"), 0);
 	ck_assert_str_eq(command_output, "changed: buffer.forced\n");
 	bed_write_conf("[buffer]\nforced = 1m\nworkers = 3\n");
 	ck_assert_int_eq(command("reload"), 1);
-	require_output("changed: buffer.forced\n");
-	require_output("needs a restart: buffer.workers\n");
+	command_expect("changed: buffer.forced\n");
+	command_expect("needs a restart: buffer.workers\n");
 	ck_assert_double_eq(ask_number("gauges.workers"), 2);
 	daemon_stop(NULL);
 }
 END_TEST
 
-START_TEST(a_wrong_file_is_answered_line_by_line)
+START_TEST(a_reload_of_a_wrong_file_is_answered_line_by_line)
 {
 	int fd;
 
@@ -219,9 +203,9 @@ START_TEST(a_wrong_file_is_answered_line_by_line)
 	daemon_start();
 	bed_write_conf("[buffer]\nforced = 1ms\nsize = 10 parsecs\nsise = 1\n");
 	ck_assert_int_eq(command("reload"), EX_CONFIG);
-	require_output("bed.ini:3: buffer.size: ");
-	require_output("bed.ini:4: buffer.sise: ");
-	require_output("the settings stay as they are");
+	command_expect("bed.ini:3: buffer.size: ");
+	command_expect("bed.ini:4: buffer.sise: ");
+	command_expect("the settings stay as they are");
 	fd = send_open();
 	send_one(fd, "one", 3);
 	suite_sleep_ms(100);
@@ -230,7 +214,7 @@ START_TEST(a_wrong_file_is_answered_line_by_line)
 }
 END_TEST
 
-START_TEST(a_file_full_of_mistakes_has_an_answer_too)
+START_TEST(a_reload_of_a_file_full_of_mistakes_is_answered)
 {
 	static char conf[300 * 1024];
 	const char *answer;
@@ -244,7 +228,7 @@ START_TEST(a_file_full_of_mistakes_has_an_answer_too)
 				      150, 0);
 	bed_write_conf(conf);
 	answer = ask("reload");
-	expect_text(answer, "code", "settings");
+	ask_expect_text(answer, "code", "settings");
 	ck_assert_ptr_nonnull(json_item(json_at(answer, "problems"), 20));
 	daemon_stop(NULL);
 }
@@ -263,7 +247,7 @@ static int command_as_nobody(const char *args)
 		       bed.root, bed.root, args, bed.control);
 }
 
-START_TEST(others_may_look_if_the_mode_says_so_and_change_nothing)
+START_TEST(another_user_may_read_the_status_by_the_mode_and_change_nothing)
 {
 	if (getuid()) {
 		suite_skip("not root");
@@ -273,18 +257,18 @@ START_TEST(others_may_look_if_the_mode_says_so_and_change_nothing)
 	ck_assert_int_eq(command_as_nobody("status"), 0);
 	ck_assert_int_eq(command_as_nobody("metrics"), 0);
 	ck_assert_int_eq(command_as_nobody("flush"), EX_NOPERM);
-	require_output("only root and the daemon's own user");
+	command_expect("only root and the daemon's own user");
 	ck_assert_int_eq(command_as_nobody("reload"), EX_NOPERM);
 	ck_assert_uint_eq(log_count("reload: asked"), 0);
 	daemon_stop(NULL);
 	daemon_start("control.mode=0660");
 	ck_assert_int_eq(command_as_nobody("status"), EX_NOPERM);
-	require_output("not permitted");
+	command_expect("not permitted");
 	daemon_stop(NULL);
 }
 END_TEST
 
-START_TEST(the_daemons_own_user_may_change)
+START_TEST(the_daemons_own_user_may_flush_and_reload)
 {
 	if (getuid()) {
 		suite_skip("not root");
@@ -300,7 +284,7 @@ START_TEST(the_daemons_own_user_may_change)
 }
 END_TEST
 
-START_TEST(the_socket_has_mode_and_group)
+START_TEST(the_control_socket_has_mode_and_group)
 {
 	struct group *group = getgrnam("nogroup");
 	struct stat st;
@@ -319,7 +303,7 @@ START_TEST(the_socket_has_mode_and_group)
 }
 END_TEST
 
-START_TEST(a_stale_socket_is_replaced_and_a_living_one_is_not)
+START_TEST(a_stale_control_socket_is_replaced_and_a_living_one_is_not)
 {
 	struct bed first;
 
@@ -362,21 +346,21 @@ static const struct {
 	{ "\xff\xfe\x01", "command" },
 };
 
-START_TEST(a_wrong_question_has_an_error_and_no_echo)
+START_TEST(a_wrong_command_is_answered_with_an_error_and_no_echo)
 {
 	const char *answer;
 
 	daemon_start();
 	answer = ask(wrongs[_i].line);
 	ck_assert_ptr_nonnull(json_at(answer, "error"));
-	expect_text(answer, "code", wrongs[_i].code);
+	ask_expect_text(answer, "code", wrongs[_i].code);
 	ck_assert_ptr_null(strstr(answer, "script"));
 	ck_assert_double_eq(ask_number("counters.control_wrong"), 1);
 	daemon_stop(NULL);
 }
 END_TEST
 
-START_TEST(many_commands_on_one_connection)
+START_TEST(many_commands_on_one_connection_are_answered)
 {
 	int fd, i;
 
@@ -412,13 +396,13 @@ static const struct {
 	{ "metrics --version", 0, "bufwriter " },
 };
 
-START_TEST(the_commands_say_what_is_wrong)
+START_TEST(the_commands_print_what_is_wrong)
 {
 	int status = command("%s", commands[_i].args);
 
 	ck_assert_msg(status == commands[_i].status, "%s: %d, %s",
 		      commands[_i].args, status, command_output);
-	require_output(commands[_i].said);
+	command_expect(commands[_i].said);
 }
 END_TEST
 
@@ -434,16 +418,16 @@ static int command_to_full_disk(const char *args)
 	return command("%s 2>&1 >/dev/full || exit; :", args);
 }
 
-START_TEST(what_can_not_be_printed_is_an_error)
+START_TEST(output_that_cannot_be_written_is_an_error)
 {
 	ck_assert_int_eq(command("%s", printing[_i]), 0);
 	ck_assert_int_eq(command_to_full_disk(printing[_i]), EX_IOERR);
-	require_output(": cannot write the output: ");
-	require_output(strerror(ENOSPC));
+	command_expect(": cannot write the output: ");
+	command_expect(strerror(ENOSPC));
 }
 END_TEST
 
-START_TEST(an_answer_that_can_not_be_printed_is_an_error)
+START_TEST(an_answer_that_cannot_be_written_is_an_error)
 {
 	static const char *const asking[] = { "status",	       "status --check",
 					      "status --json", "metrics",
@@ -453,7 +437,7 @@ START_TEST(an_answer_that_can_not_be_printed_is_an_error)
 	daemon_start();
 	for (i = 0; i < sizeof(asking) / sizeof(asking[0]); i++) {
 		ck_assert_int_eq(command_to_full_disk(asking[i]), EX_IOERR);
-		require_output(": cannot write the output: ");
+		command_expect(": cannot write the output: ");
 	}
 	daemon_stop(NULL);
 }
@@ -463,7 +447,7 @@ START_TEST(the_datagram_socket_is_told_from_the_control_socket)
 {
 	daemon_start();
 	ck_assert_int_eq(command("status -s %s", bed.sock), EX_USAGE);
-	require_output("is not a control socket");
+	command_expect("is not a control socket");
 	daemon_stop(NULL);
 }
 END_TEST
@@ -478,27 +462,31 @@ int main(void)
 	tcase_add_test(t, a_flush_of_nothing_is_done_at_once);
 	tcase_add_test(t, a_flush_that_takes_too_long_says_why);
 	tcase_add_test(t, a_flush_waits_for_a_full_ring);
-	tcase_add_loop_test(t, a_stop_answers_who_waits_for_a_flush, 0, 2);
+	tcase_add_loop_test(t, a_stop_answers_clients_that_wait_for_a_flush, 0,
+			    2);
 	t = bed_case(suite, "reload");
 	tcase_add_test(t,
 		       a_reload_answers_what_changed_and_what_needs_a_restart);
-	tcase_add_test(t, a_wrong_file_is_answered_line_by_line);
-	tcase_add_test(t, a_file_full_of_mistakes_has_an_answer_too);
+	tcase_add_test(t, a_reload_of_a_wrong_file_is_answered_line_by_line);
+	tcase_add_test(t, a_reload_of_a_file_full_of_mistakes_is_answered);
 	t = bed_case(suite, "who");
-	tcase_add_test(t,
-		       others_may_look_if_the_mode_says_so_and_change_nothing);
-	tcase_add_test(t, the_daemons_own_user_may_change);
-	tcase_add_test(t, the_socket_has_mode_and_group);
-	tcase_add_test(t, a_stale_socket_is_replaced_and_a_living_one_is_not);
+	tcase_add_test(
+		t,
+		another_user_may_read_the_status_by_the_mode_and_change_nothing);
+	tcase_add_test(t, the_daemons_own_user_may_flush_and_reload);
+	tcase_add_test(t, the_control_socket_has_mode_and_group);
+	tcase_add_test(
+		t, a_stale_control_socket_is_replaced_and_a_living_one_is_not);
 	t = bed_case(suite, "wrong");
-	tcase_add_loop_test(t, a_wrong_question_has_an_error_and_no_echo, 0,
-			    sizeof(wrongs) / sizeof(wrongs[0]));
-	tcase_add_test(t, many_commands_on_one_connection);
-	tcase_add_loop_test(t, the_commands_say_what_is_wrong, 0,
+	tcase_add_loop_test(
+		t, a_wrong_command_is_answered_with_an_error_and_no_echo, 0,
+		sizeof(wrongs) / sizeof(wrongs[0]));
+	tcase_add_test(t, many_commands_on_one_connection_are_answered);
+	tcase_add_loop_test(t, the_commands_print_what_is_wrong, 0,
 			    sizeof(commands) / sizeof(commands[0]));
-	tcase_add_loop_test(t, what_can_not_be_printed_is_an_error, 0,
+	tcase_add_loop_test(t, output_that_cannot_be_written_is_an_error, 0,
 			    sizeof(printing) / sizeof(printing[0]));
-	tcase_add_test(t, an_answer_that_can_not_be_printed_is_an_error);
+	tcase_add_test(t, an_answer_that_cannot_be_written_is_an_error);
 	tcase_add_test(t, the_datagram_socket_is_told_from_the_control_socket);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -146,7 +146,7 @@ static const char *other_file_system(void)
 	return NULL;
 }
 
-START_TEST(temp_on_another_file_system_is_said_and_replaced)
+START_TEST(temp_on_another_file_system_is_logged_and_replaced)
 {
 	const char *temp = other_file_system();
 
@@ -200,7 +200,7 @@ int main(void)
 
 	tcase_add_test(t, a_watcher_sees_only_complete_files);
 	tcase_add_test(t, a_watcher_sees_only_complete_files_with_sync);
-	tcase_add_test(t, temp_on_another_file_system_is_said_and_replaced);
+	tcase_add_test(t, temp_on_another_file_system_is_logged_and_replaced);
 	tcase_add_test(t, a_watcher_that_takes_files_away_gets_everything);
 	return suite_run(suite, CK_NOFORK);
 }

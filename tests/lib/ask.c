@@ -103,12 +103,26 @@ const char *ask(const char *text)
 	return answer;
 }
 
+double ask_at(const char *answer, const char *path)
+{
+	const char *value = json_at(answer, path);
+
+	REQUIRE(value != NULL, "there is no %s in %s", path, answer);
+	return json_number(value);
+}
+
+void ask_expect_text(const char *answer, const char *path, const char *expected)
+{
+	char text[512];
+
+	json_string(json_at(answer, path), text, sizeof(text));
+	REQUIRE(strcmp(text, expected) == 0, "%s is '%s', not '%s'", path, text,
+		expected);
+}
+
 double ask_number(const char *path)
 {
-	const char *value = json_at(ask("status"), path);
-
-	REQUIRE(value != NULL, "the status has no %s", path);
-	return json_number(value);
+	return ask_at(ask("status"), path);
 }
 
 int command(const char *fmt, ...)
@@ -134,4 +148,10 @@ int command(const char *fmt, ...)
 	status = pclose(pipe);
 	ck_assert(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+void command_expect(const char *part)
+{
+	REQUIRE(strstr(command_output, part) != NULL, "no '%s' in: %s", part,
+		command_output);
 }

@@ -24,7 +24,11 @@ const char *ask_receive(int fd);
 const char *ask_on(int fd, const char *command);
 /* The same on a connection of its own. */
 const char *ask(const char *command);
-/* Number at a path of the status, asked now. */
+/* The number at a path of an answer, which has to be there. */
+double ask_at(const char *answer, const char *path);
+/* The text at a path of an answer is this. */
+void ask_expect_text(const char *answer, const char *path, const char *text);
+/* The number at a path of the status, asked now. */
 double ask_number(const char *path);
 
 /*
@@ -33,5 +37,7 @@ double ask_number(const char *path);
  */
 int command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 extern char command_output[256 * 1024];
+/* What it printed has this part. */
+void command_expect(const char *part);
 
 #endif

@@ -8,7 +8,7 @@
 # memory, which is gone afterwards.  What a run leaves is in
 # $BW_BUILD/systemd: result (what is shown), console, journal.
 #
-# Exit status: 0 fine, 1 not, 77 this machine can not boot a container.
+# Exit status: 0 fine, 1 not, 77 this machine cannot boot a container.
 set -eu
 
 build=${BW_BUILD:-$PWD/build}
@@ -60,7 +60,7 @@ if [ "$(cat "$made" 2>/dev/null)" != "$want" ]; then
 	debootstrap --variant=minbase --include="$include" bookworm \
 		"$tree/root" "$mirror" >"$share/debootstrap.log" 2>&1 || {
 		tail -n 5 "$share/debootstrap.log"
-		skip "debootstrap can not make a Debian tree here"
+		skip "debootstrap cannot make a Debian tree here"
 	}
 	units=$tree/root/etc/systemd/system
 	cat >"$units/bufwriter-check.service" <<-'UNIT'

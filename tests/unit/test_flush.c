@@ -131,7 +131,7 @@ START_TEST(no_name_comes_twice_whatever_the_clock_does)
 }
 END_TEST
 
-START_TEST(the_longest_name_is_a_name)
+START_TEST(the_longest_file_name_is_a_file_name)
 {
 	char prefix[128], suffix[128], name[FLUSH_NAME];
 
@@ -454,7 +454,7 @@ START_TEST(the_probe_says_what_is_wrong_with_the_directories)
 END_TEST
 
 /* Also if one directory is in the other. */
-START_TEST(what_is_wrong_is_explained_by_its_key)
+START_TEST(a_failed_directory_is_explained_by_its_setting)
 {
 	struct failure failure;
 	char temp[PATH_MAX];
@@ -639,7 +639,7 @@ static TCase *names_and_files(Suite *suite)
 
 	tcase_add_test(tc, a_name_says_who_made_it_and_when);
 	tcase_add_test(tc, no_name_comes_twice_whatever_the_clock_does);
-	tcase_add_test(tc, the_longest_name_is_a_name);
+	tcase_add_test(tc, the_longest_file_name_is_a_file_name);
 	tcase_add_loop_test(tc, a_file_has_its_mode_whatever_the_umask, 0, 7);
 	tcase_add_test(tc, every_byte_arrives_in_short_writes);
 	tcase_add_loop_test(tc, a_temp_file_of_an_earlier_life_is_replaced, 0,
@@ -668,7 +668,7 @@ int main(void)
 	tcase_add_test(tc,
 		       a_directory_gone_between_write_and_rename_loses_nothing);
 	tcase_add_test(tc, the_probe_says_what_is_wrong_with_the_directories);
-	tcase_add_test(tc, what_is_wrong_is_explained_by_its_key);
+	tcase_add_test(tc, a_failed_directory_is_explained_by_its_setting);
 	tcase_add_test(tc, the_probe_says_where_the_daemon_may_not_write);
 	tcase_add_test(tc, temp_on_another_file_system_means_dot_files);
 	tcase_add_test(tc, temp_that_is_a_link_to_the_files_means_dot_files);

@@ -141,7 +141,7 @@ START_TEST(killed_at_each_point_every_message_is_filed_once)
 END_TEST
 
 /* Each life gets one step further and dies: it ends all the same. */
-START_TEST(a_recovery_that_always_dies_gets_on)
+START_TEST(a_recovery_that_is_always_killed_still_advances)
 {
 	static const char *const points[] = {
 		"recover.message=kill@1", "append.after=kill@2",
@@ -332,7 +332,7 @@ END_TEST
 
 /* --- what it says -------------------------------------------------------- */
 
-START_TEST(what_was_recovered_is_counted)
+START_TEST(recovered_messages_are_counted)
 {
 	struct life l = lives_plan(&variants[0], 0, true);
 
@@ -371,7 +371,7 @@ static int start_anew(void *arg)
 		       2;
 }
 
-START_TEST(what_is_no_region_is_set_aside_and_kept)
+START_TEST(a_file_that_is_no_region_is_set_aside_and_kept)
 {
 	struct life l = lives_plan(&variants[0], 0, true);
 
@@ -390,7 +390,8 @@ int main(void)
 	tcase_add_loop_test(tc,
 			    killed_at_each_point_every_message_is_filed_once, 0,
 			    VARIANTS);
-	tcase_add_loop_test(tc, a_recovery_that_always_dies_gets_on, 0, 7);
+	tcase_add_loop_test(tc, a_recovery_that_is_always_killed_still_advances,
+			    0, 7);
 	tc = core_case(suite, "disk");
 	tcase_add_test(tc, recovery_waits_for_the_disk_and_says_so);
 	tcase_add_test(tc, a_rename_in_doubt_survives_a_missing_directory);
@@ -399,7 +400,7 @@ int main(void)
 	tcase_add_test(tc,
 		       a_temp_file_that_cannot_be_looked_for_is_written_again);
 	tc = core_case(suite, "start");
-	tcase_add_test(tc, what_was_recovered_is_counted);
-	tcase_add_test(tc, what_is_no_region_is_set_aside_and_kept);
+	tcase_add_test(tc, recovered_messages_are_counted);
+	tcase_add_test(tc, a_file_that_is_no_region_is_set_aside_and_kept);
 	return suite_run(suite, CK_FORK);
 }

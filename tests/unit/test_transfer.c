@@ -288,7 +288,7 @@ static const char *const failures[] = {
 	"flush.close=EDQUOT", "flush.rename=EIO",   "flush.rename=EXDEV",
 };
 
-START_TEST(what_could_not_be_filed_stays_and_is_filed_once)
+START_TEST(messages_that_could_not_be_filed_stay_and_are_filed_once)
 {
 	char points[PATH_MAX];
 
@@ -366,7 +366,7 @@ START_TEST(a_temp_file_that_cannot_be_removed_is_not_forgotten)
 }
 END_TEST
 
-START_TEST(names_that_are_taken_are_passed_over)
+START_TEST(file_names_that_are_taken_are_passed_over)
 {
 	char name[FLUSH_NAME];
 	unsigned i;
@@ -514,12 +514,13 @@ int main(void)
 	tcase_add_test(tc, a_claim_is_bounded);
 	tcase_add_test(tc, a_take_says_that_the_producer_waits);
 	tc = core_case(suite, "failure");
-	tcase_add_loop_test(tc, what_could_not_be_filed_stays_and_is_filed_once,
-			    0, sizeof(failures) / sizeof(failures[0]));
+	tcase_add_loop_test(
+		tc, messages_that_could_not_be_filed_stay_and_are_filed_once, 0,
+		sizeof(failures) / sizeof(failures[0]));
 	tcase_add_loop_test(tc, a_failure_leaves_a_record_that_says_write_again,
 			    0, 2);
 	tcase_add_test(tc, a_temp_file_that_cannot_be_removed_is_not_forgotten);
-	tcase_add_test(tc, names_that_are_taken_are_passed_over);
+	tcase_add_test(tc, file_names_that_are_taken_are_passed_over);
 	tcase_add_test(tc,
 		       a_directory_in_which_every_name_is_taken_is_an_error);
 	tc = core_case(suite, "everything");

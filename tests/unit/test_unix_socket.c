@@ -83,7 +83,7 @@ START_TEST(a_socket_is_made_non_blocking_and_close_on_exec)
 }
 END_TEST
 
-START_TEST(a_mode_is_exact_whatever_the_umask)
+START_TEST(a_socket_mode_is_exact_whatever_the_umask)
 {
 	static const mode_t modes[] = { 0, 0600, 0660, 0666, 0777, 0222 };
 	static const mode_t masks[] = { 0, 077, 0777 };
@@ -186,7 +186,7 @@ START_TEST(a_socket_with_a_full_backlog_is_in_use)
 }
 END_TEST
 
-START_TEST(what_is_no_socket_is_never_removed)
+START_TEST(a_path_that_is_no_socket_is_never_removed)
 {
 	const char *path = core_path("s");
 
@@ -303,7 +303,7 @@ END_TEST
 
 /* --- the end ------------------------------------------------------------- */
 
-START_TEST(only_our_own_file_is_removed)
+START_TEST(only_our_own_socket_file_is_removed)
 {
 	int fd;
 
@@ -379,7 +379,8 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, a_socket_is_made_non_blocking_and_close_on_exec,
 			    0, 2);
-	tcase_add_loop_test(tc, a_mode_is_exact_whatever_the_umask, 0, 6);
+	tcase_add_loop_test(tc, a_socket_mode_is_exact_whatever_the_umask, 0,
+			    6);
 	tcase_add_loop_test(tc, a_stale_socket_is_replaced, 0, 4);
 	tcase_add_loop_test(tc, a_socket_in_use_is_refused_and_stays, 0, 4);
 	tcase_add_loop_test(tc, a_socket_of_another_user_is_named_and_stays, 0,
@@ -387,13 +388,14 @@ int main(void)
 	tcase_add_loop_test(
 		tc, a_stale_socket_that_only_others_may_use_is_replaced, 0, 2);
 	tcase_add_test(tc, a_socket_with_a_full_backlog_is_in_use);
-	tcase_add_loop_test(tc, what_is_no_socket_is_never_removed, 0, 3);
+	tcase_add_loop_test(tc, a_path_that_is_no_socket_is_never_removed, 0,
+			    3);
 	tcase_add_test(tc, one_missing_directory_is_made_two_are_an_error);
 	tcase_add_test(tc, a_path_must_fit_into_an_address);
 	tcase_add_test(tc, a_group_is_named_or_numbered);
 	tcase_add_loop_test(tc, a_group_that_is_none_leaves_no_socket, 0, 6);
 	tcase_add_test(tc, a_group_that_may_not_be_given_leaves_no_socket);
-	tcase_add_test(tc, only_our_own_file_is_removed);
+	tcase_add_test(tc, only_our_own_socket_file_is_removed);
 	tcase_add_test(qlen,
 		       a_credential_for_the_queue_outranks_our_own_namespace);
 	tcase_add_loop_test(qlen, a_queue_credential_that_is_no_number_is_none,

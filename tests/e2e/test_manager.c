@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* What the daemon tells systemd, when, and how often. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/lib/ask.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+
+static int manager;
+
+static void open_manager(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	bed.notify = bed_text("%s/notify", bed.root);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", bed.notify);
+	manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(manager, (struct sockaddr *)&addr, sizeof(addr)),
+			 0);
+}
+
+#define TOLD 4096
+
+/* The message that is there; 0: none is. */
+static int take_told(char text[TOLD])
+{
+	ssize_t n = recv(manager, text, TOLD - 1, MSG_DONTWAIT);
+
+	text[n > 0 ? n : 0] = 0;
+	return n >= 0;
+}
+
+/* The next message has this in it. */
+static void expect_told(const char *part)
+{
+	char text[TOLD];
+
+	do {
+		UNTIL(take_told(text));
+	} while (strcmp(text, "crowd") == 0);
+	REQUIRE(strstr(text, part) != NULL, "told '%s' instead of '%s'", text,
+		part);
+}
+
+START_TEST(systemd_is_told_what_changes_and_nothing_else)
+{
+	char byte;
+	int fd, i;
+
+	open_manager();
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.workers=1", "buffer.size=1K",
+		     "buffer.queue_size=16", "buffer.timeout=never",
+		     "buffer.forced=0", "buffer.stop_timeout=5m");
+	expect_told("READY=1\nSTATUS=Listening.");
+	fd = send_open();
+	/* More than the arena takes, and less than arena and ring. */
+	for (i = 0; i < 30; i++)
+		send_one(fd, "a message of forty bytes, or nearly so..", 40);
+	expect_told("STATUS=Failing: workers cannot write files: ");
+	for (i = 0; i < 20; i++)
+		ask("status");
+	bed_release();
+	expect_told("STATUS=Listening.");
+	ck_assert_int_eq(command("reload"), 0);
+	expect_told("RELOADING=1");
+	expect_told("READY=1");
+	ck_assert_int_lt(recv(manager, &byte, 1, MSG_DONTWAIT), 0);
+	daemon_signal(SIGTERM);
+	expect_told("STOPPING=1\nSTATUS=Writing what is in memory to files.\n"
+		    "EXTEND_TIMEOUT_USEC=330000000");
+	daemon_wait();
+	close(manager);
+}
+END_TEST
+
+/* Whether the message that is there is this one. */
+static int is_told(const char *message)
+{
+	char text[TOLD];
+
+	return take_told(text) && strcmp(text, message) == 0;
+}
+
+START_TEST(systemd_is_told_that_messages_are_dropped)
+{
+	int fd;
+
+	open_manager();
+	bed_block();
+	bed.points = bed_point("flush.write", "stall", "");
+	daemon_start("buffer.workers=1", "buffer.size=1K",
+		     "buffer.queue_size=16", "buffer.timeout=1ms");
+	expect_told("READY=1\nSTATUS=Listening.");
+	fd = send_open();
+	/* Until it stays so: the worker takes some before it stalls. */
+	UNTIL((send_one(fd, "a message of forty bytes, or nearly so..", 40),
+	       ask_number("messages.dropped") > 0 &&
+		       command("status --check") == 2));
+	command_expect("being dropped");
+	expect_told("STATUS=Dropping datagrams: ");
+	bed_release();
+	UNTIL(command("status --check") == 1);
+	UNTIL(is_told("STATUS=Listening."));
+	daemon_stop(NULL);
+	close(manager);
+}
+END_TEST
+
+/* Each file that is complete ends the dropping for a moment. */
+START_TEST(systemd_is_told_once_a_second_at_most)
+{
+	static const struct flow flow = { .id = 1, .min = 40, .max = 400 };
+	struct sender *sender;
+	unsigned told = 0;
+	int listening = 0;
+	char text[TOLD];
+	double start;
+
+	open_manager();
+	bed.points = "flush.write=sleep:5";
+	daemon_start("buffer.workers=1", "buffer.size=1K",
+		     "buffer.queue_size=16", "buffer.timeout=0");
+	expect_told("READY=1\nSTATUS=Listening.");
+	start = suite_now();
+	sender = sender_start(&flow);
+	while (suite_now() < start + 2.5) {
+		if (!take_told(text)) {
+			suite_sleep_ms(1);
+			continue;
+		}
+		listening = strstr(text, "STATUS=Listening.") != NULL;
+		told++;
+	}
+	sender_finish(sender);
+	ck_assert_uint_ge(told, 1);
+	ck_assert_double_le(told, suite_now() - start + 1);
+	/* nothing more comes if that was it */
+	UNTIL(listening || is_told("STATUS=Listening."));
+	daemon_stop(NULL);
+	close(manager);
+}
+END_TEST
+
+/* Else it would end a daemon that is ready. */
+START_TEST(systemd_is_told_ready_when_its_queue_has_room)
+{
+	open_manager();
+	send_fill(bed.notify, "crowd");
+	daemon_start();
+	/* The line before it was in the log, so that it was tried. */
+	suite_sleep_ms(100);
+	expect_told("READY=1\nSTATUS=Listening.");
+	daemon_stop(NULL);
+	close(manager);
+}
+END_TEST
+
+START_TEST(systemd_is_told_a_status_later_if_its_queue_was_full)
+{
+	int fd;
+
+	open_manager();
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.workers=1", "buffer.forced=10ms");
+	expect_told("READY=1\nSTATUS=Listening.");
+	send_fill(bed.notify, "crowd");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	UNTIL(ask_number("gauges.workers_failing") == 1);
+	/* The loop was at its other events since. */
+	ask("status");
+	ask("status");
+	expect_told("STATUS=Failing: workers cannot write files: ");
+	bed_release();
+	expect_told("STATUS=Listening.");
+	daemon_stop(NULL);
+	close(manager);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("manager");
+	TCase *t = bed_case(suite, "notifications");
+
+	tcase_add_test(t, systemd_is_told_what_changes_and_nothing_else);
+	tcase_add_test(t, systemd_is_told_that_messages_are_dropped);
+	tcase_add_test(t, systemd_is_told_once_a_second_at_most);
+	tcase_add_test(t, systemd_is_told_ready_when_its_queue_has_room);
+	tcase_add_test(t, systemd_is_told_a_status_later_if_its_queue_was_full);
+	return suite_run(suite, CK_NOFORK);
+}
