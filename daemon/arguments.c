@@ -11,12 +11,16 @@
 static void print_help(FILE *to)
 {
 	fputs("Usage: bufwriterd [-c FILE] [-t] [-o SECTION.KEY=VALUE]...\n"
+	      "       bufwriterd --is-clean PATH\n"
 	      "Takes datagrams from a Unix socket and writes them to "
 	      "complete files.\n\n"
 	      "  -c, --config FILE    settings (default "
 	      "/etc/bufwriter/bufwriter.ini, if it exists)\n"
 	      "  -o, --option S.K=V   one setting, instead of the file's\n"
 	      "  -t, --test           check the settings, print them and exit\n"
+	      "      --is-clean PATH  exit with 0 if the state region PATH "
+	      "holds no messages,\n"
+	      "                       and with 1 otherwise\n"
 	      "      --version        print the version and exit\n"
 	      "      --help           print this help and exit\n\n"
 	      "Signals: SIGTERM writes everything to files and exits, SIGUSR1 "
@@ -31,6 +35,7 @@ enum action arguments_parse(struct arguments *a, int argc, char **argv)
 		{ "config", required_argument, NULL, 'c' },
 		{ "option", required_argument, NULL, 'o' },
 		{ "test", no_argument, NULL, 't' },
+		{ "is-clean", required_argument, NULL, 'C' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -51,6 +56,10 @@ enum action arguments_parse(struct arguments *a, int argc, char **argv)
 			break;
 		case 't':
 			action = ACTION_TEST;
+			break;
+		case 'C':
+			action = ACTION_CLEAN;
+			a->region = optarg;
 			break;
 		case 'V':
 			puts("bufwriterd " BW_VERSION);

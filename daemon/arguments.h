@@ -9,11 +9,13 @@ struct arguments {
 	const char *file;     /* settings, or NULL: none */
 	const char **options; /* SECTION.KEY=VALUE each */
 	size_t noptions;
+	const char *region; /* of --is-clean */
 };
 
 enum action {
 	ACTION_RUN,
 	ACTION_TEST,  /* check and print the settings */
+	ACTION_CLEAN, /* is a->region clean? */
 	ACTION_DONE,  /* exit: the help or the version is printed */
 	ACTION_WRONG, /* exit: the error is printed */
 };

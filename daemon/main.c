@@ -457,6 +457,17 @@ static int end(struct daemon *d)
 	return status;
 }
 
+/* The exit status of --is-clean. */
+static int check_clean(const char *path)
+{
+	struct failure failure;
+
+	if (!region_check_clean(path, &failure))
+		return 0;
+	fprintf(stderr, "bufwriterd: %s: %s\n", path, failure.text);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -468,6 +479,8 @@ int main(int argc, char **argv)
 		return fflush(stdout) ? EX_IOERR : 0;
 	if (action == ACTION_WRONG)
 		return EX_USAGE;
+	if (action == ACTION_CLEAN)
+		return check_clean(d.arguments.region);
 	if (action != ACTION_TEST)
 		hold_requests(SIG_BLOCK);
 	log_open();
