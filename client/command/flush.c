@@ -3,6 +3,7 @@
  * `bufwriter flush`: the daemon writes what it holds to files; the command
  * returns when that is done.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "client/library/bufwriter.h"
@@ -27,10 +28,11 @@ static const char usage[] =
 	"(default 60s)\n"
 	"  -q, --quiet             print nothing\n" ASK_HELP "\n"
 	"Only root and the daemon's own user may flush.\n"
-	"The exit status is 0 if everything is in files.  Otherwise it is 69 "
-	"if no daemon\n"
-	"answers, 75 after the timeout, 77 if the user is not permitted; see\n"
-	"bufwriter(1).\n";
+	"The exit status is 0 if everything is in files.  Otherwise it is 65 "
+	"if the daemon\n"
+	"has dropped messages since the last flush, 69 if no daemon answers, "
+	"75 after the\n"
+	"timeout, 77 if the user is not permitted; see bufwriter(1).\n";
 
 struct flush_options {
 	int timeout_ms;
@@ -61,6 +63,36 @@ static int print_failure(const struct ask *a)
 	return status;
 }
 
+/* Daemons of earlier versions do not tell of drops. */
+static uint64_t count_dropped(const struct ask *a, const char *reason)
+{
+	return json_count(json_at(json_at(a->answer, "dropped"), reason));
+}
+
+static int print_flushed(const struct ask *a, bool quiet)
+{
+	double seconds = json_number(json_at(a->answer, "seconds"));
+	uint64_t too_large = count_dropped(a, "too_large");
+	uint64_t ring_full = count_dropped(a, "ring_full");
+
+	if (too_large + ring_full) {
+		fprintf(stderr,
+			"bufwriter flush: the daemon has dropped %" PRIu64
+			" message%s since the last flush: %" PRIu64
+			" larger than max_message, %" PRIu64
+			" because the ring was full; everything else that was "
+			"sent before is in files (%.3f s)\n",
+			too_large + ring_full,
+			too_large + ring_full == 1 ? "" : "s", too_large,
+			ring_full, seconds);
+		return EX_DATAERR;
+	}
+	if (!quiet)
+		printf("everything sent before is in files (%.3f s)\n",
+		       seconds);
+	return 0;
+}
+
 int cmd_flush(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -82,12 +114,10 @@ int cmd_flush(int argc, char **argv)
 		opt.timeout_ms = NEVER_MS;
 	snprintf(command, sizeof(command), "flush %d", opt.timeout_ms);
 	ask_init(&a, socket);
-	status = 0;
 	if (!ask_command(&a, command, opt.timeout_ms + ANSWER_LATE_MS))
 		status = print_failure(&a);
-	else if (!opt.quiet)
-		printf("everything sent before is in files (%.3f s)\n",
-		       json_number(json_at(a.answer, "seconds")));
+	else
+		status = print_flushed(&a, opt.quiet);
 	ask_close(&a);
 	return status ? status : cmd_output("flush");
 }

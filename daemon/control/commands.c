@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,17 @@
 #include "daemon/control/show.h"
 
 /* What a connection that waits for a flush keeps in wait[]. */
-enum { EMPTIED, RECEIVED, REQUEST, BEGAN_NS };
+enum {
+	EMPTIED,
+	RECEIVED,
+	REQUEST,
+	BEGAN_NS,
+/* what was dropped before the drops that its answer tells of */
+#define DROPPED(name, doc) TOLD_##name,
+#include "daemon/base/stats.def"
+	WAITS
+};
+_Static_assert(WAITS <= SERVER_WAIT, "a connection has a place for each");
 
 /*
  * Datagrams read before a flush.  A datagram that was sent before the request
@@ -107,6 +118,8 @@ static enum result run_flush(struct commands *c, struct connection *conn,
 	conn->wait[RECEIVED] = stats_get(&c->from.listener->stats.received);
 	conn->wait[REQUEST] = 0;
 	conn->wait[BEGAN_NS] = clock_now();
+#define DROPPED(name, doc) conn->wait[TOLD_##name] = c->told.name;
+#include "daemon/base/stats.def"
 	conn->deadline_ns = conn->wait[BEGAN_NS] + ms * CLOCK_MS;
 	return LATER;
 }
@@ -142,14 +155,27 @@ static bool is_flushed(struct commands *c, struct connection *conn)
 	return workers_flushed(c->from.workers, conn->wait[REQUEST]);
 }
 
+/*
+ * Whoever flushes learns which datagrams will be in no file (I7): those dropped
+ * since the last flush that was answered when this one began.  So no drop is
+ * left out, and flushes at the same time each tell of it.
+ */
 static void answer_flush(struct commands *c, struct connection *conn,
 			 uint64_t now)
 {
 	struct text *out = server_begin(&c->server, conn);
+	const char *comma = "";
 
+	dropped_read(&c->told, &c->from.listener->stats);
 	text_add(out, "{\"flushed\":true,\"seconds\":");
 	text_seconds(out, now - conn->wait[BEGAN_NS]);
-	text_add(out, "}");
+	text_add(out, ",\"dropped\":{");
+#define DROPPED(name, doc)                                \
+	text_add(out, "%s\"" #name "\":%" PRIu64, comma,  \
+		 c->told.name - conn->wait[TOLD_##name]); \
+	comma = ",";
+#include "daemon/base/stats.def"
+	text_add(out, "}}");
 	server_send(&c->server, conn, now);
 }
 

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "daemon/control/dropped.h"
 #include "daemon/control/health.h"
 #include "daemon/control/rate.h"
 #include "daemon/control/server.h"
@@ -30,7 +31,8 @@ struct commands {
 	struct snapshot snapshot;
 	struct health health; /* of the snapshot */
 	struct text scratch;
-	bool stopping; /* flush and reload are refused */
+	struct dropped told; /* drops that a flush has been told of */
+	bool stopping;	     /* flush and reload are refused */
 };
 
 /*

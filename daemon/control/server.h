@@ -45,6 +45,8 @@
 
 #define SERVER_LINE 256
 #define SERVER_CONNECTIONS 64
+/* Numbers that the owner keeps with a connection that waits. */
+#define SERVER_WAIT 16
 /* Of these, reserved for root and the daemon's own user. */
 #define SERVER_RESERVED 4
 #define SERVER_ANSWERS 8
@@ -66,7 +68,7 @@ struct connection {
 	uid_t uid;
 	/* the owner's, if it answers later */
 	bool waiting;
-	uint64_t wait[4];
+	uint64_t wait[SERVER_WAIT];
 	/* CLOCK_MONOTONIC; the owner sets it for a later answer */
 	uint64_t deadline_ns;
 	/* private */

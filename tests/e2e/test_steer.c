@@ -81,6 +81,88 @@ START_TEST(a_flush_covers_the_queue_of_the_kernel)
 }
 END_TEST
 
+/* I7: nothing is called filed that was dropped, and each drop is told once. */
+START_TEST(a_flush_tells_of_what_was_dropped_since_the_last)
+{
+	static char large[2000];
+	unsigned i;
+	int fd;
+
+	daemon_start("socket.max_message=1000");
+	fd = send_open();
+	for (i = 0; i < 3; i++)
+		send_one(fd, large, sizeof(large));
+	send_one(fd, "small", 5);
+	ck_assert_int_eq(command("flush"), EX_DATAERR);
+	command_expect("the daemon has dropped 3 messages since the last "
+		       "flush: 3 larger than max_message, 0 because the ring "
+		       "was full; everything else");
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	ck_assert_int_eq(command("flush"), 0);
+	command_expect("everything sent before is in files");
+	/* Quiet is for what is well. */
+	send_one(fd, large, sizeof(large));
+	ck_assert_int_eq(command("flush -q"), EX_DATAERR);
+	command_expect("has dropped 1 message since");
+	ck_assert_int_eq(command("flush -q"), 0);
+	close(fd);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* Neither of two that wait at the same time takes the other's answer. */
+START_TEST(flushes_at_the_same_time_each_tell_of_a_drop)
+{
+	static char large[2000];
+	int fd, controls[2], i;
+	const char *answer;
+
+	daemon_start("socket.max_message=1000");
+	for (i = 0; i < 2; i++) {
+		controls[i] = ask_open();
+		ask_on(controls[i], "ping");
+	}
+	fd = send_open();
+	daemon_signal(SIGSTOP);
+	send_one(fd, large, sizeof(large));
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(ask_send(controls[i], "flush\n", 6), 0);
+	daemon_signal(SIGCONT);
+	for (i = 0; i < 2; i++) {
+		answer = ask_receive(controls[i]);
+		ck_assert_double_eq(ask_at(answer, "dropped.too_large"), 1);
+		ck_assert_double_eq(ask_at(answer, "dropped.ring_full"), 0);
+		close(controls[i]);
+	}
+	answer = ask("flush");
+	ck_assert_double_eq(ask_at(answer, "dropped.too_large"), 0);
+	close(fd);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* A flush that fails has told nobody. */
+START_TEST(a_drop_is_told_by_the_first_flush_that_succeeds)
+{
+	static char large[2000];
+	int fd;
+
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	bed_block();
+	daemon_start("socket.max_message=1000", "buffer.forced=0");
+	fd = send_open();
+	send_one(fd, large, sizeof(large));
+	send_one(fd, "small", 5);
+	ck_assert_int_eq(command("flush -t 100ms"), EX_TEMPFAIL);
+	bed_release();
+	ck_assert_int_eq(command("flush"), EX_DATAERR);
+	command_expect("has dropped 1 message since");
+	ck_assert_int_eq(command("flush"), 0);
+	close(fd);
+	daemon_stop(NULL);
+}
+END_TEST
+
 START_TEST(a_flush_of_nothing_is_done_at_once)
 {
 	daemon_start();
@@ -459,6 +541,9 @@ int main(void)
 
 	tcase_add_test(t, after_a_flush_everything_sent_before_is_in_files);
 	tcase_add_test(t, a_flush_covers_the_queue_of_the_kernel);
+	tcase_add_test(t, a_flush_tells_of_what_was_dropped_since_the_last);
+	tcase_add_test(t, flushes_at_the_same_time_each_tell_of_a_drop);
+	tcase_add_test(t, a_drop_is_told_by_the_first_flush_that_succeeds);
 	tcase_add_test(t, a_flush_of_nothing_is_done_at_once);
 	tcase_add_test(t, a_flush_that_takes_too_long_says_why);
 	tcase_add_test(t, a_flush_waits_for_a_full_ring);
