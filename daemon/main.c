@@ -35,6 +35,7 @@
 #include "daemon/base/systemd.h"
 #include "daemon/base/scheduling.h"
 #include "daemon/reload.h"
+#include "daemon/sockets.h"
 #include "daemon/start.h"
 #include "daemon/worker/workers.h"
 
@@ -57,6 +58,7 @@ struct daemon {
 	struct workers workers;
 	struct listener listener;
 	struct control control;
+	struct sockets sockets;
 	/* loop */
 	struct loop loop;
 	uv_async_t notified;
@@ -267,6 +269,7 @@ static int open_control(struct daemon *d)
 		.workers = &d->workers,
 		.workers_most = d->settings.cfg->buffer_workers,
 		.start = &d->res,
+		.watch = &d->sockets.data,
 		.settings = &d->settings,
 		.recovered = &d->res.recovered,
 		.qlen = d->res.qlen,
@@ -381,9 +384,13 @@ static int start(struct daemon *d)
 		err = open_control(d);
 	}
 	if (!err)
+		sockets_open(&d->sockets, &d->loop.uv, s, &d->settings,
+			     &d->listener, &d->control);
+	if (!err)
 		err = start_recover(s, d->settings.cfg, notify_loop, d);
 	if (err) {
 		report_refusal(err);
+		sockets_close(&d->sockets);
 		control_close(&d->control, true);
 		start_unbind(s);
 		return EX_OSERR;
@@ -442,6 +449,7 @@ static int end(struct daemon *d)
 			  "state region, and the next start files it");
 		status = EX_TEMPFAIL;
 	}
+	sockets_close(&d->sockets);
 	control_close(&d->control, d->running && !left);
 	start_unbind(&d->res);
 	systemd_close();

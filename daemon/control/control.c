@@ -228,6 +228,15 @@ int control_open(struct control *c, uv_loop_t *loop, int listener,
 	return err ? err : open_file(c, from);
 }
 
+void control_replace(struct control *c, int listener)
+{
+	int err = server_replace(&c->commands.server, listener);
+
+	if (err)
+		log_error("cannot watch the control socket: %s",
+			  strerror(-err));
+}
+
 void control_stopping(struct control *c)
 {
 	assert(!c->stopping);

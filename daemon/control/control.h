@@ -54,6 +54,8 @@ int control_open(struct control *c, uv_loop_t *loop, int listener,
 void control_note(struct control *c);
 /* A worker notified the loop: a flush began, is complete, or has failed. */
 void control_notified(struct control *c);
+/* Goes on with another listening socket: the old one has lost its path. */
+void control_replace(struct control *c, int listener);
 /* The daemon begins to stop: from now on no command may change anything. */
 void control_stopping(struct control *c);
 /*

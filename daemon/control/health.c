@@ -126,8 +126,16 @@ void health_judge(struct health *h, const struct snapshot *s,
 	uint64_t dropped = dropped_sum(&s->recent);
 	uint64_t flushing_ns = longest_flush(s);
 
+	socket_watch_check(from->watch);
 	if (!from->start->complete)
 		judge_recovery(h, s, from);
+	else if (from->watch->lost)
+		judge(h, HEALTH_FAILING,
+		      "programs cannot reach the daemon: %s was removed, or "
+		      "another socket is in its place; %s",
+		      from->watch->path,
+		      from->start->socket.fd >= 0 ? "see the log" :
+						    "restart the socket unit");
 	else if (s->workers_failing)
 		judge_workers(h, s);
 	else if (flushing_ns >= DISK_WATCH_HANGS_NS)

@@ -65,6 +65,18 @@ int server_open(struct server *s, int listener, size_t room,
 	return err;
 }
 
+int server_replace(struct server *s, int listener)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	(void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL);
+	s->listener = listener;
+	if (listen(listener, SERVER_CONNECTIONS) ||
+	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, listener, &event))
+		return -errno;
+	return 0;
+}
+
 /* -- a connection -------------------------------------------------------- */
 
 static void free_answer(struct connection *c)

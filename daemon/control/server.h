@@ -92,7 +92,7 @@ typedef void server_late_fn(void *arg, struct connection *c, struct text *out);
 
 struct server {
 	/* constant after start */
-	int listener; /* the caller's */
+	int listener; /* the caller's; see server_replace() */
 	int epoll;
 	server_line_fn *on_line;
 	server_late_fn *on_late;
@@ -114,6 +114,8 @@ struct server {
  */
 int server_open(struct server *s, int listener, size_t room,
 		server_line_fn *on_line, server_late_fn *on_late, void *arg);
+/* Goes on with another listening socket; the connections stay. */
+int server_replace(struct server *s, int listener);
 /* Closes all connections, not the listening socket. */
 void server_close(struct server *s);
 

@@ -15,6 +15,7 @@
 #include "daemon/control/rate.h"
 #include "daemon/filing/recover.h"
 #include "daemon/intake/listener.h"
+#include "daemon/intake/socket_watch.h"
 #include "daemon/region/arena.h"
 #include "daemon/region/ring.h"
 #include "daemon/reload.h"
@@ -28,7 +29,8 @@ struct sources {
 	struct workers *workers; /* none before the start is complete */
 	unsigned workers_most;	 /* memory for so many */
 	struct reload *settings;
-	const struct start *start; /* whether it is complete */
+	const struct start *start;  /* whether it is complete */
+	struct socket_watch *watch; /* whether datagrams can reach it */
 	const struct recovered *recovered;
 	char socket[UNIX_SOCKET_NAME]; /* where datagrams come in */
 	int qlen;		       /* see unix_socket_qlen() */

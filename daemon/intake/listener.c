@@ -26,11 +26,12 @@
 #define DRAIN_MOST 65536
 #define WAKE_MS 1
 /*
- * A start with nothing to recover takes less than this.  So long the listener
- * waits at least, also with buffer.timeout = 0: what the kernel has queued
- * since the process before is not dropped without need.
+ * The patience of a start, if buffer.timeout is shorter: a common recovery
+ * takes milliseconds, and what the kernel has queued since the process before
+ * is not dropped because the machine is busy.  Systemd's own pause before a
+ * restart is of the same order.
  */
-#define START_NS (20 * CLOCK_MS)
+#define START_NS CLOCK_SECOND
 
 bool listener_polls(const struct listener *l)
 {
@@ -377,6 +378,22 @@ void listener_resume(struct listener *l)
 	if (l->state == LISTENER_WAITING || l->state == LISTENER_DROPPING ||
 	    l->state == LISTENER_DRAIN_WAITING)
 		listener_read(l, MSG_DONTWAIT);
+}
+
+void listener_replace(struct listener *l, int fd)
+{
+	uint64_t emptied = l->emptied;
+
+	assert(l->ours && !listener_is_stopping(l));
+	/* No sender adds to the queue from here on, see listener_stop(). */
+	shutdown(l->fd, SHUT_RD);
+	while (listener_polls(l) && l->emptied == emptied)
+		listener_read(l, MSG_DONTWAIT);
+	if (l->emptied == emptied)
+		while (drop_batch(l))
+			;
+	l->fd = fd;
+	(void)make_blocking(fd);
 }
 
 void listener_configure(struct listener *l, const struct config *cfg)

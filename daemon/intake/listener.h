@@ -84,8 +84,8 @@ enum listener_state {
 };
 
 struct listener {
+	int fd; /* see listener_replace() */
 	/* constant after listener_start() */
-	int fd;
 	bool ours; /* bound by this process: no later one reads its queue */
 	/* constant after listener_begin(), NULL before */
 	struct ring *ring;
@@ -139,6 +139,12 @@ unsigned listener_read(struct listener *l, int flags);
 bool listener_catch_up(struct listener *l);
 /* A worker released a slot that the listener waits for. */
 void listener_resume(struct listener *l);
+/*
+ * Goes on with another socket of our own, `fd`, because the old one has lost
+ * its path.  What is in the old one's queue is taken as far as the ring has
+ * room, and else dropped and counted.  Not while it stops.
+ */
+void listener_replace(struct listener *l, int fd);
 /* New settings, of which buffer.timeout counts here. */
 void listener_configure(struct listener *l, const struct config *cfg);
 /*

@@ -37,6 +37,7 @@ static struct stats_control control;
 static struct rate rate;
 static struct sources from;
 static struct start start;
+static struct socket_watch socket_watch;
 static struct snapshot snapshot;
 static struct health health;
 static char *text_memory;
@@ -67,6 +68,7 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 				 .workers = &workers,
 				 .workers_most = count,
 				 .start = &start,
+				 .watch = &socket_watch,
 				 .settings = &settings,
 				 .recovered = &recovered,
 				 .qlen = 512,

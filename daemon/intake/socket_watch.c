@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* See socket_watch.h. */
+#include "daemon/intake/socket_watch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void on_event(uv_fs_event_t *event, const char *name, int events,
+		     int status)
+{
+	(void)name;
+	(void)events;
+	(void)status;
+	socket_watch_check(event->data);
+}
+
+/* The file at the path is the right one now. */
+static void remember(struct socket_watch *w)
+{
+	struct stat st;
+
+	w->dev = w->ino = 0;
+	if (!lstat(w->path, &st)) {
+		w->dev = st.st_dev;
+		w->ino = st.st_ino;
+	}
+	w->lost = false;
+	/* An error leaves socket_watch_check(), which the status calls. */
+	(void)uv_fs_event_start(&w->event, on_event, w->path, 0);
+}
+
+void socket_watch_open(struct socket_watch *w, uv_loop_t *uv, const char *path,
+		       socket_watch_fn *on_lost, void *arg)
+{
+	memset(w, 0, sizeof(*w));
+	w->on_lost = on_lost;
+	w->arg = arg;
+	if (*path != '/')
+		return;
+	snprintf(w->path, sizeof(w->path), "%s", path);
+	uv_fs_event_init(uv, &w->event);
+	w->event.data = w;
+	w->open = true;
+	remember(w);
+	/* Lost before the watch began? */
+	socket_watch_check(w);
+}
+
+void socket_watch_check(struct socket_watch *w)
+{
+	struct stat st;
+
+	if (!w->open || w->lost)
+		return;
+	if (!lstat(w->path, &st) && st.st_dev == w->dev && st.st_ino == w->ino)
+		return;
+	w->lost = true;
+	w->on_lost(w->arg);
+}
+
+void socket_watch_renew(struct socket_watch *w)
+{
+	if (!w->open)
+		return;
+	uv_fs_event_stop(&w->event);
+	remember(w);
+}
+
+void socket_watch_close(struct socket_watch *w)
+{
+	if (w->open)
+		uv_close((uv_handle_t *)&w->event, NULL);
+	w->open = false;
+}

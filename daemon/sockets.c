@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* See sockets.h. */
+#include "daemon/sockets.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "daemon/base/log.h"
+
+#define RETRY_MS 5000
+
+static void on_retry_timer(uv_timer_t *timer);
+
+/* The path is taken, or its directory refuses: it is tried again. */
+static void retry_later(struct sockets *s, const struct failure *failure)
+{
+	/* The retries that fail the same way are silent. */
+	if (!uv_is_active((uv_handle_t *)&s->retry_timer) && failure)
+		log_error("%s; it is tried again", failure->text);
+	uv_timer_start(&s->retry_timer, on_retry_timer, RETRY_MS, 0);
+}
+
+/*
+ * Programs that are connected to the old socket get an error with their next
+ * send, as after a restart, and connect again.
+ */
+static int renew_data(struct sockets *s, struct failure *failure)
+{
+	const struct config *cfg = s->settings->cfg;
+	struct unix_socket old = s->start->socket;
+	int err = unix_socket_bind(&s->start->socket, SOCK_DGRAM,
+				   cfg->socket_path, cfg->socket_mode,
+				   cfg->socket_group, "socket", failure);
+
+	if (err) {
+		s->start->socket = old;
+		return err;
+	}
+	s->start->fd = s->start->socket.fd;
+	listener_replace(s->listener, s->start->fd);
+	unix_socket_close(&old);
+	socket_watch_renew(&s->data);
+	log_warning("socket.path: %s had been removed; it is there again",
+		    cfg->socket_path);
+	return 0;
+}
+
+static int renew_commands(struct sockets *s, struct failure *failure)
+{
+	const struct config *cfg = s->settings->cfg;
+	struct unix_socket old = s->start->control;
+	int err = unix_socket_bind(&s->start->control, SOCK_STREAM,
+				   cfg->control_path, cfg->control_mode,
+				   cfg->control_group, "control", failure);
+
+	if (err) {
+		s->start->control = old;
+		return err;
+	}
+	control_replace(s->control, s->start->control.fd);
+	unix_socket_close(&old);
+	socket_watch_renew(&s->commands);
+	log_warning("control.path: %s had been removed; it is there again",
+		    cfg->control_path);
+	return 0;
+}
+
+static void renew(struct sockets *s, bool again)
+{
+	struct failure failure;
+	int err = 0;
+
+	if (listener_is_stopping(s->listener))
+		return;
+	if (s->data.lost && s->start->socket.fd >= 0)
+		err = renew_data(s, &failure);
+	if (!err && s->commands.lost)
+		err = renew_commands(s, &failure);
+	if (err)
+		retry_later(s, again ? NULL : &failure);
+}
+
+static void on_retry_timer(uv_timer_t *timer)
+{
+	renew(timer->data, true);
+}
+
+static void on_data_lost(void *arg)
+{
+	struct sockets *s = arg;
+
+	if (s->start->socket.fd >= 0)
+		renew(s, false);
+	else
+		log_error("%s was removed, or another socket is in its place: "
+			  "programs cannot reach the daemon; restart the "
+			  "socket unit, for example with 'systemctl restart "
+			  "bufwriter.socket'",
+			  s->data.path);
+}
+
+static void on_commands_lost(void *arg)
+{
+	renew(arg, false);
+}
+
+void sockets_open(struct sockets *s, uv_loop_t *uv, struct start *start,
+		  const struct reload *settings, struct listener *listener,
+		  struct control *control)
+{
+	char path[UNIX_SOCKET_NAME];
+
+	memset(s, 0, sizeof(*s));
+	s->start = start;
+	s->settings = settings;
+	s->listener = listener;
+	s->control = control;
+	uv_timer_init(uv, &s->retry_timer);
+	s->retry_timer.data = s;
+	s->open = true;
+	unix_socket_name(start->fd, path);
+	socket_watch_open(&s->data, uv, path, on_data_lost, s);
+	path[0] = 0;
+	if (start->control.fd >= 0)
+		unix_socket_name(start->control.fd, path);
+	socket_watch_open(&s->commands, uv, path, on_commands_lost, s);
+}
+
+void sockets_close(struct sockets *s)
+{
+	if (!s->open)
+		return;
+	s->open = false;
+	uv_close((uv_handle_t *)&s->retry_timer, NULL);
+	socket_watch_close(&s->data);
+	socket_watch_close(&s->commands);
+}

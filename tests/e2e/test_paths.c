@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Socket files that somebody removes, or replaces, while the daemon runs. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/lib/ask.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/sender.h"
+
+static int is_socket(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISSOCK(st.st_mode);
+}
+
+/* Another program that took the path. */
+static int take_path(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(addr.sun_path, path);
+	ck_assert_int_eq(bind(fd, (void *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+START_TEST(a_socket_file_that_was_removed_is_made_again)
+{
+	struct totals totals;
+	int old, fd;
+
+	daemon_start("socket.mode=0640");
+	old = send_open();
+	send_one(old, "one", 3);
+	ck_assert_int_eq(unlink(bed.sock), 0);
+	UNTIL(log_count("socket.path", "it is there again") == 1);
+	ck_assert(is_socket(bed.sock));
+	/* who was connected learns of it, as from a restart */
+	ck_assert_int_lt(send(old, "lost", 4, MSG_NOSIGNAL), 0);
+	fd = send_open();
+	send_one(fd, "two", 3);
+	UNTIL(ask_number("messages.received") == 2);
+	ck_assert_int_eq(command("status --check"), 0);
+	daemon_stop(&totals);
+	ck_assert_uint_eq(totals.written, 2);
+	/* and the new one is ours to remove */
+	ck_assert(!is_socket(bed.sock));
+}
+END_TEST
+
+/* Nothing of what the old socket's queue held is lost. */
+START_TEST(the_queue_of_a_removed_socket_is_read)
+{
+	struct totals totals;
+	unsigned n;
+
+	bed.points = bed_point("recv.before", "stall", "");
+	daemon_start();
+	bed_block();
+	n = send_fill(bed.sock, "queued");
+	ck_assert_int_eq(unlink(bed.sock), 0);
+	bed_release();
+	UNTIL(log_count("it is there again") == 1);
+	daemon_stop(&totals);
+	ck_assert_uint_eq(totals.received, n);
+	ck_assert_uint_eq(totals.written, n);
+}
+END_TEST
+
+START_TEST(a_control_socket_that_was_removed_is_made_again)
+{
+	int fd;
+
+	daemon_start();
+	fd = ask_open();
+	ck_assert_int_eq(unlink(bed.control), 0);
+	UNTIL(log_count("control.path", "it is there again") == 1);
+	ck_assert_ptr_nonnull(strstr(ask_on(fd, "ping"), "pong"));
+	ck_assert_ptr_nonnull(strstr(ask("ping"), "pong"));
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_path_that_another_program_took_is_failing)
+{
+	int other;
+
+	daemon_start();
+	ck_assert_int_eq(unlink(bed.sock), 0);
+	other = take_path(bed.sock);
+	UNTIL(log_count("in use", "it is tried again") == 1 ||
+	      log_count("it is there again") == 1);
+	if (log_count("it is there again") == 0) {
+		ck_assert_int_eq(command("status --check"), 2);
+		ck_assert_ptr_nonnull(
+			strstr(command_output, "cannot reach the daemon"));
+	}
+	close(other);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_lost_path_of_systemds_socket_is_failing)
+{
+	bed_hold_socket();
+	daemon_start();
+	ck_assert_int_eq(command("status --check"), 0);
+	ck_assert_int_eq(unlink(bed.sock), 0);
+	UNTIL(log_count("cannot reach the daemon", "restart the socket unit") ==
+	      1);
+	ck_assert_int_eq(command("status --check"), 2);
+	ck_assert_ptr_nonnull(
+		strstr(command_output, "restart the socket unit"));
+	daemon_stop(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("paths");
+	TCase *t = bed_case(suite, "sockets");
+
+	tcase_add_test(t, a_socket_file_that_was_removed_is_made_again);
+	tcase_add_test(t, the_queue_of_a_removed_socket_is_read);
+	tcase_add_test(t, a_control_socket_that_was_removed_is_made_again);
+	tcase_add_test(t, a_path_that_another_program_took_is_failing);
+	tcase_add_test(t, a_lost_path_of_systemds_socket_is_failing);
+	return suite_run(suite, CK_NOFORK);
+}
