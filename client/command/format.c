@@ -79,18 +79,22 @@ const char *format_time(double seconds)
 	return out;
 }
 
+void format_copy(const char *value, char *out, size_t room)
+{
+	json_string(value, out, room);
+	for (; *out; out++)
+		if ((unsigned char)*out < ' ' || *out == 0x7f)
+			*out = '?';
+}
+
 const char *format_text(const char *value, const char *none)
 {
-	size_t room, i;
+	size_t room;
 	char *out = next_text(&room);
 
 	if (!json_is_string(value))
 		return none;
-	json_string(value, out, room);
-	/* A path may contain control sequences. */
-	for (i = 0; out[i]; i++)
-		if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
-			out[i] = '?';
+	format_copy(value, out, room);
 	return out;
 }
 
