@@ -143,17 +143,18 @@ static void damage(struct fuzz_input *in)
 
 /* --- what must hold ------------------------------------------------------ */
 
-static void on_wait(uint64_t pause_ns)
+static void on_wait(void *arg, int err, uint64_t pause_ns)
 {
+	(void)arg;
 	(void)pause_ns;
-	fuzz_fail(__FILE__, __LINE__, "recovery waits");
+	fuzz_fail(__FILE__, __LINE__, "recovery waits: %s", strerror(-err));
 }
 
 static void start(struct region *s, const struct config *cfg,
 		  struct recovered *out)
 {
 	struct failure failure = { 0 };
-	int err = recover_region(s, cfg, on_wait, out, &failure);
+	int err = recover_region(s, cfg, on_wait, NULL, out, &failure);
 
 	FUZZ_CHECK(!err, "no start: %d, %s", err, failure.text);
 }

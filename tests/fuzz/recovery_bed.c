@@ -453,7 +453,7 @@ static void make_template(struct bed *b, unsigned variant, enum moment moment)
 	t->variant = variant;
 	m.cfg = settings(b, variants[variant], b->files);
 	make_directory(b->files);
-	FUZZ_CHECK(!recover_region(&m.s, m.cfg, NULL, &out, &failure), "%s",
+	FUZZ_CHECK(!recover_region(&m.s, m.cfg, NULL, NULL, &out, &failure), "%s",
 		   failure.text);
 	flush_open(&m.flush, m.cfg, 0);
 	FUZZ_CHECK(!flush_probe(&m.flush), "no directory for temp files");
