@@ -39,4 +39,7 @@ $(BUILD)/tests/fuzz/fuzz_recovery: $(BUILD)/obj/tests/fuzz/recovery_bed.o
 $(BUILD)/tests/fuzz/fuzz_command_line: fuzz_link := $(addprefix -Wl$(comma)--wrap=, \
 	open connect send sendmsg recv syscall)
 
+# A target has to follow the code also where clang's fuzzer is not installed.
+tests: $(fuzz_obj)
+
 -include $(fuzz_obj:.o=.d)

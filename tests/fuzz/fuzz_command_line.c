@@ -337,6 +337,17 @@ static int read_words(struct fuzz_input words, char *argv[WORDS + 1])
 	return argc;
 }
 
+/* A process parses one command line; here it forgets the last one. */
+static void reset_getopt(void)
+{
+	char name[] = "none";
+	char *argv[] = { name, NULL };
+
+	opterr = 1;
+	optind = 0;
+	FUZZ_CHECK(getopt(1, argv, "") == -1 && optind == 1, "getopt");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
@@ -357,9 +368,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = dup(STDIN_FILENO);
 	close(before);
 	sigprocmask(SIG_SETMASK, NULL, &mask);
-	optind = 0;
-	opterr = 1;
-
+	reset_getopt();
 	begin_print(&printed);
 	if (!strcmp(argv[0], "bufwriterd"))
 		run_daemon(argc, argv, &printed);

@@ -15,6 +15,10 @@
  *	0x1a		the daemon stops
  *	0x1b		a worker fails
  *	0x1c		the peer reads nothing from now on
+ *	0x1d		the start is complete
+ *	0x1e		it waits for the disk
+ *
+ * The start is complete from the beginning, unless the input begins with `#`.
  *
  * - Each answer is one line of JSON: an object, with `code` if it has `error`.
  * - A peer gets at most one answer for a line, and one more when the server
@@ -62,6 +66,8 @@ static uv_loop_t loop;
 static struct config *defaults;
 
 static struct region region;
+static struct worker *worker_list;
+static struct start start;
 static struct listener listener;
 static struct workers workers;
 static struct reload settings;
@@ -112,28 +118,35 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		   failure.text);
 	open_listener();
 	FUZZ_CHECK(!uv_loop_init(&loop), "no loop");
-	workers.list = aligned_alloc(CACHE_LINE,
-				     WORKERS * sizeof(struct worker));
-	FUZZ_CHECK(workers.list, "out of memory");
+	worker_list = aligned_alloc(CACHE_LINE,
+				    WORKERS * sizeof(struct worker));
+	FUZZ_CHECK(worker_list, "out of memory");
 	return 0;
 }
 
 /* Workers without threads; see on_event(). */
 static void open_workers(void)
 {
-	struct worker *list = workers.list;
 	unsigned i;
 
-	memset(&workers, 0, sizeof(workers));
-	memset(list, 0, WORKERS * sizeof(struct worker));
-	workers.list = list;
+	memset(worker_list, 0, WORKERS * sizeof(struct worker));
+	workers.list = worker_list;
 	workers.count = WORKERS;
 	workers.ring = &region.ring;
 	workers.orders.ring = &region.ring;
 	atomic_init(&workers.orders.cfg, settings.cfg);
 	for (i = 0; i < WORKERS; i++)
-		worker_open(&list[i], i, &region.arenas[i], false,
+		worker_open(&worker_list[i], i, &region.arenas[i], false,
 			    &workers.orders);
+}
+
+static void complete_start(void)
+{
+	if (start.complete)
+		return;
+	start.complete = true;
+	open_workers();
+	listener_begin(&listener, &region.ring, &workers);
 }
 
 static void open_daemon(void)
@@ -143,7 +156,9 @@ static void open_daemon(void)
 		.ring = &region.ring,
 		.listener = &listener,
 		.workers = &workers,
+		.workers_most = WORKERS,
 		.settings = &settings,
+		.start = &start,
 		.recovered = &recovered,
 		.socket = "/run/\xff\"\n.sock",
 		.started_mono_ns = clock_now(),
@@ -157,9 +172,9 @@ static void open_daemon(void)
 	settings.workers = &workers;
 	settings.cfg = config_merge(defaults, defaults);
 	FUZZ_CHECK(settings.cfg, "out of memory");
-	open_workers();
-	listener_start(&listener, &loop, datagrams[0], true, &region.ring,
-		       &workers, settings.cfg);
+	memset(&workers, 0, sizeof(workers));
+	memset(&start, 0, sizeof(start));
+	listener_start(&listener, &loop, datagrams[0], true, settings.cfg);
 	FUZZ_CHECK(!commands_open(&commands, listener_fd, &from),
 		   "commands_open");
 	log_set_level(0);
@@ -318,7 +333,7 @@ static void settle_workers(void)
 {
 	unsigned i;
 
-	for (i = 0; i < WORKERS; i++) {
+	for (i = 0; i < workers.count; i++) {
 		struct worker *w = &workers.list[i];
 
 		atomic_store(&w->flushed,
@@ -333,6 +348,8 @@ static void settle_workers(void)
 
 static void fail_worker(void)
 {
+	if (!workers.count)
+		return;
 	atomic_store(&workers.list[0].error, ENOSPC);
 	atomic_store(&workers.list[0].failing_since_ns, clock_now());
 }
@@ -371,8 +388,14 @@ static void on_event(uint8_t event, struct peer **p)
 	case 0x1b:
 		fail_worker();
 		break;
-	default:
+	case 0x1c:
 		(*p)->deaf = true;
+		break;
+	case 0x1d:
+		complete_start();
+		break;
+	default:
+		atomic_store(&start.waits_for, ENOSPC);
 		break;
 	}
 }
@@ -385,7 +408,7 @@ static void play(struct fuzz_input *in)
 	while (in->left) {
 		make_peer(p);
 		for (n = 0; n < in->left; n++)
-			if (in->data[n] >= 0x10 && in->data[n] <= 0x1c)
+			if (in->data[n] >= 0x10 && in->data[n] <= 0x1e)
 				break;
 		say(p, in->data, n);
 		if (n < in->left)
@@ -425,6 +448,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (i = 0; i < PEERS; i++)
 		peers[i] = (struct peer){ .fd = -1 };
 	open_daemon();
+	if (!size || *data != '#')
+		complete_start();
 	play(&in);
 	check_end();
 	commands_close(&commands, true);

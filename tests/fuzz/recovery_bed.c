@@ -453,8 +453,8 @@ static void make_template(struct bed *b, unsigned variant, enum moment moment)
 	t->variant = variant;
 	m.cfg = settings(b, variants[variant], b->files);
 	make_directory(b->files);
-	FUZZ_CHECK(!recover_region(&m.s, m.cfg, NULL, NULL, &out, &failure), "%s",
-		   failure.text);
+	FUZZ_CHECK(!recover_region(&m.s, m.cfg, NULL, NULL, &out, &failure),
+		   "%s", failure.text);
 	flush_open(&m.flush, m.cfg, 0);
 	FUZZ_CHECK(!flush_probe(&m.flush), "no directory for temp files");
 	go_to(&m, moment);
