@@ -20,7 +20,6 @@ fuzz:
 
 fuzz-targets: $(fuzz_bin)
 
-# An archive, so that a target can have an instance of a file of its own.
 $(BUILD)/fuzz.a: $(filter-out %/main.o,$(daemon_obj) $(command_obj)) $(lib_obj)
 	$(say) AR $@
 	$(archive)
@@ -32,7 +31,6 @@ $(fuzz_bin): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 	$(Q)$(link) -fsanitize=fuzzer $(fuzz_link) -o $@ $(filter %.o,$^) \
 		$(filter %.a,$^) $(dep_libs)
 
-# It has instances of two files of the daemon, for their checksums.
 $(BUILD)/tests/fuzz/fuzz_recovery: $(BUILD)/obj/tests/fuzz/recovery_bed.o
 
 # Here no name of an input reaches the system, and no wait begins.

@@ -7,7 +7,8 @@
  * that a start gets as far as it can with fields that contradict each other.
  *
  * - The start succeeds, and does not wait for a disk that is not full.
- * - What was there is recovered, or set aside, byte for byte.
+ * - What was there is recovered, or set aside, byte for byte (a region of
+ *   version 1 may have become one of version 2 before that).
  * - A file appears in files.path only, under a name that the region could have.
  * - Where the damage forges nothing, each message is in one file, or it is in
  *   the region that was set aside.
@@ -28,6 +29,7 @@ enum flag {
 	NO_TEMP_FILE = 16, /* somebody took it */
 	NO_TEMP = 32,	   /* and its directory */
 	NAME_TAKEN = 64,   /* a file has the final name */
+	VERSION_1 = 128,   /* an earlier daemon left it */
 };
 
 static struct bed bed;
@@ -35,7 +37,7 @@ static struct bed bed;
 /* The region of this input. */
 static uint8_t *region;
 static size_t size;
-static bool forged;
+static bool damaged, forged;
 
 /* --- damage -------------------------------------------------------------- */
 
@@ -48,6 +50,7 @@ static void put(size_t at, const void *bytes, size_t n)
 		if (region[at + i] == from[i])
 			continue;
 		region[at + i] = from[i];
+		damaged = true;
 		forged = forged || !bed.template->is_checked[at + i];
 	}
 }
@@ -128,7 +131,10 @@ static void damage_once(struct fuzz_input *in)
 			put(fuzz_number(in, 3) % size, region + at, n);
 		break;
 	default:
-		size = op == 4 ? at : size;
+		if (op != 4)
+			break;
+		size = at;
+		damaged = true;
 		break;
 	}
 }
@@ -236,15 +242,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	region = malloc(size);
 	FUZZ_CHECK(region, "out of memory");
 	memcpy(region, bed.template->bytes, size);
+	damaged = false;
 	damage(&in);
 	if (flags & REPAIR)
 		region = bed_repair(&bed, region, &size, flags & FIT);
+	else
+		bed_guard(&bed, region, size);
 	bed_note_names(&bed, region, size);
+	if (flags & VERSION_1) {
+		/* its checksums are right */
+		forged = forged || damaged;
+		bed_to_v1(&bed, region, size);
+	}
 	fuzz_write(bed.state, region, size);
 
 	cfg = bed_settings(&bed, flags & OTHER_SIZES, flags & OTHER_FILES);
 	start(&s, cfg, &first);
-	if (first.aside[0])
+	/* a region of version 1 may be another one before it is set aside */
+	if (first.aside[0] && !(flags & VERSION_1))
 		bed_expect_file(first.aside, region, size);
 	if (!forged && !may_vanish())
 		check_messages(&first);

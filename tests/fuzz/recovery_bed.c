@@ -11,10 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* For their checksums, and as the daemon has them. */
-#undef BW_FAILPOINTS
-#include "daemon/region/arena.c"
-#include "daemon/region/region_header.c"
+#include "daemon/region/checksum.h"
 
 /* A damaged geometry may describe a larger region than that. */
 #define FIT_MOST ((size_t)1 << 20)
@@ -254,21 +251,22 @@ static void find_header(struct template *t, struct region_header *h)
 	mark(t, h, &h->dirs_seq, 8, false);
 }
 
-static void find_ring(struct template *t, const void *base, struct ring *r)
+static void find_ring(struct template *t, const void *base,
+		      const struct ring_layout *l)
 {
 	uint64_t i;
 
-	add(t, base, &r->region->head, 8, true);
-	add(t, base, &r->region->armed, 8, true);
-	mark(t, base, r->region, sizeof(*r->region), true);
-	for (i = 0; i < r->geo.slots; i++) {
-		add(t, base, &r->msgs[i].msg_len, 4, false);
-		add(t, base, &r->released[i], 8, false);
-		add(t, base, &r->meta[i], 8, false);
-		add(t, base, &r->received_ns[i], 8, false);
-		add(t, base, &r->overflow_of[i], 4, false);
-		mark(t, base, &r->msgs[i].msg_hdr, sizeof(struct msghdr), true);
-		mark(t, base, &r->received_ns[i], 8, true);
+	add(t, base, &l->region->head, 8, true);
+	add(t, base, &l->region->armed, 8, true);
+	mark(t, base, l->region, sizeof(*l->region), true);
+	for (i = 0; i < l->geo.slots; i++) {
+		add(t, base, &l->msgs[i].msg_len, 4, false);
+		add(t, base, &l->released[i], 8, false);
+		add(t, base, &l->meta[i], 8, false);
+		add(t, base, &l->received_ns[i], 8, false);
+		add(t, base, &l->overflow_of[i], 4, false);
+		mark(t, base, &l->msgs[i].msg_hdr, sizeof(struct msghdr), true);
+		mark(t, base, &l->received_ns[i], 8, true);
 	}
 }
 
@@ -297,7 +295,7 @@ static void find_fields(struct template *t, struct region *s)
 	t->is_checked = calloc(t->size, sizeof(*t->is_checked));
 	FUZZ_CHECK(t->is_checked, "out of memory");
 	find_header(t, s->header);
-	find_ring(t, s->header, &s->ring);
+	find_ring(t, s->header, &s->ring.layout);
 	for (i = 0; i < s->header->workers; i++)
 		find_arena(t, s->header, &s->arenas[i]);
 }
@@ -394,7 +392,7 @@ static void write_file(struct maker *m, enum moment moment)
 	char name[FLUSH_NAME];
 
 	flush_name(&m->flush, name);
-	arena_begin_write(a, name, false);
+	arena_begin_write(a, name, ARENA_IN_TEMP);
 	FUZZ_CHECK(!flush_write(&m->flush, name, a->data, a->now.len),
 		   "no temp file");
 	if (moment >= RENAMING)
@@ -535,16 +533,17 @@ void bed_take_name(struct bed *b)
 
 /* --- repair -------------------------------------------------------------- */
 
-static void repair_dirs(const struct bed *b, struct region_header *h)
+/*
+ * Recovery renames and removes files in these directories, so they stay those
+ * of the bed, whatever the damage.
+ */
+static void keep_dirs(const struct bed *b, struct region_header *h)
 {
 	struct region_dirs *d;
 
 	for (d = h->dirs; d < h->dirs + 2; d++) {
-		if (strnlen(d->path, sizeof(d->path)) < sizeof(d->path) &&
-		    !strcmp(d->path, b->files) &&
-		    strnlen(d->temp, sizeof(d->temp)) < sizeof(d->temp) &&
-		    !strcmp(d->temp, b->temp))
-			d->check = hash(d, offsetof(struct region_dirs, check));
+		snprintf(d->path, sizeof(d->path), "%s", b->files);
+		snprintf(d->temp, sizeof(d->temp), "%s", b->temp);
 	}
 }
 
@@ -556,7 +555,7 @@ static void repair_cell(struct arena_cell *cell)
 
 	for (i = 0; i < ARENA_WORDS; i++)
 		word[i] = cell->word[i];
-	cell->check = check_of(cell->seq, &rec, cell->name);
+	cell->check = arena_check(cell->seq, &rec, cell->name);
 }
 
 /* Arena by arena, where the header says that they are; NULL: no more. */
@@ -608,13 +607,87 @@ uint8_t *bed_repair(const struct bed *b, uint8_t *region, size_t *size,
 	if (fit)
 		region = fit_size(region, size);
 	h = (void *)region;
-	h->check = header_check(h);
-	repair_dirs(b, h);
+	keep_dirs(b, h);
+	region_header_seal(h);
 	for (i = 0; (a = arena_at(region, *size, i)); i++) {
 		repair_cell(&a->cell[0]);
 		repair_cell(&a->cell[1]);
 	}
 	return region;
+}
+
+/* Without repair: other directories are damage that is noticed. */
+void bed_guard(const struct bed *b, uint8_t *region, size_t size)
+{
+	struct region_header *h = (void *)region;
+	struct region_dirs *d;
+
+	if (size < REGION_HEADER_BYTES)
+		return;
+	for (d = h->dirs; d < h->dirs + 2; d++)
+		if (strncmp(d->path, b->files, sizeof(d->path)) ||
+		    strncmp(d->temp, b->temp, sizeof(d->temp)))
+			d->check = 0;
+}
+
+/* --- version 1 ----------------------------------------------------------- */
+
+/* FNV-1a */
+static uint64_t v1_hash(const void *data, size_t n)
+{
+	const uint8_t *p = data;
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* A cell of version 1: step and place in one word, and so one word less. */
+static void write_v1_cell(const struct arena_cell *from, uint8_t *to)
+{
+	uint64_t word[ARENA_WORDS], check = CHECKSUM_START;
+	const size_t bytes = sizeof(word) - sizeof(word[0]);
+	size_t i;
+
+	word[0] = from->seq;
+	for (i = 1; i < ARENA_WORDS; i++)
+		word[i] = from->word[i];
+	memcpy(to, word, sizeof(word[0]));
+	word[0] = from->word[1] ? from->word[0] | 4 : from->word[0];
+	memmove(&word[1], &word[2], bytes - sizeof(word[0]));
+	memcpy(to + 8, word, bytes);
+	check = checksum_word(check, from->seq);
+	check = checksum(check, word, bytes);
+	if (word[0] != ARENA_FILLING)
+		check = checksum(check, from->name, ARENA_NAME);
+	memcpy(to + 8 + bytes, &check, sizeof(check));
+	memcpy(to + 16 + bytes, from->name, ARENA_NAME);
+}
+
+void bed_to_v1(const struct bed *b, uint8_t *region, size_t size)
+{
+	struct region_header *h = (void *)region;
+	struct arena_region *a, copy;
+	const size_t cell_bytes = sizeof(copy.cell[0]) - sizeof(uint64_t);
+	uint8_t *cells;
+	unsigned i;
+
+	if (size < REGION_HEADER_BYTES)
+		return;
+	for (i = 0; (a = arena_at(region, size, i)); i++) {
+		memcpy(&copy, a, sizeof(copy));
+		cells = (uint8_t *)a + offsetof(struct arena_region, cell);
+		write_v1_cell(&copy.cell[0], cells);
+		write_v1_cell(&copy.cell[1], cells + cell_bytes);
+	}
+	keep_dirs(b, h);
+	h->version = 1;
+	h->check = v1_hash(h, offsetof(struct region_header, check));
+	for (i = 0; i < 2; i++)
+		h->dirs[i].check = v1_hash(&h->dirs[i],
+					   offsetof(struct region_dirs, check));
 }
 
 /* --- names --------------------------------------------------------------- */

@@ -20,6 +20,8 @@
 #include "daemon/filing/recover.h"
 #include "daemon/filing/transfer.h"
 #include "daemon/region/region.h"
+#include "daemon/region/region_header.h"
+#include "daemon/region/ring.h"
 #include "daemon/region/ring_layout.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -88,6 +90,9 @@ void bed_take_name(struct bed *b);
  */
 uint8_t *bed_repair(const struct bed *b, uint8_t *region, size_t *size,
 		    bool fit);
+void bed_guard(const struct bed *b, uint8_t *region, size_t size);
+/* The same region as an earlier daemon would have left it. */
+void bed_to_v1(const struct bed *b, uint8_t *region, size_t size);
 /* Notes the file names in the region's records. */
 void bed_note_names(struct bed *b, const uint8_t *region, size_t size);
 
