@@ -38,7 +38,7 @@ const char *format_rate(double n)
 	char *out = next_text(&room);
 
 	/* A total of 3 is printed as 3 and not as 3.0. */
-	snprintf(out, room, "%.*f", n < 9.95 && n > (int)n ? 1 : 0, n);
+	snprintf(out, room, "%.*f", n > 0 && n < 9.95 && n > (int)n ? 1 : 0, n);
 	return out;
 }
 
@@ -57,11 +57,17 @@ const char *format_count(double n, int digits)
 	return out;
 }
 
+/* Without the fraction.  A number that no integer can hold is cut. */
+static unsigned long long whole(double n)
+{
+	return n < 1e19 ? (unsigned long long)n : 10000000000000000000u;
+}
+
 const char *format_time(double seconds)
 {
 	size_t room;
 	char *out = next_text(&room);
-	unsigned long long s = seconds > 0 ? (unsigned long long)seconds : 0;
+	unsigned long long s = seconds > 0 ? whole(seconds) : 0;
 
 	if (seconds < 0.001)
 		snprintf(out, room, "%.0f us", seconds * 1e6);

@@ -145,6 +145,20 @@ START_TEST(what_an_answer_says_cannot_control_the_terminal)
 }
 END_TEST
 
+/* No number is too large to be shown. */
+START_TEST(a_status_may_have_any_number)
+{
+	pid_t peer = peer_start("{\"started\":1e999,\"uptime\":1e300,"
+				"\"gauges\":{\"oldest_seconds\":-1e300}}\n",
+				1);
+
+	ck_assert_int_eq(command("status"), 0);
+	ck_assert_ptr_nonnull(
+		strstr(command_output, "up 115740740740740 d 17 h"));
+	peer_stop(peer);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("peer");
@@ -155,6 +169,7 @@ int main(void)
 			    0, sizeof(answers) / sizeof(answers[0]));
 	tcase_add_test(t, every_command_gives_up_a_peer_that_is_silent);
 	tcase_add_test(t, what_an_answer_says_cannot_control_the_terminal);
+	tcase_add_test(t, a_status_may_have_any_number);
 	tcase_add_test(t, an_answer_without_an_end_is_an_error);
 	return suite_run(suite, CK_NOFORK);
 }
