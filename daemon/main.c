@@ -87,7 +87,7 @@ static void on_drained(void *arg)
 	struct daemon *d = arg;
 
 	/* A sender that still waits for room in the queue gets an error. */
-	unix_socket_close(&d->res.socket);
+	start_close_socket(&d->res);
 	workers_stop(&d->workers);
 }
 
