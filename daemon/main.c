@@ -14,10 +14,12 @@
  *
  * The main thread is the loop thread, see loop.h.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -26,17 +28,16 @@
 #include "conf/config.h"
 #include "daemon/arguments.h"
 #include "daemon/base/clock.h"
-#include "daemon/base/log.h"
-#include "daemon/base/remedy.h"
-#include "daemon/base/scheduling.h"
-#include "daemon/base/systemd.h"
 #include "daemon/control/control.h"
 #include "daemon/intake/listener.h"
 #include "daemon/loop.h"
+#include "daemon/base/log.h"
+#include "daemon/base/remedy.h"
+#include "daemon/base/systemd.h"
+#include "daemon/base/scheduling.h"
 #include "daemon/reload.h"
 #include "daemon/sockets.h"
 #include "daemon/start.h"
-#include "daemon/watchdog.h"
 #include "daemon/worker/workers.h"
 
 /* After buffer.stop_timeout, workers have so long to give up. */
@@ -48,6 +49,8 @@
 #define STOPPING_MS 50
 /* How much longer a start may take that waits for the disk, each time. */
 #define EXTEND_MS 35000
+/* A keep-alive that systemd's queue had no room for is sent again after it. */
+#define KEEP_ALIVE_RETRY_MS 1000
 
 struct daemon {
 	struct arguments arguments;
@@ -57,11 +60,11 @@ struct daemon {
 	struct listener listener;
 	struct control control;
 	struct sockets sockets;
-	struct watchdog watchdog;
 	/* loop */
 	struct loop loop;
 	uv_async_t notified;
 	uv_signal_t on_term, on_int, on_hup, on_usr1;
+	uv_timer_t watchdog_timer;
 	uv_timer_t stop_timer;
 	bool running; /* the start is complete, workers run */
 	bool stopping;
@@ -87,13 +90,14 @@ static void on_drained(void *arg)
 	struct daemon *d = arg;
 
 	/* A sender that still waits for room in the queue gets an error. */
-	start_close_socket(&d->res);
+	unix_socket_close(&d->res.socket);
 	workers_stop(&d->workers);
 }
 
 static void begin_stop(struct daemon *d, const char *why)
 {
-	uint64_t ms = clock_ms_up(d->settings.cfg->buffer_stop_timeout_ns);
+	uint64_t ms = (d->settings.cfg->buffer_stop_timeout_ns + 999999) /
+		      1000000;
 
 	if (d->stopping)
 		return;
@@ -176,6 +180,35 @@ static void on_signal(uv_signal_t *handle, int signum)
 	}
 }
 
+static void on_watchdog(uv_timer_t *timer);
+
+/*
+ * A lost keep-alive can trip the watchdog, so it is sent again soon instead of
+ * at the next interval.
+ */
+static void keep_alive(uv_timer_t *timer)
+{
+	uint64_t interval_ms = uv_timer_get_repeat(timer);
+
+	if (systemd_notify("WATCHDOG=1") == -EAGAIN &&
+	    interval_ms > KEEP_ALIVE_RETRY_MS)
+		uv_timer_start(timer, keep_alive, KEEP_ALIVE_RETRY_MS,
+			       interval_ms);
+	else
+		uv_timer_start(timer, on_watchdog, interval_ms, interval_ms);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	if (workers_alive(&d->workers))
+		keep_alive(timer);
+	else
+		log_error("a worker thread is stuck; not sending the watchdog "
+			  "keep-alive");
+}
+
 /* The system refused threads, descriptors or memory. */
 static void report_refusal(int err)
 {
@@ -208,6 +241,8 @@ static int open_loop(struct daemon *d)
 	watch_signal(d, &d->on_usr1, SIGUSR1);
 	uv_timer_init(&d->loop.uv, &d->stop_timer);
 	d->stop_timer.data = d;
+	uv_timer_init(&d->loop.uv, &d->watchdog_timer);
+	d->watchdog_timer.data = d;
 	return 0;
 }
 
@@ -275,6 +310,7 @@ static void boost_this_thread(struct daemon *d)
 static int run_workers(struct daemon *d)
 {
 	struct start *s = &d->res;
+	uint64_t interval_ms;
 	int err;
 
 	region_set_clean(&s->region, false);
@@ -287,7 +323,11 @@ static int run_workers(struct daemon *d)
 	d->running = true;
 	boost_this_thread(d);
 	listener_begin(&d->listener, &s->region.ring, &d->workers);
-	watchdog_start(&d->watchdog, &d->loop.uv, &d->workers);
+	/* twice as often as systemd wants it */
+	interval_ms = clock_ms_down(systemd_watchdog()) / 2;
+	if (interval_ms)
+		uv_timer_start(&d->watchdog_timer, on_watchdog, interval_ms,
+			       interval_ms);
 	hold_requests(SIG_UNBLOCK);
 	if (d->stopping) {
 		listener_stop(&d->listener, on_drained, d);
@@ -362,17 +402,24 @@ static int start(struct daemon *d)
 
 /* -- the end ------------------------------------------------------------- */
 
-static void report_end(struct daemon *d, const struct workers_totals *totals)
+/* Returns how many messages are in memory still: the rest of the sum (I2). */
+static uint64_t report_end(struct daemon *d,
+			   const struct workers_totals *totals)
 {
 	const struct stats_listener *l = &d->listener.stats;
+	uint64_t dropped = stats_get(&l->too_large) + stats_get(&l->ring_full);
 
+	/* A start that failed may have dropped datagrams, too. */
+	if (d->failed && !dropped)
+		return 0;
 	log_info("stopped: received=%" PRIu64 " written=%" PRIu64
 		 " dropped=%" PRIu64 " (too_large=%" PRIu64
 		 " ring_full=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
-		 stats_get(&l->received), totals->written,
-		 stats_get(&l->too_large) + stats_get(&l->ring_full),
+		 stats_get(&l->received), totals->written, dropped,
 		 stats_get(&l->too_large), stats_get(&l->ring_full),
 		 totals->files, totals->files_bytes);
+	assert(totals->written + dropped <= stats_get(&l->received));
+	return stats_get(&l->received) - totals->written - dropped;
 }
 
 /* What a stop leaves in memory.  Returns the exit status. */
@@ -399,12 +446,10 @@ static int end(struct daemon *d)
 	int status = d->failed;
 
 	workers_sum(&d->workers, &totals);
-	left = totals.in_arenas + ring_waiting(&d->res.region.ring);
+	left = report_end(d, &totals);
 	if (d->running) {
-		report_end(d, &totals);
 		status = report_left(d, left);
 	} else if (!d->failed) {
-		report_end(d, &totals);
 		log_error("the recovery was not complete within "
 			  "buffer.stop_timeout; what is not filed stays in the "
 			  "state region, and the next start files it");

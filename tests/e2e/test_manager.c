@@ -27,7 +27,7 @@ static void open_manager(void)
 
 #define TOLD 4096
 
-/* Takes the next message; 0 if there is none. */
+/* The message that is there; 0: none is. */
 static int take_told(char text[TOLD])
 {
 	ssize_t n = recv(manager, text, TOLD - 1, MSG_DONTWAIT);
@@ -36,7 +36,7 @@ static int take_told(char text[TOLD])
 	return n >= 0;
 }
 
-/* The next message has this part. */
+/* The next message has this in it. */
 static void expect_told(const char *part)
 {
 	char text[TOLD];
@@ -61,7 +61,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 		     "buffer.forced=0", "buffer.stop_timeout=5m");
 	expect_told("READY=1\nSTATUS=Listening.");
 	fd = send_open();
-	/* More than the arena holds, and less than arena and ring together. */
+	/* More than the arena takes, and less than arena and ring. */
 	for (i = 0; i < 30; i++)
 		send_one(fd, "a message of forty bytes, or nearly so..", 40);
 	expect_told("STATUS=Failing: workers cannot write files: ");
@@ -81,7 +81,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 }
 END_TEST
 
-/* True if the next message is exactly this. */
+/* Whether the message that is there is this one. */
 static int is_told(const char *message)
 {
 	char text[TOLD];
@@ -100,10 +100,7 @@ START_TEST(systemd_is_told_that_messages_are_dropped)
 		     "buffer.queue_size=16", "buffer.timeout=1ms");
 	expect_told("READY=1\nSTATUS=Listening.");
 	fd = send_open();
-	/*
-	 * The worker takes some messages before it stalls, so send until it
-	 * stays so.
-	 */
+	/* Until it stays so: the worker takes some before it stalls. */
 	UNTIL((send_one(fd, "a message of forty bytes, or nearly so..", 40),
 	       ask_number("messages.dropped") > 0 &&
 		       command("status --check") == 2));
@@ -117,7 +114,7 @@ START_TEST(systemd_is_told_that_messages_are_dropped)
 }
 END_TEST
 
-/* Each complete file ends the dropping for a moment. */
+/* Each file that is complete ends the dropping for a moment. */
 START_TEST(systemd_is_told_once_a_second_at_most)
 {
 	static const struct flow flow = { .id = 1, .min = 40, .max = 400 };
@@ -145,23 +142,20 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 	sender_finish(sender);
 	ck_assert_uint_ge(told, 1);
 	ck_assert_double_le(told, suite_now() - start + 1);
-	/* No message follows if that was the last one. */
+	/* nothing more comes if that was it */
 	UNTIL(listening || is_told("STATUS=Listening."));
 	daemon_stop(NULL);
 	close(manager);
 }
 END_TEST
 
-/* systemd would end a daemon that never says that it is ready. */
+/* Else it would end a daemon that is ready. */
 START_TEST(systemd_is_told_ready_when_its_queue_has_room)
 {
 	open_manager();
 	send_fill(bed.notify, "crowd");
 	daemon_start();
-	/*
-	 * The daemon has logged that it is ready, so it tries to tell systemd
-	 * now.
-	 */
+	/* The line before it was in the log, so that it was tried. */
 	suite_sleep_ms(100);
 	expect_told("READY=1\nSTATUS=Listening.");
 	daemon_stop(NULL);
@@ -182,7 +176,7 @@ START_TEST(systemd_is_told_a_status_later_if_its_queue_was_full)
 	fd = send_open();
 	send_one(fd, "one", 3);
 	UNTIL(ask_number("gauges.workers_failing") == 1);
-	/* Each answer shows that the loop has served its other handles. */
+	/* The loop was at its other events since. */
 	ask("status");
 	ask("status");
 	expect_told("STATUS=Failing: workers cannot write files: ");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The documents agree with the source: README with the Makefile, the manuals
- * with options, settings, counters and exit statuses.  (test_messages.c checks
- * the log lines.)
+ * What is written for people is in step with the source: README with the
+ * Makefile, the manuals with options, settings, counters and exit statuses.
+ * (test_messages.c has the log.)
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -87,9 +87,7 @@ START_TEST(the_two_commands_install_what_they_need)
 }
 END_TEST
 
-/*
- * A text in backquotes with a slash inside and none in front is a file of ours.
- */
+/* In backquotes, with a slash inside and none in front: a file of ours. */
 START_TEST(files_that_readme_names_are_there)
 {
 	char *readme = source_read(README);
@@ -109,7 +107,7 @@ START_TEST(files_that_readme_names_are_there)
 }
 END_TEST
 
-/* The table of README gives the defaults of the settings. */
+/* Its table gives the defaults that the settings have. */
 START_TEST(readme_has_the_defaults)
 {
 	char *readme = source_read(README);
@@ -164,7 +162,7 @@ static void require_word(const char *page, const char *text, const char *word)
 		      word);
 }
 
-/* The page uses the words of the metrics. */
+/* With the words that the metrics have. */
 static void require_counter(const char *page, const char *name, const char *doc)
 {
 	require_word(CONTROL_PAGE, page, name);

@@ -26,7 +26,7 @@
 #include "tests/lib/random.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
-/* The layout says where the receive headers are. */
+/* Only for where the receive headers are. */
 #include "daemon/region/region.h"
 
 #define SLOTS 16
@@ -35,7 +35,7 @@
 		"files.framing=length", "socket.max_message=6000",    \
 		"buffer.timeout=never", "buffer.forced=5ms"
 
-/* Moments of death. */
+/* Where the daemon was when it left its region behind. */
 static const char *const moments[] = {
 	"publish.metas=kill@9", "append.after=kill@57", "commit.after=kill@40",
 	"release.mid=kill@50",	"flush.marked=kill@6",	"flush.renamed=kill@6",
@@ -46,8 +46,8 @@ static const char *const moments[] = {
 /* A region, which of its bytes belong to messages, and what was sent. */
 static uint8_t *region, *damaged, *is_message;
 static size_t region_len;
-static struct tally sent;    /* taken from the kernel before the death */
-static char filed[BED_PATH]; /* files that were complete before the death */
+static struct tally sent;    /* until the death, and not left in the kernel */
+static char filed[BED_PATH]; /* files of the life before */
 
 static int is_text(uint8_t c)
 {
@@ -124,10 +124,7 @@ static void leave_region(const char *moment)
 	bed.held = -1;
 	snprintf(filed, sizeof(filed), "%s/filed", bed.root);
 	ck_assert_int_eq(rename(bed.files, filed), 0);
-	/*
-	 * What a recovery of the undamaged region files, and the files of
-	 * before.
-	 */
+	/* What comes out of it as it is, and did before. */
 	ck_assert_int_eq(mkdir(bed.files, 0777), 0);
 	daemon_start(SETTINGS);
 	daemon_stop(NULL);
@@ -136,7 +133,7 @@ static void leave_region(const char *moment)
 	tally_expect_dir(&sent, bed.files, LENGTH);
 }
 
-/* A word near the bounds, where arithmetic overflows. */
+/* A word that is wrong in a way that arithmetic stumbles over. */
 static uint64_t bad_word(void)
 {
 	static const uint64_t words[] = { 0,	      1,
@@ -150,7 +147,7 @@ static uint64_t bad_word(void)
 		       random_below(UINT64_MAX);
 }
 
-/* A place that matters: in the first pages, or at the beginning of a page. */
+/* Where damage is worth it: the first pages, or the first of each page. */
 static size_t place(void)
 {
 	switch (random_below(3)) {
@@ -279,7 +276,7 @@ START_TEST(a_damaged_region_never_keeps_the_daemon_from_starting)
 }
 END_TEST
 
-/* Files that are not regions. */
+/* What is no region at all. */
 static const char *const rubbish[] = {
 	":",
 	"echo hello",
@@ -304,7 +301,7 @@ START_TEST(a_file_that_is_no_region_is_set_aside_and_kept)
 }
 END_TEST
 
-/* Kinds of damage that the log has to name. */
+/* Damage with a name: what the log has to say about it. */
 static const struct known {
 	const char *what; /* shell, with $S for the region */
 	const char *said;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nice values of the daemon's threads: that of the receiving thread is
- * lower by socket.priority_boost as far as the daemon may lower it, and the
- * other threads keep theirs.
+ * The nice values of the daemon's threads: that of the one that reads the
+ * socket is lower, as far as it may be, and the others' are as they were.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -37,7 +36,7 @@ static void others_have(int n)
 		threads++;
 	}
 	closedir(dir);
-	/* the workers, and threads of a sanitizer */
+	/* the workers, and a sanitizer's */
 	ck_assert_uint_ge(threads, 4);
 }
 
@@ -84,7 +83,7 @@ START_TEST(only_the_receiving_thread_has_the_boost)
 }
 END_TEST
 
-/* A high value stays as well. */
+/* Also one that is high. */
 START_TEST(a_boost_of_0_does_not_change_the_nice_value)
 {
 	if (own_nice() < 5)
@@ -97,7 +96,7 @@ START_TEST(a_boost_of_0_does_not_change_the_nice_value)
 }
 END_TEST
 
-/* The limit that the unit sets. */
+/* As systemd has it. */
 START_TEST(a_nice_value_that_is_low_enough_does_not_change)
 {
 	if (getuid() || !may(lower_nice)) {
@@ -131,7 +130,7 @@ START_TEST(a_limited_boost_goes_to_the_limit_and_is_logged)
 }
 END_TEST
 
-/* Without the right to it, only a line in the log is different. */
+/* Without any right to it all is as it was, but for a line. */
 START_TEST(a_daemon_without_permission_works_without_the_boost)
 {
 	struct flow flow = { .count = suite_scale(5000),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A start that the disk holds up: no sender waits longer than the timeout, the
- * status says what the start waits for, and nothing is lost.
+ * A start that the disk holds up: nobody waits for it longer than the timeout,
+ * it says what it waits for, and it loses nothing.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -27,7 +27,7 @@ static const struct flow meanwhile = { .id = 2,
 				       .min = 100,
 				       .max = 100 };
 
-/* A daemon that was killed with all messages in memory. */
+/* A daemon that had all of it in memory when it was killed. */
 static struct sender *leave_in_memory(void)
 {
 	struct sender *s;
@@ -68,7 +68,7 @@ START_TEST(senders_wait_no_longer_than_the_timeout_while_it_recovers)
 	tally_open(&tally);
 	tally_expect_sender(&tally, first);
 	start_on_a_full_disk("30s");
-	/* it would block for ever while nobody reads */
+	/* it would never end while nobody reads */
 	second = sender_start(&meanwhile);
 	sender_wait(second);
 	UNTIL(ask_number("messages.dropped") > 0);
@@ -88,7 +88,7 @@ START_TEST(senders_wait_no_longer_than_the_timeout_while_it_recovers)
 	REQUIRE(!tally.doubled && !tally.torn,
 		"%" PRIu64 " doubled, %" PRIu64 " torn; %s", tally.doubled,
 		tally.torn, tally.first);
-	/* All messages of the first sender are there. */
+	/* all of the first one's are there */
 	ck_assert_uint_eq(tally.lost, totals.dropped);
 	tally_close(&tally);
 }
@@ -101,7 +101,7 @@ START_TEST(status_says_what_a_recovery_waits_for)
 	UNTIL(strstr(health(), "the recovery waits for the disk: No space "
 			       "left on device; free space"));
 	ck_assert_int_eq(command("status --check"), 2);
-	/* A command that needs the workers waits, or is refused. */
+	/* what needs the workers waits, or is refused */
 	ck_assert_ptr_nonnull(strstr(ask("flush 1"), "\"timeout\""));
 	ck_assert_ptr_nonnull(strstr(ask("reload"), "\"starting\""));
 	ck_assert_ptr_nonnull(strstr(ask("metrics"), "bufwriter_dropping"));
@@ -138,7 +138,7 @@ START_TEST(a_stop_during_a_recovery_leaves_everything_for_the_next_start)
 }
 END_TEST
 
-/* The disk works again within buffer.stop_timeout. */
+/* It gets its time, and the disk is back in time. */
 START_TEST(a_stop_during_a_recovery_waits_for_the_disk)
 {
 	struct sender *first = leave_in_memory();
@@ -163,6 +163,29 @@ END_TEST
  * kernel had queued before it.  A busy machine starts slowly now and then, so
  * one start of many has to be quick enough.
  */
+START_TEST(a_start_that_fails_counts_what_it_dropped)
+{
+	struct totals totals = { 0 };
+	struct sender *s;
+	int status;
+
+	leave_in_memory();
+	bed.points = bed_point("recover.done", "stall", "");
+	daemon_spawn("buffer.timeout=50ms");
+	s = sender_start(&meanwhile);
+	sender_wait(s);
+	UNTIL(bed_queue_empty());
+	ck_assert_int_eq(rename(bed.files, bed_text("%s.moved", bed.files)), 0);
+	bed_release();
+	status = daemon_wait();
+	REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 78,
+		"wait status %#x", status);
+	REQUIRE(!daemon_totals(&totals), "the drops are not in the log");
+	ck_assert_uint_eq(totals.ring_full, meanwhile.count);
+	ck_assert_uint_eq(totals.received, meanwhile.count);
+}
+END_TEST
+
 START_TEST(a_start_without_a_recovery_drops_nothing_that_was_queued)
 {
 	struct totals totals = { 0 };
@@ -196,6 +219,7 @@ int main(void)
 	tcase_add_test(
 		t,
 		a_stop_during_a_recovery_leaves_everything_for_the_next_start);
+	tcase_add_test(t, a_start_that_fails_counts_what_it_dropped);
 	tcase_add_test(t, a_stop_during_a_recovery_waits_for_the_disk);
 	tcase_add_test(
 		t, a_start_without_a_recovery_drops_nothing_that_was_queued);
