@@ -34,10 +34,7 @@ static int open_binary(void)
 	for (i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "%s/%s", build ? build : "build",
 			 names[i]);
-		/*
-		 * Open it while we may: the user nobody may not enter the
-		 * directory.
-		 */
+		/* Opened before privileges go: nobody may not get there. */
 		fd = open(path, O_PATH | O_CLOEXEC);
 		if (fd >= 0)
 			return fd;
@@ -46,7 +43,7 @@ static int open_binary(void)
 	return -1;
 }
 
-/* Adds `KEY=<value>` unless an option of the test sets KEY. */
+/* Takes `KEY=<value>` unless an option of the test sets KEY itself. */
 static unsigned add_option(const char **args, unsigned n, const char *key,
 			   const char *value, const char *const *options)
 {
@@ -155,8 +152,9 @@ void daemon_spawn_list(const char *const *options)
 	n = add_option(args, n, "control.path", bed.control, options);
 	n = add_option(args, n, "state.path", bed.state, options);
 	n = add_option(args, n, "files.path", bed.files, options);
-	/* No message is dropped when the machine stands still for a moment. */
-	n = add_option(args, n, "buffer.timeout", "never", options);
+	/* on a machine that stands still for a moment, nothing is dropped */
+	if (!bed.own_timeout)
+		n = add_option(args, n, "buffer.timeout", "never", options);
 	for (; *options; options++) {
 		ck_assert_uint_lt(n, MAX_ARGS - 3);
 		args[n++] = "-o";
@@ -172,7 +170,7 @@ void daemon_spawn_list(const char *const *options)
 	close(binary);
 }
 
-/* A report of a sanitizer is a failure, whatever the exit status. */
+/* What a sanitizer finds is a failure whatever the exit status says. */
 static void require_clean_log(void)
 {
 	REQUIRE(!log_count("Sanitizer"), "a sanitizer found something");
@@ -186,13 +184,13 @@ int daemon_alive(void)
 
 	if (!bed.pid)
 		return 0;
-	/* The daemon stays a zombie, for daemon_wait(). */
+	/* Left as it is, for daemon_wait(). */
 	if (waitid(P_PID, (id_t)bed.pid, &info, WEXITED | WNOHANG | WNOWAIT))
 		return 0;
 	return info.si_pid == 0;
 }
 
-/* 1 if the loop thread sleeps. */
+/* 1 if the loop thread waits for something to happen. */
 static int is_idle(void)
 {
 	FILE *stat = fopen(bed_text("/proc/%d/stat", (int)bed.pid), "r");
@@ -229,10 +227,10 @@ void daemon_signal(int sig)
 }
 
 /*
- * The thread sanitizer delays a signal that arrives outside of a system call,
- * and now and then loses it: a program of ten lines that only waits in libuv
- * for SIGTERM hangs as well.  So the test repeats the signal under that
- * sanitizer, and only there.
+ * The thread sanitizer puts off a signal that does not find the program in a
+ * system call, and now and then forgets it for good: a program of ten lines
+ * that only waits in libuv for SIGTERM hangs as well.  So a stop is asked for
+ * again there, and only there.
  */
 static int ended_or_asked_again(double *asked)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds the examples of the documents.  See examples.h. */
+/* Finds examples in what is written for people.  See examples.h. */
 #define _GNU_SOURCE
 #include "tests/lib/examples.h"
 
@@ -46,7 +46,7 @@ char *source_read(const char *name)
 
 /* --- what is collected --------------------------------------------------- */
 
-/* The example that is being read. */
+/* An example that is being put together. */
 struct block {
 	char *text;
 	size_t size;
@@ -112,10 +112,7 @@ void examples_fenced(struct examples *all, const char *page)
 
 /* --- manual pages -------------------------------------------------------- */
 
-/*
- * A text line of roff(7) as it is printed.  Knows the escapes that our pages
- * use.
- */
+/* A text line of roff(7) as it is printed: the escapes that are in use. */
 static void print_roff(FILE *to, const char *line)
 {
 	static const struct {
@@ -179,7 +176,7 @@ void examples_manual(struct examples *all, const char *page)
 	free(text);
 }
 
-/* A macro of mdoc(7), which is not printed. */
+/* A word that mdoc(7) acts on and does not print. */
 static int is_macro(const char *word)
 {
 	return strlen(word) == 2 && isupper((unsigned char)word[0]) &&
@@ -214,7 +211,7 @@ static void print_macro_line(FILE *to, char *line)
 	}
 }
 
-/* Single spaces and no quotes, for a comparison with messages. */
+/* Single spaces and no quotes: what is compared with messages. */
 static void squeeze(char *text)
 {
 	char *to = text;

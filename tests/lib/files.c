@@ -16,7 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Suites that run side by side share the file system. */
+/* The suites that run side by side share it. */
 #define MEMORY_ROOM (UINT64_C(256) << 20)
 
 static bool has_room(const char *dir)

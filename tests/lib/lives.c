@@ -40,7 +40,7 @@ struct count {
 
 static struct count count;
 
-/* Counts the messages of a file; each is whole and has its framing. */
+/* The whole file is whole messages, each with its framing. */
 static void count_file(const char *data, size_t len,
 		       enum config_framing framing)
 {
@@ -139,10 +139,7 @@ static unsigned receive(struct ring *r)
 	return got;
 }
 
-/*
- * Does what worker i would do: takes once, and flushes if the arena is full or
- * by chance.
- */
+/* In place of worker i: one take, and a file if it is full or just so. */
 static void work(struct region *s, struct flush *flush, unsigned i, bool all)
 {
 	bool wanted = false, asked = all || !random_below(8);
@@ -202,10 +199,7 @@ static void send_some(unsigned n)
 		uint32_t len = make(count.sent, text);
 
 		if (send(sock[0], text, len, MSG_DONTWAIT) < 0) {
-			/*
-			 * The queue is full: the rest is sent before another
-			 * life.
-			 */
+			/* a queue shorter than that: the rest comes later */
 			ck_assert_int_eq(errno, EAGAIN);
 			return;
 		}

@@ -41,7 +41,7 @@ static size_t message_size(const struct flow *flow, uint64_t *state)
 
 	if (low == high)
 		return low;
-	/* Mistakes are found at the ends: they come often. */
+	/* The ends are where mistakes are. */
 	if (random % 16 == 0)
 		return random & 16 ? low : high;
 	/* A random one of the powers of two in between, then within it. */
@@ -161,6 +161,22 @@ void send_drain(int fd)
 	UNTIL(taken(fd));
 }
 
+/* 0 or the errno. */
+static int send_timed(int fd, const uint8_t *buf, size_t len,
+		      struct sender_page *page)
+{
+	double began = suite_now();
+	ssize_t n = send(fd, buf, len, MSG_NOSIGNAL);
+	uint64_t us;
+
+	if (n != (ssize_t)len)
+		return errno;
+	us = (suite_now() - began) * 1e6;
+	if (us > page->slowest_us)
+		page->slowest_us = us;
+	return 0;
+}
+
 static void run(const struct flow *flow, struct sender_page *page)
 {
 	static uint8_t buf[FLOW_LARGEST];
@@ -174,14 +190,15 @@ static void run(const struct flow *flow, struct sender_page *page)
 	}
 	for (i = 0; (!flow->count || i < flow->count) && !page->stop; i++) {
 		len = flow_message(flow, i, buf);
-		if (send(fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len) {
-			page->error = errno;
+		page->error = send_timed(fd, buf, len, page);
+		if (page->error)
 			_exit(1);
-		}
 		page->sent = i + 1;
 		if (flow->pause_us &&
 		    (!flow->pause_each || i % flow->pause_each == 0))
 			usleep(flow->pause_us);
+		while (page->hold && !page->stop)
+			usleep(1000);
 	}
 	_exit(0);
 }
@@ -217,6 +234,16 @@ struct sender *sender_start(const struct flow *flow)
 uint64_t sender_sent(const struct sender *s)
 {
 	return s->page->sent;
+}
+
+double sender_slowest(const struct sender *s)
+{
+	return s->page->slowest_us / 1e6;
+}
+
+void sender_hold(struct sender *s, bool hold)
+{
+	s->page->hold = hold;
 }
 
 int sender_running(const struct sender *s)
@@ -286,10 +313,7 @@ static void ship(const char *to)
 		snprintf(from_path, sizeof(from_path), "%s/%s", bed.files,
 			 entry->d_name);
 		snprintf(to_path, sizeof(to_path), "%s/%s", to, entry->d_name);
-		/*
-		 * RENAME_NOREPLACE: an older file of this name would be lost
-		 * otherwise.
-		 */
+		/* A name that was there before would hide a file: say so. */
 		if (renameat2(-1, from_path, -1, to_path, RENAME_NOREPLACE))
 			_exit(1);
 	}

@@ -11,6 +11,7 @@
 #ifndef BUFWRITER_TEST_SENDER_H
 #define BUFWRITER_TEST_SENDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,7 +31,9 @@ struct flow {
 struct sender_page {
 	_Atomic uint64_t sent;
 	_Atomic int stop;
-	_Atomic int error; /* errno of the send that ended it, or 0 */
+	_Atomic int hold;	     /* sends nothing while it is set */
+	_Atomic int error;	     /* errno of the send that ended it, or 0 */
+	_Atomic uint64_t slowest_us; /* the longest send so far */
 };
 
 struct sender {
@@ -46,22 +49,25 @@ size_t flow_message(const struct flow *flow, uint64_t number, uint8_t *buf);
 struct sender *sender_start(const struct flow *flow);
 /* How many messages the daemon's socket has taken from it. */
 uint64_t sender_sent(const struct sender *sender);
+/* The longest of its sends so far, in seconds. */
+double sender_slowest(const struct sender *sender);
+/* With true it sends nothing after the current message, until false. */
+void sender_hold(struct sender *sender, bool hold);
 /* 1 while its process runs. */
 int sender_running(const struct sender *sender);
 /* Waits for a counted flow's end; no send may have failed. */
 void sender_wait(struct sender *sender);
-/* Makes the sender end after its current message, and waits. */
+/* Asks it to end after the current message, and waits. */
 void sender_finish(struct sender *sender);
-/* As sender_wait(), but returns the errno that ended the sender, or 0. */
+/* As sender_wait(), but gives back the errno that ended it. */
 int sender_result(struct sender *sender);
 /* SIGKILL to all that are left. */
 void sender_kill_all(void);
 
 /*
- * Fills the queue of the datagram socket at `path` with copies of this text;
- * returns their number.  It uses several sockets, because the send buffer of one
- * may be full before the queue: the queue is full when a new socket can send
- * nothing.
+ * Fills the queue of the datagram socket at `path` with this text; returns how
+ * often it is there.  Several do it, because each has a send buffer of its own
+ * that may be full before: the queue is when a fresh one can send nothing.
  */
 unsigned send_fill(const char *path, const char *text);
 /* A connected socket of the test itself. */
@@ -72,9 +78,9 @@ void send_one(int fd, const void *data, size_t len);
 void send_drain(int fd);
 
 /*
- * Starts a process that renames each complete file of bed.files into `to` as
- * soon as it sees it, as a shipper on an edge server does.  shipper_finish()
- * ends it after it has taken all files.
+ * A process that renames each complete file of bed.files into `to` as soon as
+ * it sees it, as a shipper on an edge server does.  Ended by
+ * shipper_finish() after it has taken all that is there.
  */
 void shipper_start(const char *to);
 void shipper_finish(void);

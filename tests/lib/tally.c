@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Compares what was sent with what was filed.  See tally.h. */
+/* Sent against filed.  See tally.h. */
 #define _GNU_SOURCE
 #include "tests/lib/tally.h"
 
@@ -150,9 +150,7 @@ static void take(struct tally *t, const char *name, const char *data,
 	complain(t, "%s: never sent: %.*s (%zu bytes)", name, shown, data, len);
 }
 
-/*
- * The length of the message at `data`, and of its framing; -1: it is not whole.
- */
+/* Length of the message at `data` and of what frames it; -1: none is whole. */
 static ssize_t next(enum framing framing, const char *data, size_t left,
 		    size_t *head, size_t *tail)
 {
@@ -181,8 +179,8 @@ static ssize_t next(enum framing framing, const char *data, size_t left,
 	return -1;
 }
 
-static void take_all(struct tally *t, const char *name, enum framing framing,
-		     const char *data, size_t left)
+void tally_take(struct tally *t, const char *name, enum framing framing,
+		const char *data, size_t left)
 {
 	size_t head, tail;
 	ssize_t len;
@@ -235,7 +233,7 @@ static void read_one(struct tally *t, int dir, const char *name,
 	}
 	t->files++;
 	t->bytes += len;
-	take_all(t, name, framing, data, len);
+	tally_take(t, name, framing, data, len);
 	free(data);
 }
 

@@ -22,8 +22,8 @@ struct tally {
 	/* results, complete after tally_judge() */
 	uint64_t expected, found, lost, doubled, torn;
 	uint64_t files, bytes;
-	uint64_t odd; /* files with a name or mode that no complete file has */
-	char first[256]; /* what was wrong first */
+	uint64_t odd;	 /* names or modes that no complete file has */
+	char first[256]; /* the first thing that was wrong */
 
 	/* private */
 	struct tally_entry *table;
@@ -44,6 +44,10 @@ void tally_expect_sender(struct tally *tally, const struct sender *sender);
 /* Everything in the complete files of a directory. */
 void tally_expect_dir(struct tally *tally, const char *dir,
 		      enum framing framing);
+
+/* What one file holds; `name` is for the report. */
+void tally_take(struct tally *tally, const char *name, enum framing framing,
+		const char *data, size_t len);
 
 /* All complete files of a directory; dot files are none. */
 void tally_read(struct tally *tally, const char *dir, enum framing framing);
