@@ -8,6 +8,7 @@
 #   make bench           measures; bench-deps builds what it compares with
 #   make model           checks the model of the crash protocol
 #   make fuzz            tries inputs, FUZZ_SECONDS (60) on each target; T="json"
+#   make chaos           random lives and faults, CHAOS_SECONDS (120); CHAOS_SEED
 #   make check-systemd   tests the package on a booted Debian tree (as root)
 #   make install         installs to DESTDIR, under PREFIX; uninstall removes it
 #   make deb             builds Debian packages, in build/deb
@@ -282,6 +283,7 @@ model:
 	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/model/run.sh
 
 include tests/fuzz/fuzz.mk
+include tests/chaos/chaos.mk
 
 # exit status 77: the script skipped the test and said why
 check-systemd:

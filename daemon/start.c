@@ -133,7 +133,6 @@ static int exit_status(int err, const struct failure *failure)
 
 int start_open(struct start *s, const struct config *cfg)
 {
-	char name[UNIX_SOCKET_NAME];
 	struct failure failure;
 	int err;
 
@@ -147,8 +146,6 @@ int start_open(struct start *s, const struct config *cfg)
 		err = open_control(s, cfg, &failure);
 	if (!err) {
 		check_queue_length(s);
-		unix_socket_name(s->fd, name);
-		limits_publish(&s->limits, name, cfg);
 		return 0;
 	}
 	start_unbind(s);
@@ -224,17 +221,8 @@ int start_waits_for(const struct start *s)
 	return s->complete || start_is_done(s) ? 0 : error;
 }
 
-void start_close_socket(struct start *s)
-{
-	if (s->socket.fd < 0)
-		return;
-	/* First, so that it is not that of the next daemon. */
-	limits_remove(&s->limits);
-	unix_socket_close(&s->socket);
-}
-
 void start_unbind(struct start *s)
 {
 	unix_socket_close(&s->control);
-	start_close_socket(s);
+	unix_socket_close(&s->socket);
 }

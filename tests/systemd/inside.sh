@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs as a service of the booted tree; see run.sh.  Each test sends numbered
-# lines, and at its end every line has to be in exactly one file.
+# lines, and in the end every line has to be in exactly one file.
 set -u
 
 share=/check
@@ -14,7 +14,7 @@ mkdir -p "$work"
 exec >>"$share/result" 2>&1
 cd "$work" || exit 1
 
-# check TEXT COMMAND...: a test passes if the command succeeds
+# check TEXT COMMAND...
 check() {
 	local text=$1
 	shift
@@ -34,7 +34,7 @@ equal() {
 	}
 }
 
-# within SECONDS COMMAND...: succeeds once the command does, in time
+# within SECONDS COMMAND...: becomes true in time?
 within() {
 	local end=$((SECONDS + $1))
 	shift
@@ -106,8 +106,7 @@ once() {
 	bufwriter send --quiet --timeout 10s <"sent.$1"
 }
 
-# A signal that arrives before the process has become the daemon would end it
-# at each start.
+# A signal before the process is the daemon would end it, start after start.
 all_filed() {
 	# shellcheck disable=SC2119 # the plain service
 	is_active && systemctl kill -s USR1 bufwriter.service 2>/dev/null
@@ -115,7 +114,7 @@ all_filed() {
 		"$(cat sent.* | wc -l)" ]
 }
 
-# True if every line that was sent is in exactly one file.
+# Every line sent is in exactly one file.
 account() {
 	within "${1:-20}" all_filed
 	cat sent.* | sort >expected
@@ -128,7 +127,7 @@ account() {
 	}
 }
 
-# Forgets the lines and files so far.
+# Forgets what has been accounted for.
 clean() {
 	rm -f sent.* said.* status.* "$files"/*.log
 }
@@ -188,7 +187,7 @@ under_load() {
 	clean
 }
 
-# To systemd, a stopped daemon looks like a deadlock.
+# A deadlock looks like this to systemd.
 watchdog() {
 	echo "3. A daemon that hangs"
 	mkdir -p /etc/systemd/system/bufwriter.service.d
@@ -211,7 +210,7 @@ watchdog() {
 	clean
 }
 
-# buffer.stop_timeout limits a stop, whatever the unit says.
+# buffer.stop_timeout is the limit of a stop, whatever the unit says.
 long_stop() {
 	local ini=/etc/bufwriter/bufwriter.ini drop=/run/systemd/system
 
@@ -261,13 +260,13 @@ broken_settings() {
 	within 5 is_active
 	printf '\n[files]\ncolour = blue\n' >>"$ini"
 	pid=$(show MainPID)
-	# It belongs to a package on which nothing here depends.
+	# of a package that nothing here depends on
 	rm -f /bin/kill
 	systemctl reload bufwriter.service
 	check "a reload names the key" within 5 journal_has 'colour'
 	check "and goes on with the old ones" equal "$(show MainPID)" "$pid"
 	check "a restart fails" eval '! systemctl restart bufwriter.service 2>/dev/null'
-	# For a moment systemd shows the 0 of the next try.
+	# for a moment it is that of the next try, 0
 	check "with 78" within 10 ended_with 78
 	once waiting 100
 	sleep 11
@@ -280,7 +279,7 @@ broken_settings() {
 	clean
 }
 
-# A daemon without a unit is killed with a message in its region.
+# A daemon of no unit is killed with a message in its region.
 leave_region() {
 	mkdir -p /run/bufwriter-hand hand
 	bufwriterd -o socket.path="$work/hand.sock" -o files.path="$work/hand" \
