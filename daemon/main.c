@@ -19,7 +19,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -28,16 +27,17 @@
 #include "conf/config.h"
 #include "daemon/arguments.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/remedy.h"
+#include "daemon/base/scheduling.h"
+#include "daemon/base/systemd.h"
 #include "daemon/control/control.h"
 #include "daemon/intake/listener.h"
 #include "daemon/loop.h"
-#include "daemon/base/log.h"
-#include "daemon/base/remedy.h"
-#include "daemon/base/systemd.h"
-#include "daemon/base/scheduling.h"
 #include "daemon/reload.h"
 #include "daemon/sockets.h"
 #include "daemon/start.h"
+#include "daemon/watchdog.h"
 #include "daemon/worker/workers.h"
 
 /* After buffer.stop_timeout, workers have so long to give up. */
@@ -49,8 +49,6 @@
 #define STOPPING_MS 50
 /* How much longer a start may take that waits for the disk, each time. */
 #define EXTEND_MS 35000
-/* A keep-alive that systemd's queue had no room for is sent again after it. */
-#define KEEP_ALIVE_RETRY_MS 1000
 
 struct daemon {
 	struct arguments arguments;
@@ -60,11 +58,11 @@ struct daemon {
 	struct listener listener;
 	struct control control;
 	struct sockets sockets;
+	struct watchdog watchdog;
 	/* loop */
 	struct loop loop;
 	uv_async_t notified;
 	uv_signal_t on_term, on_int, on_hup, on_usr1;
-	uv_timer_t watchdog_timer;
 	uv_timer_t stop_timer;
 	bool running; /* the start is complete, workers run */
 	bool stopping;
@@ -90,14 +88,13 @@ static void on_drained(void *arg)
 	struct daemon *d = arg;
 
 	/* A sender that still waits for room in the queue gets an error. */
-	unix_socket_close(&d->res.socket);
+	start_close_socket(&d->res);
 	workers_stop(&d->workers);
 }
 
 static void begin_stop(struct daemon *d, const char *why)
 {
-	uint64_t ms = (d->settings.cfg->buffer_stop_timeout_ns + 999999) /
-		      1000000;
+	uint64_t ms = clock_ms_up(d->settings.cfg->buffer_stop_timeout_ns);
 
 	if (d->stopping)
 		return;
@@ -180,35 +177,6 @@ static void on_signal(uv_signal_t *handle, int signum)
 	}
 }
 
-static void on_watchdog(uv_timer_t *timer);
-
-/*
- * A lost keep-alive can trip the watchdog, so it is sent again soon instead of
- * at the next interval.
- */
-static void keep_alive(uv_timer_t *timer)
-{
-	uint64_t interval_ms = uv_timer_get_repeat(timer);
-
-	if (systemd_notify("WATCHDOG=1") == -EAGAIN &&
-	    interval_ms > KEEP_ALIVE_RETRY_MS)
-		uv_timer_start(timer, keep_alive, KEEP_ALIVE_RETRY_MS,
-			       interval_ms);
-	else
-		uv_timer_start(timer, on_watchdog, interval_ms, interval_ms);
-}
-
-static void on_watchdog(uv_timer_t *timer)
-{
-	struct daemon *d = timer->data;
-
-	if (workers_alive(&d->workers))
-		keep_alive(timer);
-	else
-		log_error("a worker thread is stuck; not sending the watchdog "
-			  "keep-alive");
-}
-
 /* The system refused threads, descriptors or memory. */
 static void report_refusal(int err)
 {
@@ -241,8 +209,6 @@ static int open_loop(struct daemon *d)
 	watch_signal(d, &d->on_usr1, SIGUSR1);
 	uv_timer_init(&d->loop.uv, &d->stop_timer);
 	d->stop_timer.data = d;
-	uv_timer_init(&d->loop.uv, &d->watchdog_timer);
-	d->watchdog_timer.data = d;
 	return 0;
 }
 
@@ -310,7 +276,6 @@ static void boost_this_thread(struct daemon *d)
 static int run_workers(struct daemon *d)
 {
 	struct start *s = &d->res;
-	uint64_t interval_ms;
 	int err;
 
 	region_set_clean(&s->region, false);
@@ -323,11 +288,7 @@ static int run_workers(struct daemon *d)
 	d->running = true;
 	boost_this_thread(d);
 	listener_begin(&d->listener, &s->region.ring, &d->workers);
-	/* twice as often as systemd wants it */
-	interval_ms = clock_ms_down(systemd_watchdog()) / 2;
-	if (interval_ms)
-		uv_timer_start(&d->watchdog_timer, on_watchdog, interval_ms,
-			       interval_ms);
+	watchdog_start(&d->watchdog, &d->loop.uv, &d->workers);
 	hold_requests(SIG_UNBLOCK);
 	if (d->stopping) {
 		listener_stop(&d->listener, on_drained, d);

@@ -133,6 +133,7 @@ static int exit_status(int err, const struct failure *failure)
 
 int start_open(struct start *s, const struct config *cfg)
 {
+	char name[UNIX_SOCKET_NAME];
 	struct failure failure;
 	int err;
 
@@ -146,6 +147,8 @@ int start_open(struct start *s, const struct config *cfg)
 		err = open_control(s, cfg, &failure);
 	if (!err) {
 		check_queue_length(s);
+		unix_socket_name(s->fd, name);
+		limits_publish(&s->limits, name, cfg);
 		return 0;
 	}
 	start_unbind(s);
@@ -221,8 +224,17 @@ int start_waits_for(const struct start *s)
 	return s->complete || start_is_done(s) ? 0 : error;
 }
 
+void start_close_socket(struct start *s)
+{
+	if (s->socket.fd < 0)
+		return;
+	/* First, so that it is not that of the next daemon. */
+	limits_remove(&s->limits);
+	unix_socket_close(&s->socket);
+}
+
 void start_unbind(struct start *s)
 {
 	unix_socket_close(&s->control);
-	unix_socket_close(&s->socket);
+	start_close_socket(s);
 }

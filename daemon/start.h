@@ -21,6 +21,7 @@
 #include "daemon/base/failure.h"
 #include "daemon/base/unix_socket.h"
 #include "daemon/filing/recover.h"
+#include "daemon/intake/limits.h"
 #include "daemon/region/region.h"
 
 /* Called by the recovery's thread: wakes the loop.  Must not wait. */
@@ -32,6 +33,7 @@ struct start {
 	struct unix_socket socket;  /* fd -1: systemd passed `fd` */
 	int fd;			    /* where datagrams come in */
 	int qlen;		    /* see unix_socket_qlen() */
+	struct limits limits;	    /* that senders to `fd` learn */
 	struct unix_socket control; /* fd -1: control.path is empty */
 	pthread_t thread;
 	/* main thread, empty before start_finish() */
@@ -67,6 +69,8 @@ bool start_is_done(const struct start *s);
 int start_finish(struct start *s);
 /* Loop thread: the errno for which the recovery waits, 0: it does not. */
 int start_waits_for(const struct start *s);
+/* Closes the socket for datagrams if start_open() made it, with its files. */
+void start_close_socket(struct start *s);
 /* Closes the sockets that start_open() made, and removes their files. */
 void start_unbind(struct start *s);
 

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Shows what bufwriter is for: four processes send the events of many
-# sessions, all mixed up; the daemon makes complete files of them; and one
-# session is put together again from all files, by its id and the time in
-# each event.  Needs no root, touches nothing outside $BW_BUILD/demo.
+# Shows what bufwriter is for.  Four processes send the events of many sessions,
+# all mixed up; the daemon makes complete files of them; then the script puts
+# one session together again from all files, by its id and the time in each
+# event.  It needs no root and changes nothing outside of $BW_BUILD/demo.
 #
 # EVENTS, SESSIONS  how many (100000, 1000)
 set -eu
@@ -14,7 +14,8 @@ events=${EVENTS:-100000}
 sessions=${SESSIONS:-1000}
 senders=4
 dir=$build/demo
-# A socket's path is at most 107 bytes, and the state region wants tmpfs.
+# The path of a socket has 107 bytes at most, and the state region belongs on
+# a tmpfs.
 run=$(mktemp -d "${XDG_RUNTIME_DIR:-/dev/shm}/bufwriter-demo.XXXXXX" \
 	2>/dev/null || mktemp -d "${TMPDIR:-/tmp}/bufwriter-demo.XXXXXX")
 daemon=
@@ -57,7 +58,7 @@ generate() {
 			n = int(i / sessions)
 			if ((session + n) % senders != me)
 				continue
-			# not %d, which ends at 32 bits in mawk
+			# %d has 32 bits only in mawk.
 			printf "{\"session_id\":\"s%06d\",\"timestamp\":%.0f,", \
 				session, start + i * 7
 			printf "\"event\":\"%s\",\"n\":%d}\n", \
@@ -125,7 +126,7 @@ step "4. Complete files, in $dir/files"
 # shellcheck disable=SC2012 # for reading
 ls -l "$dir/files" | tail -n +2 | awk '{ printf "   %s %10d %s\n", $1, $5, $NF }'
 
-# Whoever reads the files puts the sessions together, in any language.
+# The reader of the files puts the sessions together, in any language.
 one=s$(printf %06d $((sessions / 2)))
 step "5. Put session $one together again, from all files"
 cat "$dir"/files/*.jsonl >"$dir/found"

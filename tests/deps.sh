@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# What the build needs, and how to get it.
+# Names or installs what the build needs.
 #
 #   deps.sh check          exit 1 with one line if the build cannot work
 #   deps.sh auto [check]   installs what is missing for the build (and tests)
@@ -21,17 +21,17 @@ elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
   Fedora  dnf install gcc make libuv-devel inih-devel check-devel
   Arch    pacman -S gcc make libuv libinih check'
 
-# header TEXT...: can the compiler read all of these headers?  Its words are
-# split and unquoted as in a recipe of make.
+# header NAME...: true if the compiler finds all of these headers.  The shell
+# splits and unquotes the compiler's words as in a recipe of make.
 header() {
 	for h in "$@"; do
 		echo "#include <$h>"
 	done | eval "$cc ${CPPFLAGS-} -x c -E -o /dev/null -" 2>/dev/null
 }
 
-# Prints the packages that are missing for what is asked.
+# missing [check]: prints the packages that the build (and tests) lack
 missing() {
-	# ccache gcc, or gcc -m32
+	# CC may be `ccache gcc` or `gcc -m32`.
 	command -v "${cc%% *}" >/dev/null 2>&1 || echo gcc
 	if ! command -v "${cc%% *}" >/dev/null 2>&1 || ! header stdio.h; then
 		echo libc6-dev
@@ -45,20 +45,20 @@ missing() {
 	[ "${1-}" != check ] || header check.h || echo check
 }
 
-# Can clang link a program with its fuzzer?
+# True if clang can link a program with its fuzzer.
 can_fuzz() {
 	echo 'int LLVMFuzzerTestOneInput(void *p, int n) { return !p && n; }' |
 		clang -x c -fsanitize=fuzzer,address,undefined -o /dev/null - \
 			>/dev/null 2>&1
 }
 
-# oneline WORDS: on one line, single spaces
+# oneline WORDS: prints them on one line, with single spaces
 oneline() {
 	# shellcheck disable=SC2048,SC2086 # split on purpose
 	echo $*
 }
 
-# Installs packages; never asks a question unless sudo wants a password.
+# install PACKAGE...: asks nothing, unless sudo wants a password
 install() {
 	if ! command -v apt-get >/dev/null 2>&1; then
 		echo "Please install $elsewhere" >&2
@@ -77,7 +77,7 @@ install() {
 	fi
 	echo "Installing $(oneline "$@")"
 	log=$(mktemp)
-	# A fresh container has no package lists at all, or old ones.
+	# The package lists of a new container are missing or old.
 	# shellcheck disable=SC2086,SC2048 # words on purpose
 	apt_install $* >"$log" 2>&1 ||
 		{

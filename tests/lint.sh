@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Format and static analysis with whatever is installed; says what is not.
-# The arguments are the preprocessor's flags.  CI=true: what is missing fails.
+# Checks format and code with the checkers that are installed, and names those
+# that are missing.  The arguments are the preprocessor's flags.  With CI=true a
+# missing checker is a failure.
 set -u
 
 build=${BW_BUILD:-build}
@@ -19,12 +20,12 @@ have() {
 	return 1
 }
 
-# run NAME COMMAND...: shows what a checker found
+# run NAME COMMAND...: runs a checker and shows what it found
 run() {
 	name=$1
 	shift
 	if "$@" >"$scratch/$name.log" 2>&1; then
-		echo "lint: $name is content"
+		echo "lint: $name found nothing"
 	else
 		cat "$scratch/$name.log"
 		echo "lint: $name found something"
@@ -32,7 +33,8 @@ run() {
 	fi
 }
 
-# tidy FLAGS: one process a file, or version 14 sees va_lists that are none
+# tidy FLAGS: one process for each file; in a process for all, version 14
+# reports va_lists of functions that have none
 tidy() {
 	# shellcheck disable=SC2086 # a list of files
 	printf '%s\n' $sources | xargs -P "$(nproc)" -I '{}' \
@@ -42,7 +44,8 @@ tidy() {
 	! grep -q -e ': error: ' -e ': warning: ' "$scratch/tidy"
 }
 
-# Units name files of an installed system; the checker wants them to exist.
+# The checker wants every file to exist that a unit names, and the daemon is
+# not installed.
 units() {
 	mkdir -p "$scratch/units"
 	for unit in systemd/*.service systemd/*.socket; do
@@ -57,7 +60,7 @@ units() {
 	[ -z "$out" ]
 }
 
-# exposure UNIT: 0.5 or better, in tenths
+# exposure UNIT: systemd's exposure level is at most 0.5
 exposure() {
 	tenths=$(cd "$scratch/units" &&
 		systemd-analyze security --offline=true --no-pager "$1" |
@@ -66,7 +69,7 @@ exposure() {
 	[ -n "$tenths" ] && [ "$tenths" -le 5 ]
 }
 
-# The template pair says what the plain pair says, but for names.
+# The template units differ from the plain ones in names only.
 templates() {
 	for kind in socket service; do
 		sed -e 's/ (%i)$//' \
@@ -79,7 +82,7 @@ templates() {
 	done
 }
 
-# Rules of our own that no checker knows; the size of a file is advice.
+# Rules of our own.
 house() {
 	ok=0
 	for file in daemon/*.[ch] daemon/*/*.[ch] client/*/*.[ch] conf/*.[ch] \
@@ -140,4 +143,4 @@ manual=$(ls daemon/*.[78] client/*.1 client/library/*.3 "$build"/man/* 2>/dev/nu
 	echo "lint:$failed"
 	exit 1
 }
-echo "lint: nothing to say"
+echo "lint: passed"

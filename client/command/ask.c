@@ -15,6 +15,7 @@
 #include "client/command/cmd.h"
 #include "client/command/ask.h"
 #include "client/command/json.h"
+#include "client/command/format.h"
 
 /* The memory for an answer begins with this and doubles up to the limit. */
 #define ANSWER_FIRST_BYTES ((size_t)32 << 10)
@@ -199,7 +200,7 @@ static bool check_answer(struct ask *a)
 			    "what answers on %s is not bufwriterd", a->path);
 	if (!json_is_string(json_at(a->answer, "error")))
 		return true;
-	json_string(json_at(a->answer, "error"), text, sizeof(text));
+	format_copy(json_at(a->answer, "error"), text, sizeof(text));
 	json_string(json_at(a->answer, "code"), code, sizeof(code));
 	/* The daemon closes the connection after these two. */
 	if (!strcmp(code, "busy") || !strcmp(code, "idle"))

@@ -10,6 +10,7 @@
 #include "client/command/cmd.h"
 #include "client/command/ask.h"
 #include "client/command/json.h"
+#include "client/command/format.h"
 
 /*
  * `never` is the longest timeout that the daemon accepts, see
@@ -58,7 +59,7 @@ static int print_failure(const struct ask *a)
 
 	if (!json_at(a->answer, "why"))
 		return status;
-	json_string(json_at(a->answer, "why"), why, sizeof(why));
+	format_copy(json_at(a->answer, "why"), why, sizeof(why));
 	fprintf(stderr, "bufwriter flush: the daemon says: %s\n", why);
 	return status;
 }

@@ -38,7 +38,7 @@ const char *format_rate(double n)
 	char *out = next_text(&room);
 
 	/* A total of 3 is printed as 3 and not as 3.0. */
-	snprintf(out, room, "%.*f", n < 9.95 && n > (int)n ? 1 : 0, n);
+	snprintf(out, room, "%.*f", n > 0 && n < 9.95 && n > (int)n ? 1 : 0, n);
 	return out;
 }
 
@@ -57,11 +57,17 @@ const char *format_count(double n, int digits)
 	return out;
 }
 
+/* Without the fraction.  A number that no integer can hold is cut. */
+static unsigned long long whole(double n)
+{
+	return n < 1e19 ? (unsigned long long)n : 10000000000000000000u;
+}
+
 const char *format_time(double seconds)
 {
 	size_t room;
 	char *out = next_text(&room);
-	unsigned long long s = seconds > 0 ? (unsigned long long)seconds : 0;
+	unsigned long long s = seconds > 0 ? whole(seconds) : 0;
 
 	if (seconds < 0.001)
 		snprintf(out, room, "%.0f us", seconds * 1e6);
@@ -79,18 +85,22 @@ const char *format_time(double seconds)
 	return out;
 }
 
+void format_copy(const char *value, char *out, size_t room)
+{
+	json_string(value, out, room);
+	for (; *out; out++)
+		if ((unsigned char)*out < ' ' || *out == 0x7f)
+			*out = '?';
+}
+
 const char *format_text(const char *value, const char *none)
 {
-	size_t room, i;
+	size_t room;
 	char *out = next_text(&room);
 
 	if (!json_is_string(value))
 		return none;
-	json_string(value, out, room);
-	/* A path may contain control sequences. */
-	for (i = 0; out[i]; i++)
-		if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
-			out[i] = '?';
+	format_copy(value, out, room);
 	return out;
 }
 

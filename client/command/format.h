@@ -25,9 +25,11 @@ const char *format_count(double n, int digits);
 /* "250 us", "1.2 s", "3 h 4 min", "2 d 3 h" */
 const char *format_time(double seconds);
 /*
- * A JSON string without control characters, safe for a terminal; `none` if
- * `value` is not a string.
+ * Copies a JSON string as json_string() does, but without control characters,
+ * so that it is one line and safe for a terminal.
  */
+void format_copy(const char *value, char *out, size_t room);
+/* The same as a text; `none` if `value` is not a string. */
 const char *format_text(const char *value, const char *none);
 
 /*

@@ -5,6 +5,7 @@
 #include "client/command/cmd.h"
 #include "client/command/ask.h"
 #include "client/command/json.h"
+#include "client/command/format.h"
 
 /* The exit status if some settings need a restart of the daemon. */
 #define SOME_NEED_A_RESTART 1
@@ -29,7 +30,7 @@ static unsigned print_list(const char *array, FILE *to, const char *before)
 	unsigned n = 0;
 
 	while ((item = json_item(array, n))) {
-		json_string(item, text, sizeof(text));
+		format_copy(item, text, sizeof(text));
 		fprintf(to, "%s%s\n", before, text);
 		n++;
 	}

@@ -27,7 +27,7 @@ enum mode { HUMAN, JSON, CHECK };
 
 static void print_process(const char *s)
 {
-	time_t started = (time_t)json_number(json_at(s, "started"));
+	time_t started = (time_t)json_count(json_at(s, "started"));
 	char when[64] = "";
 	struct tm tm;
 

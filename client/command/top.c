@@ -134,7 +134,9 @@ static const char *bar(char out[BAR_COLUMNS + 1], double part, double all)
 	double share = all > 0 ? part / all : 0;
 	size_t filled;
 
-	/* The two numbers may be of different moments. */
+	/* The two numbers may be of different moments, or make no sense. */
+	if (!(share > 0))
+		share = 0;
 	if (share > 1)
 		share = 1;
 	/* Rounded to the nearest column. */

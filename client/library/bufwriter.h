@@ -62,7 +62,10 @@ extern "C" {
 enum {
 	/* The daemon's queue stayed full for the whole timeout. */
 	BW_TIMEOUT = -ETIMEDOUT,
-	/* The message is larger than a datagram can be on this system. */
+	/*
+	 * The message is larger than the daemon accepts, or than a datagram can
+	 * be on this system.
+	 */
 	BW_TOO_LARGE = -EMSGSIZE,
 	/* No daemon listens on the socket. */
 	BW_NO_DAEMON = -ECONNREFUSED,
@@ -169,10 +172,11 @@ int bw_open(struct bw **bw, const struct bw_options *options);
  *			checks this when a connection is made, so after a
  *			restart of the daemon it checks the rights of that time
  * BW_WRONG_SOCKET	the path leads to a socket of another type
- * BW_TOO_LARGE		the kernel sends no datagram of this size.  208 KiB
- *			always fit, unless net.core.wmem_max was lowered.  The
- *			daemon drops and counts a message above its setting
- *			socket.max_message, and the caller is not told
+ * BW_TOO_LARGE		the message is longer than the daemon's setting
+ *			socket.max_message, or the kernel sends no datagram of
+ *			this size.  208 KiB always fit, unless
+ *			net.core.wmem_max was lowered.  libbufwriter(3) says
+ *			how the library learns the setting
  * BW_NO_MEMORY		the kernel had no memory for the datagram until the
  *			timeout
  * BW_CLOSED		the program has closed the handle's descriptor

@@ -19,7 +19,8 @@ const char *bw_strerror(int error)
 		return "timed out: the daemon's queue stayed full; "
 		       "is its disk slow or full?";
 	case BW_TOO_LARGE:
-		return "message too large for a datagram; split it";
+		return "message too large for a datagram, or for the daemon's "
+		       "socket.max_message; split it";
 	case BW_NO_DAEMON:
 		return "no daemon listens on the socket; "
 		       "is bufwriterd running with this socket.path?";

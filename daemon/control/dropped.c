@@ -11,7 +11,7 @@ void dropped_read(struct dropped *d, const struct stats_listener *from)
 struct dropped dropped_since(const struct dropped *before,
 			     const struct dropped *now)
 {
-	struct dropped difference;
+	struct dropped difference = { 0 };
 
 #define DROPPED(name, doc) difference.name = now->name - before->name;
 #include "daemon/base/stats.def"

@@ -111,9 +111,14 @@ static bool is_sensible(const struct arena *a)
 	       rec->taken - rec->written == rec->count;
 }
 
+/*
+ * A complete file's name is one component of a path, and never begins with a
+ * dot: it is neither `..` nor the name of a temporary file.
+ */
 static bool is_name_sensible(const char *name)
 {
-	return memchr(name, 0, ARENA_NAME) && name[0] && !strchr(name, '/');
+	return memchr(name, 0, ARENA_NAME) && name[0] && name[0] != '.' &&
+	       !strchr(name, '/');
 }
 
 int arena_load(struct arena *a, const char **why)

@@ -21,7 +21,7 @@
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
-/* Workers in this state; the last one of them is `found`. */
+/* Counts the workers in this state; `found` is the last of them. */
 static unsigned found;
 
 static unsigned count_workers(const char *status, const char *state)
@@ -69,7 +69,7 @@ START_TEST(the_status_says_who_where_and_what)
 	ck_assert_double_lt(ask_at(s, "uptime"), suite_limit());
 	ck_assert_double_gt(ask_at(s, "rates.minute.received"), 0);
 	ck_assert_double_ge(ask_at(s, "gauges.ring_high"), 1);
-	/* One worker has it all, and says for how long. */
+	/* One worker has both messages, and the status says for how long. */
 	UNTIL(ask_number("gauges.in_arenas") == 2);
 	s = ask("status");
 	ck_assert_double_eq(ask_at(s, "gauges.arena_bytes"), 12);
@@ -80,7 +80,7 @@ START_TEST(the_status_says_who_where_and_what)
 }
 END_TEST
 
-/* Nothing but datagrams wakes the daemon here, and then nothing at all. */
+/* Only datagrams wake this daemon, and after them nothing does. */
 START_TEST(drops_of_two_seconds_ago_are_not_in_the_rate_of_now)
 {
 	static char large[20000];
@@ -92,7 +92,7 @@ START_TEST(drops_of_two_seconds_ago_are_not_in_the_rate_of_now)
 	fd = send_open();
 	send_one(fd, large, sizeof(large));
 	send_drain(fd);
-	/* the rate of now looks back between one second and two */
+	/* The rate of now is that of the last one to two seconds. */
 	usleep(2100000);
 	s = ask("status");
 	ck_assert_double_eq(ask_at(s, "messages.dropped"), 1);
@@ -201,7 +201,7 @@ START_TEST(every_message_is_in_one_place_at_every_moment)
 	ck_assert_uint_eq(totals.received, totals.written + totals.dropped);
 	ck_assert_uint_eq(totals.received,
 			  senders[0]->flow.count + senders[1]->flow.count);
-	/* It was what it was meant to be. */
+	/* The case did what it is meant to do. */
 	ck_assert_uint_gt(totals.too_large, 0);
 	if (_i)
 		ck_assert_uint_gt(totals.ring_full, 0);
@@ -235,7 +235,7 @@ START_TEST(a_failing_worker_is_in_the_status_and_the_check)
 	bed_release();
 	UNTIL(ask_number("gauges.workers_failing") == 0);
 	ck_assert_int_eq(command("status --check"), 0);
-	/* The time on the disk is in the histogram, with its pauses. */
+	/* The histogram includes the pauses between the tries. */
 	ck_assert_double_gt(ask_number("histograms.flush_seconds.sum"), 0.05);
 	daemon_stop(NULL);
 	ck_assert_int_eq(command("status --check"), 2);
@@ -326,7 +326,7 @@ START_TEST(the_metrics_file_is_complete_each_time)
 	fd = send_open();
 	send_one(fd, "one", 3);
 	UNTIL(metrics_value(read_whole(path), sample) == 1);
-	/* A file system that refuses is said once, and the daemon goes on. */
+	/* A file system that refuses is logged once, and the daemon goes on. */
 	ck_assert_int_eq(mkdir(bed_text("%s.new", path), 0755), 0);
 	UNTIL(log_count("warning: control.metrics_file") == 1);
 	send_one(fd, "two", 3);
@@ -335,7 +335,7 @@ START_TEST(the_metrics_file_is_complete_each_time)
 	UNTIL(metrics_value(read_whole(path), sample) == 2);
 	daemon_stop(NULL);
 	ck_assert_int_ne(access(bed_text("%s.new", path), F_OK), 0);
-	/* nobody is to read for ever what was true once */
+	/* The file is removed, so that nobody reads old numbers for ever. */
 	ck_assert_int_ne(access(path, F_OK), 0);
 }
 END_TEST

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control socket under load, hostile or none at all: it neither disturbs
- * the way of a message, nor grows, nor wakes an idle daemon.  And `top`, the
- * one that asks for ever.
+ * The control socket under hostile load, and without any: it does not disturb
+ * the way of a message, does not grow, and does not wake an idle daemon.  And
+ * `top`, which asks for ever.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -33,7 +33,7 @@
 
 /* --- an idle daemon ------------------------------------------------------ */
 
-/* Times that a thread of the daemon went to sleep or was displaced. */
+/* How often the threads of the daemon went to sleep. */
 static uint64_t switches(void)
 {
 	const char *tasks = bed_text("/proc/%d/task", (int)bed.pid);
@@ -65,7 +65,7 @@ START_TEST(an_idle_daemon_is_not_woken)
 	int fd;
 
 	daemon_start("buffer.forced=10ms");
-	/* Not one that never did anything. */
+	/* The daemon has worked before it is idle. */
 	fd = send_open();
 	send_one(fd, "one", 3);
 	UNTIL(ask_number("messages.written") == 1);
@@ -73,7 +73,7 @@ START_TEST(an_idle_daemon_is_not_woken)
 	suite_sleep_ms(200);
 	before = switches();
 	suite_sleep_ms(2500);
-	/* A sanitizer has threads of its own. */
+	/* The threads of a sanitizer wake up. */
 	if (!suite_sanitized())
 		ck_assert_uint_eq(switches(), before);
 	daemon_stop(NULL);
@@ -82,7 +82,7 @@ END_TEST
 
 /* --- hostile load -------------------------------------------------------- */
 
-/* The memory of a sanitizer grows with what it has seen. */
+/* A sanitizer keeps records, so its memory grows. */
 static void require_no_growth(long rss)
 {
 	long now = process_resident(bed.pid);
@@ -132,7 +132,7 @@ START_TEST(a_thousand_idle_connections_are_refused_beyond_the_bound)
 	sender = sender_start(&some);
 	for (i = 0; i < CROWD; i++)
 		crowd[i] = ask_open();
-	/* Those beyond the bound know it. */
+	/* The connections beyond the bound get a reason. */
 	for (i = 0; i < CROWD; i++) {
 		struct pollfd p = { .fd = crowd[i], .events = POLLIN };
 
@@ -146,12 +146,12 @@ START_TEST(a_thousand_idle_connections_are_refused_beyond_the_bound)
 		refused++;
 	}
 	ck_assert_uint_eq(refused, CROWD - 64);
-	/* A few more: files that workers have open now. */
+	/* Workers may have a few files open. */
 	ck_assert_uint_le(process_descriptors(bed.pid), fds + 64 + 6);
 	require_no_growth(rss);
 	ck_assert_int_eq(command("status"), 75);
 	sender_wait(sender);
-	/* One that was let in is answered. */
+	/* A connection within the bound is answered. */
 	ck_assert_ptr_nonnull(json_at(ask_on(crowd[3], "ping"), "pong"));
 	for (i = 0; i < CROWD; i++)
 		close(crowd[i]);
@@ -220,7 +220,7 @@ START_TEST(a_flood_changes_nothing_for_messages)
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
 	}
-	/* It took all that they sent, in its own time, and is as before. */
+	/* The daemon has read all that they sent, and is as before. */
 	UNTIL(command("status --check") == 0);
 	ck_assert_double_gt(ask_number("counters.control_wrong"), 0);
 	ck_assert_double_gt(ask_number("counters.control_pauses"), 0);
@@ -273,7 +273,7 @@ static int shows(struct terminal *t, const char *part)
 	return strstr(t->screen, part) != NULL;
 }
 
-/* The settings of the terminal before and after are one and the same. */
+/* The terminal has the same settings before and after. */
 static void require_restored(struct terminal *t)
 {
 	const char *first = strstr(t->screen, "speed "), *last, *end;
@@ -285,7 +285,7 @@ static void require_restored(struct terminal *t)
 	ck_assert_ptr_nonnull(end);
 	REQUIRE(strncmp(first, last, (size_t)(end - first)) == 0,
 		"the terminal was not given back: %s", t->screen);
-	/* The screen and the cursor, too. */
+	/* So are the screen and the cursor. */
 	ck_assert_ptr_nonnull(strstr(t->screen, "\033[?25h\033[?1049l"));
 }
 
@@ -309,7 +309,7 @@ START_TEST(top_shows_and_gives_the_terminal_back)
 	UNTIL(shows(&t, "nothing is wrong"));
 	UNTIL(shows(&t, "flush latency"));
 	UNTIL(shows(&t, " 3 idle"));
-	/* Smaller: cut to the new size at once. */
+	/* A smaller terminal: the lines are cut at once. */
 	t.len = 0;
 	ck_assert_int_eq(ioctl(t.fd, TIOCSWINSZ, &size), 0);
 	suite_sleep_ms(400);

@@ -28,7 +28,7 @@ struct round {
 	const char *sync;
 	const char *workers;
 	int big;     /* arenas of 64 KiB instead of 4 */
-	int changes; /* other geometry at each start */
+	int changes; /* another geometry at each start */
 	int ships;   /* files are taken away as they appear */
 };
 
@@ -41,7 +41,7 @@ static const struct round rounds[] = {
 };
 #define ROUNDS (sizeof(rounds) / sizeof(rounds[0]))
 
-/* What makes the rare states last long enough to be hit. */
+/* Delays that make the rare states last long enough to be hit. */
 static const char *const delays[] = {
 	NULL,
 	NULL,
@@ -94,14 +94,14 @@ static void start_senders(struct sender *s[SENDERS], const struct round *r)
 	}
 }
 
-/* Starts that found something of the life before. */
+/* Starts that recovered something. */
 static unsigned recoveries;
 
 static void live_and_die(const struct round *r)
 {
 	bed.points = delays[random_below(sizeof(delays) / sizeof(delays[0]))];
 	spawn(r);
-	/* Every third one dies while it starts or recovers. */
+	/* Every third daemon dies while it starts or recovers. */
 	if (random_below(3))
 		REQUIRE(daemon_ready(), "no start after a kill");
 	usleep(random_below(random_below(2) ? 2000 : 20000));
@@ -131,7 +131,7 @@ static void count(struct sender *s[SENDERS], const struct round *r,
 	printf("round %d: %" PRIu64 " messages, %" PRIu64
 	       " files, %u recoveries: all once\n",
 	       (int)(r - rounds), tally.expected, tally.files, recoveries);
-	/* Kills that find the daemon empty prove nothing. */
+	/* Kills of an empty daemon would prove nothing. */
 	ck_assert_uint_gt(recoveries, 0);
 	tally_close(&tally);
 }
@@ -153,7 +153,9 @@ START_TEST(a_kill_at_any_moment_loses_doubles_and_tears_nothing)
 	start_senders(s, r);
 	if (r->ships)
 		shipper_start(files);
-	/* A few more where a slow daemon was empty each time. */
+	/*
+	 * A slow daemon may be empty each time: then it is killed more often.
+	 */
 	for (n = 0; n < kills || (!recoveries && n < kills + 100); n++)
 		live_and_die(r);
 	bed.points = NULL;

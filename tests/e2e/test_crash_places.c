@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Killed with a temp file on its way, and then the directories are not what
- * they were: the temp directory is gone, or the settings name others.
+ * A daemon is killed while it has a temp file, and the next one finds other
+ * directories: the temp directory is gone, or the settings name others.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -24,7 +24,10 @@ static const char *place(const char *name)
 	return dir;
 }
 
-/* Starts with these files.path, and dies at the point (sends one first). */
+/*
+ * Sends a message; starts a daemon with this files.path, which dies at the
+ * failpoint.
+ */
 static void die_at(const char *point, const char *dir, const char *message)
 {
 	int fd, status;
@@ -97,7 +100,7 @@ START_TEST(directories_that_change_from_start_to_start_lose_nothing)
 			c = place("c");
 			die_at(first[i], a, "precious");
 			bed.points = second[j];
-			/* Not every step is left to take after each death. */
+			/* Some deaths leave fewer steps to take. */
 			daemon_spawn(bed_text("files.path=%s", b),
 				     "buffer.size=64K");
 			if (daemon_ready())

@@ -29,7 +29,7 @@ static char points[MAX_POINTS][40];
 static unsigned npoints;
 static struct sender *senders[SENDERS];
 
-/* So little of everything that each step is taken often. */
+/* Sizes so small that the daemon takes each step often. */
 #define SMALL                                                           \
 	"buffer.workers=2", "buffer.queue_size=8", "buffer.forced=5ms", \
 		"buffer.timeout=never", "files.sync=data"
@@ -64,14 +64,16 @@ static int all_taken(void)
 	return bed_queue_empty();
 }
 
-/* Waits for a death, or for nothing being left to die of; 1: it was killed. */
+/*
+ * Waits until the daemon is dead, or has nothing left to do; 1: it was killed.
+ */
 static int killed_or_done(void)
 {
 	int status;
 
 	UNTIL(!daemon_alive() || all_taken());
 	if (daemon_alive()) {
-		/* Points of the flush and of the stop are still to come. */
+		/* A flush and a stop pass more failpoints. */
 		daemon_signal(SIGTERM);
 	}
 	status = daemon_wait();
@@ -81,7 +83,7 @@ static int killed_or_done(void)
 	return WIFSIGNALED(status);
 }
 
-/* A last daemon files the rest, and everything is counted. */
+/* A last daemon files the rest; the test counts everything. */
 static void finish_and_count(void)
 {
 	struct tally tally;
@@ -136,14 +138,14 @@ static int have_points(const char *start)
 	return (int)n;
 }
 
-/* Ways to die that between them make recovery do all that it can do. */
+/* Ways to die that together make the recovery take all of its steps. */
 static const char *const deaths[] = {
 	"release.mid=kill@20",	"publish.metas=kill@9", "append.after=kill@17",
 	"commit.after=kill@12", "flush.marked=kill@3",	"flush.renamed=kill@4",
 	"flush.write=kill@5",
 };
 
-/* Once, before the tests: which points are there? */
+/* Lists the failpoints, once, before the tests. */
 static void list_points(void)
 {
 	unsigned i;
@@ -210,7 +212,7 @@ START_TEST(a_kill_at_any_step_of_a_life_loses_and_doubles_nothing)
 }
 END_TEST
 
-/* One death, then one while its traces are cleaned up; 1 if it came. */
+/* Kills a daemon, then the next one in its recovery; 1 if that one died. */
 static int die_twice(const char *first, const char *second, int changed)
 {
 	int killed;
@@ -230,7 +232,7 @@ static int die_twice(const char *first, const char *second, int changed)
 START_TEST(a_kill_at_any_step_of_a_recovery_loses_and_doubles_nothing)
 {
 	unsigned n = sizeof(deaths) / sizeof(deaths[0]);
-	/* All of them, unless that takes minutes. */
+	/* With a sanitizer all of them would take minutes. */
 	unsigned each = (unsigned)suite_scale(n);
 	unsigned i, j, kills, all = 0;
 	char point[64], once[64];
@@ -243,7 +245,10 @@ START_TEST(a_kill_at_any_step_of_a_recovery_loses_and_doubles_nothing)
 		for (j = kills = 0; j < each; j++)
 			kills += (unsigned)die_twice(deaths[(i + j) % n], point,
 						     0);
-		/* Some steps need another geometry, or another death. */
+		/*
+		 * Some steps are only taken with another geometry or after
+		 * another death.
+		 */
 		for (j = 0; j < n && !kills; j++)
 			kills += (unsigned)die_twice(
 				deaths[j], bed_text("%s=kill@1", points[i]), 1);

@@ -287,7 +287,7 @@ static const char *command_for(const struct row *row, const char *text)
 		suite_skip(bed_text("%s is not installed", programs[i][1]));
 		return NULL;
 	}
-	/* It compiles much the first time, and nothing of ours. */
+	/* The first run compiles much, none of it ours. */
 	if (!strcmp(row->lang, "go") && *sanitize()) {
 		suite_skip("Go is tried without sanitizers");
 		return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* When a file is made, and what is not put into one. */
+/* When the daemon makes a file, and what it does not file. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
-/* Long enough for a daemon that wrongly files to be caught mostly. */
+/* Long enough to see most files that should not be made. */
 #define NOTHING_MS 300
 
 static int compare(const void *a, const void *b)
@@ -124,7 +124,7 @@ START_TEST(forced_files_a_message_after_its_age_and_not_before)
 	send_one(fd, "one", 3);
 	UNTIL(files_count(bed.files) == 1);
 	ck_assert_double_ge(suite_now() - since, age / 1000.0);
-	/* The next one starts an age of its own. */
+	/* The next message has an age of its own. */
 	since = suite_now();
 	send_one(fd, "two", 3);
 	UNTIL(files_count(bed.files) == 2);
@@ -148,7 +148,7 @@ START_TEST(a_trickle_makes_one_file_an_interval_and_not_one_a_worker)
 	}
 	daemon_stop(NULL);
 	files = files_count(bed.files);
-	/* Four workers would make about four times as many. */
+	/* Four workers that take turns would make four times as many. */
 	ck_assert_uint_le(files, (unsigned)((suite_now() - since) / 0.5) + 3);
 	ck_assert_uint_ge(files, 2);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Start, signals, reload, stop, and what is refused at start. */
+/* Start, signals, reload and stop, and what a start refuses. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -22,8 +22,8 @@
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
-#define EX_CONFIG 78   /* settings: no use in trying again */
-#define EX_TEMPFAIL 75 /* in use: may be free later */
+#define EX_CONFIG 78   /* wrong settings: another try is of no use */
+#define EX_TEMPFAIL 75 /* in use: another try may succeed */
 
 /* The daemon has to end by itself with this status. */
 static void require_exit(int wanted)
@@ -35,7 +35,7 @@ static void require_exit(int wanted)
 	REQUIRE(!log_count("ready: "), "it said that it was ready");
 }
 
-/* Options or a settings file, and two texts of the one line they deserve. */
+/* Options or a settings file, and two parts of the line that they cause. */
 static const struct wrong {
 	const char *option, *conf, *text1, *text2;
 } wrong[] = {
@@ -140,7 +140,7 @@ START_TEST(an_unwritable_directory_is_refused)
 }
 END_TEST
 
-/* A second daemon beside bed's, which is left alone. */
+/* Starts a second daemon beside that of the bed. */
 static void refuse_second(const char *option, const char *named)
 {
 	struct bed first = bed;
@@ -152,7 +152,7 @@ static void refuse_second(const char *option, const char *named)
 	require_exit(EX_TEMPFAIL);
 	REQUIRE(log_count(named) == 1, "not one line with '%s'", named);
 	bed = first;
-	/* The first is as alive as before. */
+	/* The first daemon still works. */
 	fd = send_open();
 	ck_assert_int_ge(fd, 0);
 	send_one(fd, "one", 3);
@@ -217,7 +217,7 @@ START_TEST(a_killed_daemon_is_followed_by_one_on_the_same_socket)
 	send_one(fd, "one", 3);
 	daemon_stop(NULL);
 	ck_assert_uint_eq(files_count(bed.files), 1);
-	/* A clean stop takes its socket away. */
+	/* A clean stop removes the socket. */
 	ck_assert_int_eq(send_open(), -ENOENT);
 }
 END_TEST
@@ -245,7 +245,7 @@ START_TEST(a_socket_from_systemd_is_used_and_kept)
 	send_one(fd, "one", 3);
 	daemon_stop(NULL);
 	ck_assert_uint_eq(files_count(bed.files), 1);
-	/* Still there for the next one. */
+	/* The socket stays for the next daemon. */
 	send_one(fd, "two", 3);
 	daemon_start();
 	daemon_stop(NULL);
@@ -287,8 +287,9 @@ START_TEST(sigterm_and_sigint_file_everything_and_exit_0)
 END_TEST
 
 /*
- * Senders wait for room in the queue of a socket that is about to go: they are
- * let go as soon as the queue is read, not when all of it is filed.
+ * Senders wait for room in the queue of a socket that is about to be
+ * closed.  Their wait ends as soon as the queue is read, not when all of it is
+ * filed.
  */
 START_TEST(a_stop_ends_the_wait_of_senders)
 {
@@ -297,8 +298,8 @@ START_TEST(a_stop_ends_the_wait_of_senders)
 	int fd;
 
 	/*
-	 * Fewer places than there are senders, where that is allowed: a new
-	 * namespace has net.unix.max_dgram_qlen = 10.
+	 * The queue is shorter than the number of senders where a new name
+	 * space is allowed: there net.unix.max_dgram_qlen is 10.
 	 */
 	(void)unshare(CLONE_NEWNET);
 	bed_block();
@@ -340,7 +341,7 @@ START_TEST(sighup_applies_what_it_can_and_names_the_rest)
 	bed_write_conf("[buffer]\nforced = 10ms\nworkers = 3\n"
 		       "[files]\nsuffix = .new\n");
 	daemon_signal(SIGHUP);
-	/* The arena's age counts by the new rule. */
+	/* The new interval counts for the old arena. */
 	UNTIL(files_count(bed.files) == 1);
 	UNTIL(log_count("buffer.workers", "restart") == 1);
 	send_one(fd, "two", 3);
@@ -415,14 +416,14 @@ START_TEST(a_hundred_thousand_short_lives_leave_nothing_behind)
 {
 	unsigned all = (unsigned)suite_scale(100000);
 	unsigned forks = (unsigned)suite_scale(2000);
-	/* A sanitizer's own bookkeeping grows, with threads and not lives. */
+	/* The records of a sanitizer grow with the threads. */
 	long slack = suite_sanitized() ? 8192 : 256;
 	struct totals totals;
 	unsigned fds;
 	long rss;
 
 	daemon_start("buffer.size=64K", "buffer.queue_size=64");
-	/* Until everything has been touched once. */
+	/* All memory is touched once before it is measured. */
 	connect_send_close(all / 5);
 	fds = process_descriptors(bed.pid);
 	rss = process_resident(bed.pid);
@@ -462,7 +463,7 @@ START_TEST(too_few_descriptors_are_logged_at_the_start)
 			"with %u descriptors: wait status %#x",
 			bed.descriptors + 1, status);
 		if (!log_count(" error: "))
-			break; /* not even its libraries */
+			break; /* it could not even load its libraries */
 		refused++;
 		named += log_count("cannot start: ", "open files") == 1;
 		ck_assert_int_ne(access(bed.sock, F_OK), 0);
@@ -492,7 +493,7 @@ START_TEST(a_state_file_system_that_is_too_small_is_logged_at_the_start)
 	daemon_spawn(bed_text("state.path=%s/state", dir));
 	require_exit(EX_CONFIG);
 	REQUIRE(log_count(dir) == 1, "not one line names it");
-	/* It leaves nothing behind that fills the file system. */
+	/* No file is left that fills the file system. */
 	daemon_start(bed_text("state.path=%s/state", dir), "buffer.size=4K",
 		     "buffer.workers=1", "buffer.queue_size=16",
 		     "socket.max_message=4K");

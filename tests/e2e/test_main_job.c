@@ -67,7 +67,7 @@ START_TEST(eight_senders_of_any_size_and_bytes_survive_length_framing)
 }
 END_TEST
 
-/* Arenas and rings so small that every edge is met all the time. */
+/* Arenas and rings so small that messages meet every edge often. */
 static const struct tiny {
 	enum framing framing;
 	const char *size, *queue, *workers;
@@ -147,7 +147,7 @@ START_TEST(sigterm_files_what_is_in_memory_and_in_the_sockets_queue)
 	unsigned round, i;
 	uint64_t filed = 0;
 
-	/* The socket outlives the daemon, so nothing may be missing. */
+	/* The socket outlives the daemon, so no message may be missing. */
 	bed_hold_socket();
 	for (i = 0; i < 3; i++) {
 		flow.id = i;

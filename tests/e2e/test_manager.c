@@ -27,7 +27,7 @@ static void open_manager(void)
 
 #define TOLD 4096
 
-/* The message that is there; 0: none is. */
+/* Takes the next message; 0 if there is none. */
 static int take_told(char text[TOLD])
 {
 	ssize_t n = recv(manager, text, TOLD - 1, MSG_DONTWAIT);
@@ -36,7 +36,7 @@ static int take_told(char text[TOLD])
 	return n >= 0;
 }
 
-/* The next message has this in it. */
+/* The next message has this part. */
 static void expect_told(const char *part)
 {
 	char text[TOLD];
@@ -61,7 +61,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 		     "buffer.forced=0", "buffer.stop_timeout=5m");
 	expect_told("READY=1\nSTATUS=Listening.");
 	fd = send_open();
-	/* More than the arena takes, and less than arena and ring. */
+	/* More than the arena holds, and less than arena and ring together. */
 	for (i = 0; i < 30; i++)
 		send_one(fd, "a message of forty bytes, or nearly so..", 40);
 	expect_told("STATUS=Failing: workers cannot write files: ");
@@ -81,7 +81,7 @@ START_TEST(systemd_is_told_what_changes_and_nothing_else)
 }
 END_TEST
 
-/* Whether the message that is there is this one. */
+/* True if the next message is exactly this. */
 static int is_told(const char *message)
 {
 	char text[TOLD];
@@ -100,7 +100,10 @@ START_TEST(systemd_is_told_that_messages_are_dropped)
 		     "buffer.queue_size=16", "buffer.timeout=1ms");
 	expect_told("READY=1\nSTATUS=Listening.");
 	fd = send_open();
-	/* Until it stays so: the worker takes some before it stalls. */
+	/*
+	 * The worker takes some messages before it stalls, so send until it
+	 * stays so.
+	 */
 	UNTIL((send_one(fd, "a message of forty bytes, or nearly so..", 40),
 	       ask_number("messages.dropped") > 0 &&
 		       command("status --check") == 2));
@@ -114,7 +117,7 @@ START_TEST(systemd_is_told_that_messages_are_dropped)
 }
 END_TEST
 
-/* Each file that is complete ends the dropping for a moment. */
+/* Each complete file ends the dropping for a moment. */
 START_TEST(systemd_is_told_once_a_second_at_most)
 {
 	static const struct flow flow = { .id = 1, .min = 40, .max = 400 };
@@ -142,20 +145,23 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 	sender_finish(sender);
 	ck_assert_uint_ge(told, 1);
 	ck_assert_double_le(told, suite_now() - start + 1);
-	/* nothing more comes if that was it */
+	/* No message follows if that was the last one. */
 	UNTIL(listening || is_told("STATUS=Listening."));
 	daemon_stop(NULL);
 	close(manager);
 }
 END_TEST
 
-/* Else it would end a daemon that is ready. */
+/* systemd would end a daemon that never says that it is ready. */
 START_TEST(systemd_is_told_ready_when_its_queue_has_room)
 {
 	open_manager();
 	send_fill(bed.notify, "crowd");
 	daemon_start();
-	/* The line before it was in the log, so that it was tried. */
+	/*
+	 * The daemon has logged that it is ready, so it tries to tell systemd
+	 * now.
+	 */
 	suite_sleep_ms(100);
 	expect_told("READY=1\nSTATUS=Listening.");
 	daemon_stop(NULL);
@@ -176,7 +182,7 @@ START_TEST(systemd_is_told_a_status_later_if_its_queue_was_full)
 	fd = send_open();
 	send_one(fd, "one", 3);
 	UNTIL(ask_number("gauges.workers_failing") == 1);
-	/* The loop was at its other events since. */
+	/* Each answer shows that the loop has served its other handles. */
 	ask("status");
 	ask("status");
 	expect_told("STATUS=Failing: workers cannot write files: ");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is written for people is in step with the source: README with the
- * Makefile, the manuals with options, settings, counters and exit statuses.
- * (test_messages.c has the log.)
+ * The documents agree with the source: README with the Makefile, the manuals
+ * with options, settings, counters and exit statuses.  (test_messages.c checks
+ * the log lines.)
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -87,7 +87,9 @@ START_TEST(the_two_commands_install_what_they_need)
 }
 END_TEST
 
-/* In backquotes, with a slash inside and none in front: a file of ours. */
+/*
+ * A text in backquotes with a slash inside and none in front is a file of ours.
+ */
 START_TEST(files_that_readme_names_are_there)
 {
 	char *readme = source_read(README);
@@ -107,7 +109,7 @@ START_TEST(files_that_readme_names_are_there)
 }
 END_TEST
 
-/* Its table gives the defaults that the settings have. */
+/* The table of README gives the defaults of the settings. */
 START_TEST(readme_has_the_defaults)
 {
 	char *readme = source_read(README);
@@ -162,7 +164,7 @@ static void require_word(const char *page, const char *text, const char *word)
 		      word);
 }
 
-/* With the words that the metrics have. */
+/* The page uses the words of the metrics. */
 static void require_counter(const char *page, const char *name, const char *doc)
 {
 	require_word(CONTROL_PAGE, page, name);

@@ -16,7 +16,7 @@
 
 #define PAGE "daemon/bufwriter-troubleshooting.7"
 
-/* Calls that make a text for the log, up to where the text may begin. */
+/* Calls that make a text for the log, up to the place of the text. */
 static const char *const makers[] = {
 	"log_error(", "log_warning(",  "log_notice(",  "log_info(",
 	"log_debug(", "failed(error,", "failure_set(", "snprintf(error->",
@@ -51,7 +51,7 @@ static int read_format(const char *at, char *out, size_t room)
 	return n > 0;
 }
 
-/* The first words as a regular expression: a conversion is any one word. */
+/* The first words as a regular expression; a conversion stands for one word. */
 static void write_pattern(const char *format, char *out, size_t room)
 {
 	unsigned words = 0;
@@ -84,7 +84,7 @@ static int letters(const char *text)
 	return n;
 }
 
-/* 1 if it is missing, after it said so. */
+/* Returns 1, after a line on standard error, if it is missing. */
 static unsigned check_message(const char *manual, const char *source,
 			      const char *format)
 {
@@ -92,7 +92,7 @@ static unsigned check_message(const char *manual, const char *source,
 	regex_t regex;
 	unsigned missing;
 
-	/* `%s: %s`: what is said comes from elsewhere */
+	/* The text of `%s: %s` comes from elsewhere. */
 	if (letters(format) < 3)
 		return 0;
 	write_pattern(format, pattern, sizeof(pattern));

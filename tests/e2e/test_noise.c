@@ -26,7 +26,7 @@
 #include "tests/lib/random.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
-/* Only for where the receive headers are. */
+/* The layout says where the receive headers are. */
 #include "daemon/region/region.h"
 
 #define SLOTS 16
@@ -35,7 +35,7 @@
 		"files.framing=length", "socket.max_message=6000",    \
 		"buffer.timeout=never", "buffer.forced=5ms"
 
-/* Where the daemon was when it left its region behind. */
+/* Moments of death. */
 static const char *const moments[] = {
 	"publish.metas=kill@9", "append.after=kill@57", "commit.after=kill@40",
 	"release.mid=kill@50",	"flush.marked=kill@6",	"flush.renamed=kill@6",
@@ -46,8 +46,8 @@ static const char *const moments[] = {
 /* A region, which of its bytes belong to messages, and what was sent. */
 static uint8_t *region, *damaged, *is_message;
 static size_t region_len;
-static struct tally sent;    /* until the death, and not left in the kernel */
-static char filed[BED_PATH]; /* files of the life before */
+static struct tally sent;    /* taken from the kernel before the death */
+static char filed[BED_PATH]; /* files that were complete before the death */
 
 static int is_text(uint8_t c)
 {
@@ -124,7 +124,10 @@ static void leave_region(const char *moment)
 	bed.held = -1;
 	snprintf(filed, sizeof(filed), "%s/filed", bed.root);
 	ck_assert_int_eq(rename(bed.files, filed), 0);
-	/* What comes out of it as it is, and did before. */
+	/*
+	 * What a recovery of the undamaged region files, and the files of
+	 * before.
+	 */
 	ck_assert_int_eq(mkdir(bed.files, 0777), 0);
 	daemon_start(SETTINGS);
 	daemon_stop(NULL);
@@ -133,7 +136,7 @@ static void leave_region(const char *moment)
 	tally_expect_dir(&sent, bed.files, LENGTH);
 }
 
-/* A word that is wrong in a way that arithmetic stumbles over. */
+/* A word near the bounds, where arithmetic overflows. */
 static uint64_t bad_word(void)
 {
 	static const uint64_t words[] = { 0,	      1,
@@ -147,7 +150,7 @@ static uint64_t bad_word(void)
 		       random_below(UINT64_MAX);
 }
 
-/* Where damage is worth it: the first pages, or the first of each page. */
+/* A place that matters: in the first pages, or at the beginning of a page. */
 static size_t place(void)
 {
 	switch (random_below(3)) {
@@ -276,7 +279,7 @@ START_TEST(a_damaged_region_never_keeps_the_daemon_from_starting)
 }
 END_TEST
 
-/* What is no region at all. */
+/* Files that are not regions. */
 static const char *const rubbish[] = {
 	":",
 	"echo hello",
@@ -301,7 +304,7 @@ START_TEST(a_file_that_is_no_region_is_set_aside_and_kept)
 }
 END_TEST
 
-/* Damage with a name: what the log has to say about it. */
+/* Kinds of damage that the log has to name. */
 static const struct known {
 	const char *what; /* shell, with $S for the region */
 	const char *said;

@@ -39,6 +39,9 @@ static const struct answer {
 	  EX_TEMPFAIL, "too many connections" },
 	{ "{\"error\":\"of a later version\"}\n", 1, EX_SOFTWARE,
 	  "of a later version" },
+	/* nothing reaches the terminal but text */
+	{ "{\"error\":\"two\\nlines\\u001b[31m\\u007f\"}\n", 1, EX_SOFTWARE,
+	  "two?lines?[31m?" },
 };
 
 /* After each of these a command waits for seconds. */
@@ -124,6 +127,38 @@ START_TEST(an_answer_without_an_end_is_an_error)
 }
 END_TEST
 
+/* The lists and texts of an answer are shown as lines of text, too. */
+START_TEST(what_an_answer_says_cannot_control_the_terminal)
+{
+	static const char *const lines[] = { "reload", "flush" };
+	pid_t peer = peer_start("{\"error\":\"e\",\"code\":\"settings\","
+				"\"problems\":[\"a\\u001b[2Jb\\n\"],"
+				"\"why\":\"a\\u001b[2Jb\\n\"}\n",
+				1);
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(command(lines[i]), EX_CONFIG);
+		ck_assert_ptr_nonnull(strstr(command_output, "a?[2Jb?\n"));
+	}
+	peer_stop(peer);
+}
+END_TEST
+
+/* No number is too large to be shown. */
+START_TEST(a_status_may_have_any_number)
+{
+	pid_t peer = peer_start("{\"started\":1e999,\"uptime\":1e300,"
+				"\"gauges\":{\"oldest_seconds\":-1e300}}\n",
+				1);
+
+	ck_assert_int_eq(command("status"), 0);
+	ck_assert_ptr_nonnull(
+		strstr(command_output, "up 115740740740740 d 17 h"));
+	peer_stop(peer);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("peer");
@@ -133,6 +168,8 @@ int main(void)
 			    every_command_prints_what_is_wrong_with_the_answer,
 			    0, sizeof(answers) / sizeof(answers[0]));
 	tcase_add_test(t, every_command_gives_up_a_peer_that_is_silent);
+	tcase_add_test(t, what_an_answer_says_cannot_control_the_terminal);
+	tcase_add_test(t, a_status_may_have_any_number);
 	tcase_add_test(t, an_answer_without_an_end_is_an_error);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk that takes nothing: senders wait, then messages are dropped and
- * counted, and never is one lost without a count.
+ * A disk that takes nothing: senders wait, then the daemon drops messages and
+ * counts each of them.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -40,7 +40,9 @@ static void start_stuck(const char *timeout)
 	senders[1] = sender_start(&f);
 }
 
-/* After the end: what is missing is what was counted as dropped. */
+/*
+ * After the end, the missing messages are those that were counted as dropped.
+ */
 static void count_all(uint64_t *dropped)
 {
 	struct totals totals;
@@ -69,7 +71,7 @@ static uint64_t sent(void)
 	return sender_sent(senders[0]) + sender_sent(senders[1]);
 }
 
-/* Waits until the senders get no further. */
+/* Waits until the senders are blocked. */
 static void until_senders_wait(void)
 {
 	uint64_t before;
@@ -95,7 +97,7 @@ START_TEST(all_workers_stuck_senders_wait_then_drops_are_counted)
 	uint64_t dropped;
 
 	start_stuck("1s");
-	/* The senders go on, although the disk never does. */
+	/* The senders finish although the disk takes nothing. */
 	finish_senders();
 	ck_assert_double_ge(suite_now() - since, 1.0);
 	REQUIRE(log_count("warning", "drop") >= 1, "drops are not logged");
@@ -176,7 +178,10 @@ START_TEST(after_drops_the_daemon_takes_everything_again)
 	daemon_stop(NULL);
 	tally_open(&tally);
 	tally_expect_sender(&tally, s);
-	/* What the others have sent is unknown to this tally, so "torn". */
+	/*
+	 * The tally counts messages of the other senders, which it does not
+	 * know, as torn.
+	 */
 	tally_read(&tally, bed.files, NEWLINE);
 	tally_judge(&tally);
 	ck_assert_uint_eq(tally.lost, 0);
@@ -213,7 +218,7 @@ END_TEST
 
 START_TEST(one_of_four_workers_stuck_delays_nobody)
 {
-	/* A hundred rings' worth, each. */
+	/* Each sender fills the ring a hundred times. */
 	struct flow f = { .count = 64 * 100, .min = 1, .max = 1000 };
 	struct totals totals;
 	struct tally tally;
@@ -228,7 +233,7 @@ START_TEST(one_of_four_workers_stuck_delays_nobody)
 		f.id = i;
 		senders[i] = sender_start(&f);
 	}
-	/* With never, they can only end if the ring goes on turning. */
+	/* With timeout = never they can only end if the ring is emptied. */
 	for (i = 0; i < 2; i++) {
 		sender_wait(senders[i]);
 		tally_expect_sender(&tally, senders[i]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nice values of the daemon's threads: that of the one that reads the
- * socket is lower, as far as it may be, and the others' are as they were.
+ * The nice values of the daemon's threads: that of the receiving thread is
+ * lower by socket.priority_boost as far as the daemon may lower it, and the
+ * other threads keep theirs.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -36,7 +37,7 @@ static void others_have(int n)
 		threads++;
 	}
 	closedir(dir);
-	/* the workers, and a sanitizer's */
+	/* the workers, and threads of a sanitizer */
 	ck_assert_uint_ge(threads, 4);
 }
 
@@ -83,7 +84,7 @@ START_TEST(only_the_receiving_thread_has_the_boost)
 }
 END_TEST
 
-/* Also one that is high. */
+/* A high value stays as well. */
 START_TEST(a_boost_of_0_does_not_change_the_nice_value)
 {
 	if (own_nice() < 5)
@@ -96,7 +97,7 @@ START_TEST(a_boost_of_0_does_not_change_the_nice_value)
 }
 END_TEST
 
-/* As systemd has it. */
+/* The limit that the unit sets. */
 START_TEST(a_nice_value_that_is_low_enough_does_not_change)
 {
 	if (getuid() || !may(lower_nice)) {
@@ -130,7 +131,7 @@ START_TEST(a_limited_boost_goes_to_the_limit_and_is_logged)
 }
 END_TEST
 
-/* Without any right to it all is as it was, but for a line. */
+/* Without the right to it, only a line in the log is different. */
 START_TEST(a_daemon_without_permission_works_without_the_boost)
 {
 	struct flow flow = { .count = suite_scale(5000),

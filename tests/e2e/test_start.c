@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A start that the disk holds up: nobody waits for it longer than the timeout,
- * it says what it waits for, and it loses nothing.
+ * A start that the disk holds up: no sender waits longer than the timeout, the
+ * status says what the start waits for, and nothing is lost.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -27,7 +27,7 @@ static const struct flow meanwhile = { .id = 2,
 				       .min = 100,
 				       .max = 100 };
 
-/* A daemon that had all of it in memory when it was killed. */
+/* A daemon that was killed with all messages in memory. */
 static struct sender *leave_in_memory(void)
 {
 	struct sender *s;
@@ -68,7 +68,7 @@ START_TEST(senders_wait_no_longer_than_the_timeout_while_it_recovers)
 	tally_open(&tally);
 	tally_expect_sender(&tally, first);
 	start_on_a_full_disk("30s");
-	/* it would never end while nobody reads */
+	/* it would block for ever while nobody reads */
 	second = sender_start(&meanwhile);
 	sender_wait(second);
 	UNTIL(ask_number("messages.dropped") > 0);
@@ -88,7 +88,7 @@ START_TEST(senders_wait_no_longer_than_the_timeout_while_it_recovers)
 	REQUIRE(!tally.doubled && !tally.torn,
 		"%" PRIu64 " doubled, %" PRIu64 " torn; %s", tally.doubled,
 		tally.torn, tally.first);
-	/* all of the first one's are there */
+	/* All messages of the first sender are there. */
 	ck_assert_uint_eq(tally.lost, totals.dropped);
 	tally_close(&tally);
 }
@@ -101,7 +101,7 @@ START_TEST(status_says_what_a_recovery_waits_for)
 	UNTIL(strstr(health(), "the recovery waits for the disk: No space "
 			       "left on device; free space"));
 	ck_assert_int_eq(command("status --check"), 2);
-	/* what needs the workers waits, or is refused */
+	/* A command that needs the workers waits, or is refused. */
 	ck_assert_ptr_nonnull(strstr(ask("flush 1"), "\"timeout\""));
 	ck_assert_ptr_nonnull(strstr(ask("reload"), "\"starting\""));
 	ck_assert_ptr_nonnull(strstr(ask("metrics"), "bufwriter_dropping"));
@@ -138,7 +138,7 @@ START_TEST(a_stop_during_a_recovery_leaves_everything_for_the_next_start)
 }
 END_TEST
 
-/* It gets its time, and the disk is back in time. */
+/* The disk works again within buffer.stop_timeout. */
 START_TEST(a_stop_during_a_recovery_waits_for_the_disk)
 {
 	struct sender *first = leave_in_memory();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an operator may change, who may, and what is said to wrong questions:
- * flush, reload, permissions, errors.
+ * What an operator may change, who may do so, and the answers to wrong
+ * commands: flush, reload, permissions, errors.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -39,7 +39,10 @@ START_TEST(after_a_flush_everything_sent_before_is_in_files)
 		snprintf(text, sizeof(text), "<%d>", i);
 		send_one(fd, text, strlen(text));
 		ck_assert_ptr_nonnull(json_at(ask("flush"), "flushed"));
-		/* In a file, now and not a moment later. */
+		/*
+		 * The message is in a file when the answer comes, not a moment
+		 * later.
+		 */
 		ck_assert_int_eq(
 			system(bed_text("grep -qr '^%s$' %s", text, bed.files)),
 			0);
@@ -68,7 +71,7 @@ START_TEST(a_flush_covers_the_queue_of_the_kernel)
 	ask_on(control, "ping");
 	fd = send_open();
 	daemon_signal(SIGSTOP);
-	/* The question is there first; the loop may see it first. */
+	/* The command comes first, and the loop may see it first. */
 	for (i = 0; i < 8; i++)
 		send_one(fd, "waits in the queue", 18);
 	ck_assert_int_eq(ask_send(control, "flush\n", 6), 0);
@@ -318,10 +321,10 @@ END_TEST
 
 /* --- who may ------------------------------------------------------------- */
 
-/* The command as nobody: its exit status. */
+/* Runs the command as the user nobody; its exit status. */
 static int command_as_nobody(const char *args)
 {
-	/* The build may lie where nobody may not look. */
+	/* The user nobody may not enter the directory of the build. */
 	return command("--version >/dev/null && cp ${BW_BUILD:-build}/"
 		       "bufwriter %s/bufwriter && setpriv --reuid=65534 "
 		       "--regid=65534 "
@@ -360,7 +363,7 @@ START_TEST(the_daemons_own_user_may_flush_and_reload)
 	daemon_start();
 	ck_assert_int_eq(command_as_nobody("flush"), 0);
 	ck_assert_int_eq(command_as_nobody("reload"), 0);
-	/* And root, of course. */
+	/* Root may do so, too. */
 	ck_assert_int_eq(command("flush"), 0);
 	daemon_stop(NULL);
 }
@@ -380,7 +383,7 @@ START_TEST(the_control_socket_has_mode_and_group)
 	ck_assert_uint_eq(st.st_mode & 07777, 0620);
 	ck_assert_uint_eq(st.st_gid, group->gr_gid);
 	daemon_stop(NULL);
-	/* Taken away at the end. */
+	/* The daemon removes the socket at its end. */
 	ck_assert_int_ne(access(bed.control, F_OK), 0);
 }
 END_TEST
@@ -450,9 +453,9 @@ START_TEST(many_commands_on_one_connection_are_answered)
 	fd = ask_open();
 	for (i = 0; i < 100; i++)
 		ck_assert_ptr_nonnull(json_at(ask_on(fd, "ping"), "pong"));
-	/* As people type them. */
+	/* Commands as people type them. */
 	ck_assert_ptr_nonnull(json_at(ask_on(fd, "ping\r"), "pong"));
-	/* Without a newline, and no more to come. */
+	/* A line without a newline, then the end. */
 	ck_assert_int_eq(ask_send(fd, "ping", 4), 0);
 	shutdown(fd, SHUT_WR);
 	ck_assert_ptr_nonnull(json_at(ask_receive(fd), "pong"));

@@ -73,6 +73,7 @@ static const char *const numbers[] = {
 	"0",	     "7",	   "1023.96",
 	"99999.9",   "999999",	   "9999999",
 	"123456789", "9999999999", "18446744073709551615",
+	"-5",
 };
 
 /* The terminal is wider than 80 columns, so nothing is cut. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What somebody who watches the directory sees: complete files only. */
+/* A program that watches the directory sees complete files only. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +96,7 @@ static void load_and_watch(void)
 	close(fd);
 	tally_read(&tally, bed.files, NEWLINE);
 	tally_require_exact(&tally);
-	/* Nothing changed after it had appeared. */
+	/* No file changed after it appeared. */
 	ck_assert_uint_eq(nseen, tally.files);
 	for (i = 0; i < nseen; i++) {
 		struct stat st;

@@ -6,7 +6,7 @@
 # counters in every function.  FUZZ_SECONDS and T go to tests/fuzz/run.sh.
 
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
-fuzz_obj := $(call objects,obj,$(fuzz_src) tests/fuzz/fuzz.c)
+fuzz_obj := $(call objects,obj,$(wildcard tests/fuzz/*.c))
 fuzz_bin := $(patsubst %.c,$(BUILD)/%,$(fuzz_src))
 
 .PHONY: fuzz fuzz-targets
@@ -20,7 +20,6 @@ fuzz:
 
 fuzz-targets: $(fuzz_bin)
 
-# An archive, so that a target can have an instance of a file of its own.
 $(BUILD)/fuzz.a: $(filter-out %/main.o,$(daemon_obj) $(command_obj)) $(lib_obj)
 	$(say) AR $@
 	$(archive)
@@ -29,6 +28,16 @@ $(fuzz_bin): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/fuzz.o $(BUILD)/fuzz.a
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
-	$(Q)$(link) -fsanitize=fuzzer $(fuzz_link) -o $@ $^ $(dep_libs)
+	$(Q)$(link) -fsanitize=fuzzer $(fuzz_link) -o $@ $(filter %.o,$^) \
+		$(filter %.a,$^) $(dep_libs)
+
+$(BUILD)/tests/fuzz/fuzz_recovery: $(BUILD)/obj/tests/fuzz/recovery_bed.o
+
+# Here no name of an input reaches the system, and no wait begins.
+$(BUILD)/tests/fuzz/fuzz_command_line: fuzz_link := $(addprefix -Wl$(comma)--wrap=, \
+	open connect send sendmsg recv syscall)
+
+# A target has to follow the code also where clang's fuzzer is not installed.
+tests: $(fuzz_obj)
 
 -include $(fuzz_obj:.o=.d)

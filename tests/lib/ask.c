@@ -57,7 +57,7 @@ const char *ask_receive(int fd)
 	size_t len = 0;
 	ssize_t n;
 
-	/* Byte by byte at the end would be slow: peek, then take a line. */
+	/* Look for the end of the line first, then take no byte more. */
 	for (;;) {
 		char *end;
 		size_t take;

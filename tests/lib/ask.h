@@ -16,8 +16,8 @@ int ask_open(void);
 /* Sends bytes as they are; 0, or -errno. */
 int ask_send(int fd, const void *bytes, size_t len);
 /*
- * The next line that comes, without its newline; NULL: the connection was
- * closed first.  Valid until the next call.
+ * The next line, without its newline; NULL if the peer closed the connection
+ * first.  Valid until the next call.
  */
 const char *ask_receive(int fd);
 /* One command on this connection; the answer is valid JSON. */
@@ -32,8 +32,8 @@ void ask_expect_text(const char *answer, const char *path, const char *text);
 double ask_number(const char *path);
 
 /*
- * Runs `bufwriter` with these arguments and the bed's sockets.  Returns its
- * exit status; what it printed is in command_output, errors behind the rest.
+ * Runs `bufwriter` with these arguments and the bed's sockets.  Returns its exit
+ * status; command_output has what it printed, standard error last.
  */
 int command(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 extern char command_output[256 * 1024];

@@ -29,7 +29,7 @@ const char *bed_text(const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	/* A test that starts hundreds of daemons: the oldest go. */
+	/* A test may start hundreds of daemons: the oldest text is freed. */
 	char **place = &texts[ntexts++ % (sizeof(texts) / sizeof(texts[0]))];
 
 	free(*place);

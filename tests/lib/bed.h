@@ -32,12 +32,12 @@ struct bed {
 	char temp[BED_PATH];  /* files + /.tmp, the daemon's default */
 	char conf[BED_PATH];  /* settings file, empty unless the test writes */
 	char log[BED_PATH];   /* standard error of the last daemon started */
-	char block[BED_PATH]; /* a file that points can wait or fail on */
+	char block[BED_PATH]; /* the file of bed_block() */
 	int held;	      /* socket passed as systemd does, or -1 */
 	bool own_timeout;     /* buffer.timeout is in the settings file */
 	int unprivileged;     /* run the daemon as nobody */
-	unsigned descriptors; /* limit of the daemon's, 0: the test's */
-	int nice;	      /* it starts with; the test's */
+	unsigned descriptors; /* the daemon's limit; 0: the test's limit */
+	int nice;	      /* nice value that the daemon starts with */
 	int nice_limit;	      /* RLIMIT_NICE, 20 - the lowest; -1: the test's */
 	const char *points;   /* BW_FAILPOINTS of the next daemon, or NULL */
 	const char *points_log;
@@ -52,7 +52,7 @@ struct totals {
 	uint64_t received, written, dropped, too_large, ring_full, files, bytes;
 };
 
-/* Checked fixtures: a new directory; everything stopped and removed. */
+/* Checked fixtures: make a new directory; stop and remove everything. */
 void bed_open(void);
 void bed_close(void);
 /* Prints settings and the last lines of the daemon's log, for a failure. */
@@ -80,8 +80,9 @@ const char *bed_text(const char *fmt, ...)
 void bed_write_conf(const char *text);
 
 /*
- * Mounts a file system of this size, as for mount -o size=, which nobody else
- * sees; 0, or -errno where that is not allowed.  The caller unmounts it.
+ * Mounts a memory file system of this size, as of mount -o size=, in a name
+ * space of the test.  0, or -errno where that is not allowed.  The caller
+ * unmounts it.
  */
 int bed_mount(const char *dir, const char *size);
 
@@ -103,20 +104,26 @@ int bed_queue_empty(void);
 		daemon_spawn(__VA_ARGS__);                           \
 		REQUIRE(daemon_ready(), "the daemon did not start"); \
 	} while (0)
-/* As above with a list that begins with one NULL and ends with another. */
+/* As daemon_spawn(); the list begins with a NULL and ends with another. */
 void daemon_spawn_list(const char *const *options);
-/* Waits for the ready line: 1, or 0 if the daemon ended before it. */
+/* Waits until the daemon is ready: 1, or 0 if it ended before. */
 int daemon_ready(void);
 /* 1 while the daemon runs. */
 int daemon_alive(void);
 void daemon_signal(int sig);
 /* Waits for the end; returns the wait status. */
 int daemon_wait(void);
-/* SIGKILL and wait; fine if it is gone already. */
+/* Sends SIGKILL and waits; the daemon may have ended before. */
 void daemon_kill(void);
-/* The same, but what its log says of errors is told by a 1 and no failure. */
+/*
+ * As daemon_kill(), but returns 1 where that would fail the test, because a
+ * sanitizer found an error.
+ */
 int daemon_reap(void);
-/* SIGTERM; the exit status has to be 0; the last line's numbers. */
+/*
+ * Stops the daemon with SIGTERM, requires the exit status 0, and gives the
+ * numbers of its last line (unless NULL).
+ */
 void daemon_stop(struct totals *totals);
 /* Parses the log's last `stopped:` line: 0, or -1 if there is none. */
 int daemon_totals(struct totals *totals);

@@ -34,7 +34,10 @@ static int open_binary(void)
 	for (i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "%s/%s", build ? build : "build",
 			 names[i]);
-		/* Opened before privileges go: nobody may not get there. */
+		/*
+		 * Open it while we may: the user nobody may not enter the
+		 * directory.
+		 */
 		fd = open(path, O_PATH | O_CLOEXEC);
 		if (fd >= 0)
 			return fd;
@@ -43,7 +46,7 @@ static int open_binary(void)
 	return -1;
 }
 
-/* Takes `KEY=<value>` unless an option of the test sets KEY itself. */
+/* Adds `KEY=<value>` unless an option of the test sets KEY. */
 static unsigned add_option(const char **args, unsigned n, const char *key,
 			   const char *value, const char *const *options)
 {
@@ -152,7 +155,7 @@ void daemon_spawn_list(const char *const *options)
 	n = add_option(args, n, "control.path", bed.control, options);
 	n = add_option(args, n, "state.path", bed.state, options);
 	n = add_option(args, n, "files.path", bed.files, options);
-	/* on a machine that stands still for a moment, nothing is dropped */
+	/* No message is dropped when the machine stands still for a moment. */
 	if (!bed.own_timeout)
 		n = add_option(args, n, "buffer.timeout", "never", options);
 	for (; *options; options++) {
@@ -170,7 +173,7 @@ void daemon_spawn_list(const char *const *options)
 	close(binary);
 }
 
-/* What a sanitizer finds is a failure whatever the exit status says. */
+/* A report of a sanitizer is a failure, whatever the exit status. */
 static void require_clean_log(void)
 {
 	REQUIRE(!log_count("Sanitizer"), "a sanitizer found something");
@@ -184,13 +187,13 @@ int daemon_alive(void)
 
 	if (!bed.pid)
 		return 0;
-	/* Left as it is, for daemon_wait(). */
+	/* The daemon stays a zombie, for daemon_wait(). */
 	if (waitid(P_PID, (id_t)bed.pid, &info, WEXITED | WNOHANG | WNOWAIT))
 		return 0;
 	return info.si_pid == 0;
 }
 
-/* 1 if the loop thread waits for something to happen. */
+/* 1 if the loop thread sleeps. */
 static int is_idle(void)
 {
 	FILE *stat = fopen(bed_text("/proc/%d/stat", (int)bed.pid), "r");
@@ -227,10 +230,10 @@ void daemon_signal(int sig)
 }
 
 /*
- * The thread sanitizer puts off a signal that does not find the program in a
- * system call, and now and then forgets it for good: a program of ten lines
- * that only waits in libuv for SIGTERM hangs as well.  So a stop is asked for
- * again there, and only there.
+ * The thread sanitizer delays a signal that arrives outside of a system call,
+ * and now and then loses it: a program of ten lines that only waits in libuv
+ * for SIGTERM hangs as well.  So the test repeats the signal under that
+ * sanitizer, and only there.
  */
 static int ended_or_asked_again(double *asked)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds examples in what is written for people.  See examples.h. */
+/* Finds the examples of the documents.  See examples.h. */
 #define _GNU_SOURCE
 #include "tests/lib/examples.h"
 
@@ -46,7 +46,7 @@ char *source_read(const char *name)
 
 /* --- what is collected --------------------------------------------------- */
 
-/* An example that is being put together. */
+/* The example that is being read. */
 struct block {
 	char *text;
 	size_t size;
@@ -112,7 +112,10 @@ void examples_fenced(struct examples *all, const char *page)
 
 /* --- manual pages -------------------------------------------------------- */
 
-/* A text line of roff(7) as it is printed: the escapes that are in use. */
+/*
+ * A text line of roff(7) as it is printed.  Knows the escapes that our pages
+ * use.
+ */
 static void print_roff(FILE *to, const char *line)
 {
 	static const struct {
@@ -176,7 +179,7 @@ void examples_manual(struct examples *all, const char *page)
 	free(text);
 }
 
-/* A word that mdoc(7) acts on and does not print. */
+/* A macro of mdoc(7), which is not printed. */
 static int is_macro(const char *word)
 {
 	return strlen(word) == 2 && isupper((unsigned char)word[0]) &&
@@ -211,7 +214,7 @@ static void print_macro_line(FILE *to, char *line)
 	}
 }
 
-/* Single spaces and no quotes: what is compared with messages. */
+/* Single spaces and no quotes, for a comparison with messages. */
 static void squeeze(char *text)
 {
 	char *to = text;

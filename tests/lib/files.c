@@ -16,7 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* The suites that run side by side share it. */
+/* Suites that run side by side share the file system. */
 #define MEMORY_ROOM (UINT64_C(256) << 20)
 
 static bool has_room(const char *dir)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Directories and files of a test.  What goes wrong with one fails the test.
- */
+/* Directories and files of a test.  An error fails the test. */
 #ifndef BUFWRITER_TEST_FILES_H
 #define BUFWRITER_TEST_FILES_H
 
@@ -16,9 +14,11 @@
  * there is one with room: tests are about order, not about disks.
  */
 void dir_make(char path[DIR_PATH]);
-/* Removes it with all that is in it, and unmounts what a test mounted there. */
+/*
+ * Removes a directory and its content, and unmounts what a test mounted in it.
+ */
 void dir_remove(const char *path);
-/* True if it holds nothing at all, or is not there. */
+/* True if the directory is empty or missing. */
 bool dir_empty(const char *path);
 
 bool file_exists(const char *path);
@@ -30,7 +30,7 @@ void file_touch(const char *path);
  * NUL, and `len` may be NULL.
  */
 char *file_read(const char *path, size_t *len);
-/* The same of an open file, from where it stands. */
+/* The same of an open file, from its offset on. */
 char *file_read_fd(int fd, size_t *len);
 
 /* Complete files in a directory: names without a dot in front. */

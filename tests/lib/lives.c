@@ -40,7 +40,7 @@ struct count {
 
 static struct count count;
 
-/* The whole file is whole messages, each with its framing. */
+/* Counts the messages of a file; each is whole and has its framing. */
 static void count_file(const char *data, size_t len,
 		       enum config_framing framing)
 {
@@ -139,7 +139,10 @@ static unsigned receive(struct ring *r)
 	return got;
 }
 
-/* In place of worker i: one take, and a file if it is full or just so. */
+/*
+ * Does what worker i would do: takes once, and flushes if the arena is full or
+ * by chance.
+ */
 static void work(struct region *s, struct flush *flush, unsigned i, bool all)
 {
 	bool wanted = false, asked = all || !random_below(8);
@@ -199,7 +202,10 @@ static void send_some(unsigned n)
 		uint32_t len = make(count.sent, text);
 
 		if (send(sock[0], text, len, MSG_DONTWAIT) < 0) {
-			/* a queue shorter than that: the rest comes later */
+			/*
+			 * The queue is full: the rest is sent before another
+			 * life.
+			 */
 			ck_assert_int_eq(errno, EAGAIN);
 			return;
 		}

@@ -64,7 +64,7 @@ static int is_metric_name(const char *s, size_t len)
 	return len > 0 && len < NAME;
 }
 
-/* The family that metadata is about: the last one, or a new one. */
+/* The family that a line of metadata names: the last one, or a new one. */
 static struct family *family_of(struct checker *c, const char *name)
 {
 	struct family *f;

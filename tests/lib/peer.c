@@ -17,12 +17,12 @@
 
 #define CONNECTIONS 16
 
-/* One line of a client.  False: the connection is done with. */
+/* Answers one line.  False: the connection can be closed. */
 static int serve(int fd, const char *answer, int keep)
 {
 	char line[512];
 
-	/* Commands are short, and come in one piece. */
+	/* A command is short, so it arrives in one piece. */
 	if (recv(fd, line, sizeof(line), 0) <= 0)
 		return 0;
 	send(fd, answer, strlen(answer), MSG_NOSIGNAL);

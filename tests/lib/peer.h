@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Somebody else on the bed's control socket, who is not bufwriterd.  It dies
+ * A program that is not bufwriterd listens on the bed's control socket.  It dies
  * with the test program.
  */
 #ifndef BUFWRITER_TEST_PEER_H

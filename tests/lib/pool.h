@@ -38,9 +38,12 @@ struct arena_record pool_record(unsigned worker);
 /* Messages that all workers have written to files. */
 uint64_t pool_written(void);
 
-/* A message comes, and no worker is woken for it. */
+/* Puts a message into the ring and wakes no worker. */
 void pool_put(const char *text);
-/* A message comes; waits until a worker has taken it and all are parked. */
+/*
+ * Puts a message into the ring, wakes a worker, and waits until the message is
+ * taken and all workers are parked.
+ */
 void pool_put_and_wait(const char *text);
 
 /* How many files there are. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs what an example says, in a directory of its own.  See examples.h. */
+/* Runs the commands of an example in a directory.  See examples.h. */
 #define _GNU_SOURCE
 #include <check.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ void script_write(const char *path, const char *text, unsigned mode)
 	ck_assert_int_eq(chmod(path, mode), 0);
 }
 
-/* A group of its own, so that a signal reaches what the shell started. */
+/* The shell leads a process group, so that a signal reaches its children. */
 int script_start(const char *dir, const char *command)
 {
 	const char *output = bed_text("%s/output", dir);

@@ -41,7 +41,7 @@ static size_t message_size(const struct flow *flow, uint64_t *state)
 
 	if (low == high)
 		return low;
-	/* The ends are where mistakes are. */
+	/* Mistakes are found at the ends: they come often. */
 	if (random % 16 == 0)
 		return random & 16 ? low : high;
 	/* A random one of the powers of two in between, then within it. */
@@ -313,7 +313,10 @@ static void ship(const char *to)
 		snprintf(from_path, sizeof(from_path), "%s/%s", bed.files,
 			 entry->d_name);
 		snprintf(to_path, sizeof(to_path), "%s/%s", to, entry->d_name);
-		/* A name that was there before would hide a file: say so. */
+		/*
+		 * RENAME_NOREPLACE: an older file of this name would be lost
+		 * otherwise.
+		 */
 		if (renameat2(-1, from_path, -1, to_path, RENAME_NOREPLACE))
 			_exit(1);
 	}

@@ -57,17 +57,18 @@ void sender_hold(struct sender *sender, bool hold);
 int sender_running(const struct sender *sender);
 /* Waits for a counted flow's end; no send may have failed. */
 void sender_wait(struct sender *sender);
-/* Asks it to end after the current message, and waits. */
+/* Makes the sender end after its current message, and waits. */
 void sender_finish(struct sender *sender);
-/* As sender_wait(), but gives back the errno that ended it. */
+/* As sender_wait(), but returns the errno that ended the sender, or 0. */
 int sender_result(struct sender *sender);
 /* SIGKILL to all that are left. */
 void sender_kill_all(void);
 
 /*
- * Fills the queue of the datagram socket at `path` with this text; returns how
- * often it is there.  Several do it, because each has a send buffer of its own
- * that may be full before: the queue is when a fresh one can send nothing.
+ * Fills the queue of the datagram socket at `path` with copies of this text;
+ * returns their number.  It uses several sockets, because the send buffer of one
+ * may be full before the queue: the queue is full when a new socket can send
+ * nothing.
  */
 unsigned send_fill(const char *path, const char *text);
 /* A connected socket of the test itself. */
@@ -78,9 +79,9 @@ void send_one(int fd, const void *data, size_t len);
 void send_drain(int fd);
 
 /*
- * A process that renames each complete file of bed.files into `to` as soon as
- * it sees it, as a shipper on an edge server does.  Ended by
- * shipper_finish() after it has taken all that is there.
+ * Starts a process that renames each complete file of bed.files into `to` as
+ * soon as it sees it, as a shipper on an edge server does.  shipper_finish()
+ * ends it after it has taken all files.
  */
 void shipper_start(const char *to);
 void shipper_finish(void);

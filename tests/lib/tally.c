@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sent against filed.  See tally.h. */
+/* Compares what was sent with what was filed.  See tally.h. */
 #define _GNU_SOURCE
 #include "tests/lib/tally.h"
 
@@ -150,7 +150,9 @@ static void take(struct tally *t, const char *name, const char *data,
 	complain(t, "%s: never sent: %.*s (%zu bytes)", name, shown, data, len);
 }
 
-/* Length of the message at `data` and of what frames it; -1: none is whole. */
+/*
+ * The length of the message at `data`, and of its framing; -1: it is not whole.
+ */
 static ssize_t next(enum framing framing, const char *data, size_t left,
 		    size_t *head, size_t *tail)
 {

@@ -22,8 +22,8 @@ struct tally {
 	/* results, complete after tally_judge() */
 	uint64_t expected, found, lost, doubled, torn;
 	uint64_t files, bytes;
-	uint64_t odd;	 /* names or modes that no complete file has */
-	char first[256]; /* the first thing that was wrong */
+	uint64_t odd; /* files with a name or mode that no complete file has */
+	char first[256]; /* what was wrong first */
 
 	/* private */
 	struct tally_entry *table;

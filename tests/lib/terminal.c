@@ -23,7 +23,10 @@ static void run_shell(const char *slave, const char *script)
 	int fd, i;
 
 	setsid();
-	/* Of a session's leader it becomes the controlling terminal. */
+	/*
+	 * The first terminal that the leader of a session opens becomes its
+	 * controlling terminal.
+	 */
 	fd = open(slave, O_RDWR);
 	for (i = 0; i < 3; i++)
 		dup2(fd, i);

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 struct terminal {
-	int fd; /* the side of who types and looks */
+	int fd; /* the side of the user */
 	pid_t pid;
 	size_t len;
 	char seen[512 * 1024];

@@ -4,16 +4,16 @@
 # Checks the models with Spin: the crash protocol (crash.pml), and who uses
 # an arena (lend.pml).
 #
-#   run.sh                all of it, exhaustively; about a minute, 1.5 GB
-#   run.sh trace BREAK    how that broken daemon goes wrong, step by step
+#   run.sh                checks everything, exhaustively; a minute, 1.5 GB
+#   run.sh trace BREAK    shows step by step how that daemon goes wrong
 #                         (of crash.pml)
 #
 # BW_BUILD  where to work (build)
 # CC        the compiler (cc)
 #
-# First the protocol as the daemon has it must hold.  Then each daemon of
-# BREAKS, which does one thing in another order or not at all, must be caught,
-# and for what it does wrong: a model that can not fail proves nothing.
+# First the protocol of the daemon must hold.  Then each daemon of BREAKS, which
+# does one thing in another order or not at all, must be caught, and for what it
+# does wrong: a model that cannot fail proves nothing.
 set -eu
 cd "$(dirname "$0")"
 model=$(pwd)
@@ -78,7 +78,7 @@ passed=0
 failed=0
 file=crash.pml
 
-# ok WHAT STATUS: counts and says
+# ok WHAT STATUS: prints a result and counts it
 ok() {
 	if [ "$2" = 0 ]; then
 		passed=$((passed + 1))
@@ -106,7 +106,7 @@ search() {
 	) >"$work/$name.log" 2>&1 || :
 }
 
-# found NAME: what Spin's report says is wrong: nothing, or a word
+# found NAME: prints what Spin found wrong: nothing, or a word for it
 found() {
 	if grep -q 'errors: 0$' "$work/$1.log" &&
 		! grep -q -e 'Search not completed' -e 'too small' \
@@ -123,7 +123,7 @@ found() {
 	fi
 }
 
-# sum NAME: one line of numbers out of Spin's report
+# sum NAME: prints the numbers of Spin's report in one line
 sum() {
 	awk '/depth reached/ { sub(",", "", $6); depth = $6 }
 		/states, stored/ { states = $1 }
@@ -136,7 +136,7 @@ sum() {
 		}' "$work/$1.log"
 }
 
-# holds NAME WHAT PAN-MACROS PAN-FLAGS MODEL-MACROS...: nothing may be wrong
+# holds NAME WHAT PAN-MACROS PAN-FLAGS MODEL-MACROS...: Spin must find nothing
 holds() {
 	name=$1
 	what=$2
@@ -154,7 +154,7 @@ holds() {
 	rm -rf "${work:?}/$name"
 }
 
-# seek NAME FOUND MACROS: breadth first, so that the trace is a shortest one
+# seek NAME FOUND MACROS: searches breadth first, for a shortest trace
 # shellcheck disable=SC2086 # words on purpose
 seek() {
 	case $2 in
@@ -164,7 +164,7 @@ seek() {
 	esac
 }
 
-# caught NAME FOUND MACROS: that broken daemon must be found out
+# caught NAME FOUND MACROS: Spin must find that this daemon is broken
 caught() {
 	seek "$1" "$2" "${3-}"
 	bad=$(found "$1")
@@ -194,7 +194,7 @@ named() {
 	ok "the model names what is there" "$status"
 }
 
-# The steps of the trail, each with the comment above it and what changed.
+# Prints the steps of the trail, each with the comment above it and its changes.
 trace() {
 	line=$(echo "$BREAKS" | grep "^$1	") || {
 		echo "no such break: $1; there are:" >&2
@@ -218,7 +218,7 @@ trace() {
 		close(file)
 		return text
 	}
-	# only what is another value than after the step before
+	# Print only the values that the step has changed.
 	function show(    i, name, changes) {
 		for (i = 1; i <= n; i++) {
 			name = names[i]

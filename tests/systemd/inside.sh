@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs as a service of the booted tree; see run.sh.  Each test sends numbered
-# lines, and in the end every line has to be in exactly one file.
+# lines, and at its end every line has to be in exactly one file.
 set -u
 
 share=/check
@@ -14,7 +14,7 @@ mkdir -p "$work"
 exec >>"$share/result" 2>&1
 cd "$work" || exit 1
 
-# check TEXT COMMAND...
+# check TEXT COMMAND...: a test passes if the command succeeds
 check() {
 	local text=$1
 	shift
@@ -34,7 +34,7 @@ equal() {
 	}
 }
 
-# within SECONDS COMMAND...: becomes true in time?
+# within SECONDS COMMAND...: succeeds once the command does, in time
 within() {
 	local end=$((SECONDS + $1))
 	shift
@@ -106,7 +106,8 @@ once() {
 	bufwriter send --quiet --timeout 10s <"sent.$1"
 }
 
-# A signal before the process is the daemon would end it, start after start.
+# A signal that arrives before the process has become the daemon would end it
+# at each start.
 all_filed() {
 	# shellcheck disable=SC2119 # the plain service
 	is_active && systemctl kill -s USR1 bufwriter.service 2>/dev/null
@@ -114,7 +115,7 @@ all_filed() {
 		"$(cat sent.* | wc -l)" ]
 }
 
-# Every line sent is in exactly one file.
+# True if every line that was sent is in exactly one file.
 account() {
 	within "${1:-20}" all_filed
 	cat sent.* | sort >expected
@@ -127,7 +128,7 @@ account() {
 	}
 }
 
-# Forgets what has been accounted for.
+# Forgets the lines and files so far.
 clean() {
 	rm -f sent.* said.* status.* "$files"/*.log
 }
@@ -187,7 +188,7 @@ under_load() {
 	clean
 }
 
-# A deadlock looks like this to systemd.
+# To systemd, a stopped daemon looks like a deadlock.
 watchdog() {
 	echo "3. A daemon that hangs"
 	mkdir -p /etc/systemd/system/bufwriter.service.d
@@ -210,7 +211,7 @@ watchdog() {
 	clean
 }
 
-# buffer.stop_timeout is the limit of a stop, whatever the unit says.
+# buffer.stop_timeout limits a stop, whatever the unit says.
 long_stop() {
 	local ini=/etc/bufwriter/bufwriter.ini drop=/run/systemd/system
 
@@ -260,13 +261,13 @@ broken_settings() {
 	within 5 is_active
 	printf '\n[files]\ncolour = blue\n' >>"$ini"
 	pid=$(show MainPID)
-	# of a package that nothing here depends on
+	# It belongs to a package on which nothing here depends.
 	rm -f /bin/kill
 	systemctl reload bufwriter.service
 	check "a reload names the key" within 5 journal_has 'colour'
 	check "and goes on with the old ones" equal "$(show MainPID)" "$pid"
 	check "a restart fails" eval '! systemctl restart bufwriter.service 2>/dev/null'
-	# for a moment it is that of the next try, 0
+	# For a moment systemd shows the 0 of the next try.
 	check "with 78" within 10 ended_with 78
 	once waiting 100
 	sleep 11
@@ -279,7 +280,7 @@ broken_settings() {
 	clean
 }
 
-# A daemon of no unit is killed with a message in its region.
+# A daemon without a unit is killed with a message in its region.
 leave_region() {
 	mkdir -p /run/bufwriter-hand hand
 	bufwriterd -o socket.path="$work/hand.sock" -o files.path="$work/hand" \

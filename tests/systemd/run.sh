@@ -4,17 +4,17 @@
 # Tests the Debian packages and the units on a real systemd: boots a Debian 12
 # tree in a container and runs inside.sh there, as root.
 #
-# The tree is made once and kept in BW_TREE; a run writes to an overlay in
-# memory, which is gone afterwards.  What a run leaves is in
-# $BW_BUILD/systemd: result (what is shown), console, journal.
+# The script makes the tree once and keeps it in BW_TREE; a run writes to an
+# overlay in memory, which is discarded at the end.  A run leaves in
+# $BW_BUILD/systemd: result (what it has shown), console and journal.
 #
-# Exit status: 0 fine, 1 not, 77 this machine cannot boot a container.
+# Exit status: 0 passed, 1 failed, 77 this machine cannot boot a container.
 set -eu
 
 build=${BW_BUILD:-$PWD/build}
 tree=${BW_TREE:-/var/cache/bufwriter-check-systemd}
-# Where this machine's own packages come from, unless told otherwise; apt-get
-# replaces the word itself.
+# By default the packages come from where this machine gets its own.  apt-get
+# replaces $(REPO_URI), not the shell.
 # shellcheck disable=SC2016
 mirror=${BW_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' \
 	'Created-By: Packages' 2>/dev/null | head -n 1)}
@@ -32,7 +32,7 @@ for program in systemd-nspawn debootstrap dpkg-buildpackage dh; do
 		skip "$program is not installed (make deps)"
 done
 
-# Twice, because an upgrade is part of the test.
+# Builds two versions, because an upgrade is part of the test.
 rm -rf "$share"
 mkdir -p "$share"
 version=$(sed -n 's/^VERSION := //p' Makefile)
@@ -50,7 +50,8 @@ done
 cp tests/systemd/inside.sh "$share"
 : >"$share/result"
 
-# What the tree is made of is its name, so that a change makes a new one.
+# The name of the tree depends on its content, so that a change makes a new
+# tree.
 made=$tree/made-of
 want="$mirror $include"
 if [ "$(cat "$made" 2>/dev/null)" != "$want" ]; then
@@ -77,7 +78,7 @@ if [ "$(cat "$made" 2>/dev/null)" != "$want" ]; then
 	echo "$want" >"$made"
 fi
 
-# Registers nowhere, so that it needs no systemd outside.
+# The container is not registered, so it needs no systemd outside.
 timeout -k 10 "${BW_CHECK_TIMEOUT:-600}" systemd-nspawn --quiet --boot \
 	--directory="$tree/root" --machine="bufwriter-check-$$" \
 	--register=no --keep-unit --private-network --volatile=overlay \
@@ -86,7 +87,7 @@ timeout -k 10 "${BW_CHECK_TIMEOUT:-600}" systemd-nspawn --quiet --boot \
 container=$!
 trap 'kill "$container" 2>/dev/null || :' EXIT INT TERM
 
-# The result as it comes, until the container is gone.
+# Shows the result as it grows, until the container has ended.
 tail -n +1 -s 0.2 --pid="$container" -f "$share/result"
 status=0
 wait "$container" || status=$?
@@ -96,7 +97,7 @@ trap - EXIT
 	tail -n 5 "$share/console"
 	skip "the container does not boot here (systemd-nspawn: $status)"
 }
-# inside.sh ends with the sum, or did not get that far
+# The last line is the sum, unless inside.sh was interrupted.
 tail -n 1 "$share/result" | grep -q '^[0-9]* passed, 0 failed$' || {
 	echo "check-systemd: failed (systemd-nspawn: $status)," \
 		"see $share/journal and console"
