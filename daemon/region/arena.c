@@ -107,6 +107,9 @@ static bool is_sensible(const struct arena *a)
 		return false;
 	if (rec->step == ARENA_FILLING && rec->where != ARENA_IN_TEMP)
 		return false;
+	/* No file is begun for nothing. */
+	if (rec->step != ARENA_FILLING && !rec->len)
+		return false;
 	return rec->len <= a->capacity && rec->begin <= rec->end &&
 	       rec->taken - rec->written == rec->count;
 }

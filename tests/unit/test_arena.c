@@ -401,6 +401,8 @@ START_TEST(an_impossible_record_is_refused)
 		{ ARENA_WRITING, 0, 1, 1, 1, 2, 1, "n", "sense" },
 		{ ARENA_WRITING, 0, 1, 1, 3, 1, 2, "n", "sense" },
 		{ ARENA_WRITING, 0, 1, 3, 1, 1, 2, "n", "sense" },
+		{ ARENA_WRITING, 0, 0, 1, 1, 1, 2, "n", "sense" },
+		{ ARENA_RENAMING, 0, 0, 0, 0, 1, 2, "n", "sense" },
 		{ ARENA_WRITING, 0, 1, 1, 1, 1, 2, "", "name" },
 		{ ARENA_WRITING, 0, 1, 1, 1, 1, 2, "../n", "name" },
 		{ ARENA_WRITING, 0, 1, 1, 1, 1, 2, "/etc/passwd", "name" },
@@ -596,7 +598,7 @@ int main(void)
 	tcase_add_loop_test(tc, each_damaged_bit_of_the_record_is_noticed, 0,
 			    3);
 	tcase_add_loop_test(tc, memory_that_was_never_an_arena_is_none, 0, 4);
-	tcase_add_loop_test(tc, an_impossible_record_is_refused, 0, 17);
+	tcase_add_loop_test(tc, an_impossible_record_is_refused, 0, 19);
 	tcase_add_loop_test(tc, a_change_happens_in_one_step, 0, 3);
 	tcase_add_loop_test(tc, a_killed_commit_happened_or_did_not, 0, 4);
 	tcase_add_test(tc, a_snapshot_is_never_of_two_records);
