@@ -6,8 +6,8 @@
  * of the command line, one a line, up to a line `---`, and then what the
  * command reads: settings, standard input, a file, the daemon's answer.  The
  * first word is the program.  Of bufwriterd only the reading of the command
- * line and of the settings runs; `bufwriter top` refuses, because no terminal
- * is there.
+ * line and of the settings runs, and --is-clean; `bufwriter top` refuses,
+ * because no terminal is there.
  *
  * No system call with a name from the input is made: open() gives the rest of
  * the input whatever the path is, or fails if there is `none` in it; connect()
@@ -36,6 +36,7 @@
 
 #include "conf/config.h"
 #include "daemon/arguments.h"
+#include "daemon/region/region.h"
 #include "tests/fuzz/fuzz.h"
 
 int bufwriter_main(int argc, char **argv);
@@ -224,6 +225,7 @@ static void load(const struct arguments *a)
 
 static void run_daemon(int argc, char **argv, const struct printed *p)
 {
+	struct failure failure = { 0 };
 	struct arguments a = { 0 };
 	enum action action = arguments_parse(&a, argc, argv);
 
@@ -236,6 +238,11 @@ static void run_daemon(int argc, char **argv, const struct printed *p)
 	case ACTION_WRONG:
 		FUZZ_CHECK(p->err && strstr(p->err, "--help"), "no help: %s",
 			   p->err);
+		break;
+	case ACTION_CLEAN:
+		FUZZ_CHECK(!region_check_clean(a.region, &failure) ||
+				   failure.text[0],
+			   "not clean, and nothing said");
 		break;
 	default:
 		FUZZ_CHECK(!p->err_len, "right, and an error: %s", p->err);

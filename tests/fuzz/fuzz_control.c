@@ -17,6 +17,7 @@
  *	0x1c		the peer reads nothing from now on
  *	0x1d		the start is complete
  *	0x1e		it waits for the disk
+ *	0x1f		the path of the socket is lost
  *
  * The start is complete from the beginning, unless the input begins with `#`.
  *
@@ -68,6 +69,7 @@ static struct config *defaults;
 static struct region region;
 static struct worker *worker_list;
 static struct start start;
+static struct socket_watch watch;
 static struct listener listener;
 static struct workers workers;
 static struct reload settings;
@@ -159,6 +161,7 @@ static void open_daemon(void)
 		.workers_most = WORKERS,
 		.settings = &settings,
 		.start = &start,
+		.watch = &watch,
 		.recovered = &recovered,
 		.socket = "/run/\xff\"\n.sock",
 		.started_mono_ns = clock_now(),
@@ -174,6 +177,7 @@ static void open_daemon(void)
 	FUZZ_CHECK(settings.cfg, "out of memory");
 	memset(&workers, 0, sizeof(workers));
 	memset(&start, 0, sizeof(start));
+	memset(&watch, 0, sizeof(watch));
 	listener_start(&listener, &loop, datagrams[0], true, settings.cfg);
 	FUZZ_CHECK(!commands_open(&commands, listener_fd, &from),
 		   "commands_open");
@@ -394,8 +398,11 @@ static void on_event(uint8_t event, struct peer **p)
 	case 0x1d:
 		complete_start();
 		break;
-	default:
+	case 0x1e:
 		atomic_store(&start.waits_for, ENOSPC);
+		break;
+	default:
+		watch.lost = true;
 		break;
 	}
 }
@@ -408,7 +415,7 @@ static void play(struct fuzz_input *in)
 	while (in->left) {
 		make_peer(p);
 		for (n = 0; n < in->left; n++)
-			if (in->data[n] >= 0x10 && in->data[n] <= 0x1e)
+			if (in->data[n] >= 0x10 && in->data[n] <= 0x1f)
 				break;
 		say(p, in->data, n);
 		if (n < in->left)
