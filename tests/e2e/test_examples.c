@@ -256,8 +256,11 @@ static const char *in_c(const char *text)
 static const char *in_go(const char *text)
 {
 	script_write(bed_text("%s/example.go", dir()),
-		     bed_text("package main\nimport \"net\"\n"
+		     bed_text("package main\nimport \"net\"\n%s"
 			      "func main() {\n%s}\n",
+			      strstr(text, "os.") ? "import \"os\"\n"
+						    "import \"time\"\n" :
+						    "",
 			      text),
 		     0644);
 	return "go run example.go";
@@ -480,6 +483,89 @@ START_TEST(an_example_does_what_it_says)
 }
 END_TEST
 
+/*
+ * What a program does after the sample: it sends while there is no daemon, and
+ * again when there is another one with a socket made anew.
+ */
+static const struct {
+	const char *mark, *rest, *files;
+} lasting[] = {
+	{ "hello from Python",
+	  "import os, time\n"
+	  "def wait(name):\n"
+	  "    while not os.path.exists(name): time.sleep(0.01)\n"
+	  "wait('gone')\n"
+	  "for _ in range(3):\n"
+	  "    try:\n"
+	  "        log(b'lost')\n"
+	  "        raise SystemExit('sent without a daemon')\n"
+	  "    except OSError: pass\n"
+	  "open('tried', 'w').close()\n"
+	  "wait('back')\n"
+	  "log(b'again')\n"
+	  "log(b'and again')\n",
+	  "hello from Python\nagain\nand again\n" },
+	{ "hello from Perl",
+	  "sub nap { select(undef, undef, undef, 0.01) until -e $_[0]; }\n"
+	  "nap('gone');\n"
+	  "for (1 .. 3) { die 'sent without a daemon' if note('lost'); }\n"
+	  "open(my $f, '>', 'tried'); close($f);\n"
+	  "nap('back');\n"
+	  "note('again') or die $!;\n"
+	  "note('and again') or die $!;\n",
+	  "hello from Perl\nagain\nand again\n" },
+	{ "hello from Go",
+	  "wait := func(name string) {\n"
+	  "	for _, err := os.Stat(name); err != nil; {\n"
+	  "		time.Sleep(10 * time.Millisecond)\n"
+	  "		_, err = os.Stat(name)\n"
+	  "	}\n"
+	  "}\n"
+	  "wait(\"gone\")\n"
+	  "for i := 0; i < 3; i++ {\n"
+	  "	if log(\"lost\") == nil { panic(\"sent without a daemon\") }\n"
+	  "}\n"
+	  "os.Create(\"tried\")\n"
+	  "wait(\"back\")\n"
+	  "if err := log(\"again\"); err != nil { panic(err) }\n"
+	  "if err := log(\"and again\"); err != nil { panic(err) }\n",
+	  "hello from Go\nagain\nand again\n" },
+};
+
+START_TEST(a_sample_connects_again)
+{
+	struct row row = { .files = lasting[_i].files };
+	const char *command;
+	char *text;
+	int pid;
+	unsigned i;
+
+	for (i = 0; !strstr(rows[i].mark, lasting[_i].mark);)
+		ck_assert_uint_lt(++i, ROWS);
+	furnish();
+	text = localize(
+		bed_text("%s%s", example_of(&rows[i])->text, lasting[_i].rest));
+	command = command_for(&rows[i], text);
+	free(text);
+	if (!command)
+		return;
+	daemon_start("buffer.forced=10ms");
+	pid = script_start(dir(), bed_text("%s%s", environment(), command));
+	UNTIL(files_count(bed.files) == 1);
+	daemon_stop(NULL);
+	script_write(bed_text("%s/gone", dir()), "", 0644);
+	UNTIL(access(bed_text("%s/tried", dir()), F_OK) == 0);
+	daemon_start();
+	script_write(bed_text("%s/back", dir()), "", 0644);
+	if (script_wait(pid)) {
+		script_dump(dir());
+		ck_abort_msg("the sample did not connect again");
+	}
+	daemon_stop(NULL);
+	require_files(bed.files, &row);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("examples");
@@ -489,6 +575,8 @@ int main(void)
 	tcase_set_timeout(run, 600);
 	tcase_add_test(run, each_example_is_in_the_table_once);
 	tcase_add_loop_test(run, an_example_does_what_it_says, 0, ROWS);
+	tcase_add_loop_test(run, a_sample_connects_again, 0,
+			    sizeof(lasting) / sizeof(lasting[0]));
 	suite_add_tcase(suite, run);
 	return suite_run(suite, CK_NOFORK);
 }

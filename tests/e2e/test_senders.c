@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a sender without the library meets: each error that it can get is in
+ * the manual.
+ */
+#define _GNU_SOURCE
+#include <check.h>
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
+
+#define PAGE "daemon/bufwriter-troubleshooting.7"
+
+/* -- errors -------------------------------------------------------------- */
+
+/* 0 or the errno. */
+static int connect_to(int fd, const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", path);
+	return connect(fd, (void *)&addr, sizeof(addr)) ? errno : 0;
+}
+
+static int send_on(int fd, size_t len)
+{
+	static char data[1 << 20];
+
+	return send(fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? errno : 0;
+}
+
+static int open_socket(int type)
+{
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+static int open_connected(void)
+{
+	int fd = open_socket(SOCK_DGRAM);
+
+	ck_assert_int_eq(connect_to(fd, bed.sock), 0);
+	return fd;
+}
+
+static int no_socket(void)
+{
+	return connect_to(open_socket(SOCK_DGRAM),
+			  bed_text("%s/none", bed.root));
+}
+
+static int no_directory(void)
+{
+	return connect_to(open_socket(SOCK_DGRAM),
+			  bed_text("%s/none", bed.conf));
+}
+
+static int nobody_listens(void)
+{
+	daemon_start();
+	daemon_kill();
+	return connect_to(open_socket(SOCK_DGRAM), bed.sock);
+}
+
+/* The daemon is back, and the old connection does not know. */
+static int made_anew(unsigned sends)
+{
+	int fd, err = 0;
+
+	daemon_start();
+	fd = open_connected();
+	ck_assert_int_eq(send_on(fd, 1), 0);
+	daemon_stop(NULL);
+	daemon_start();
+	while (sends--)
+		err = send_on(fd, 1);
+	/* What the manual says to do. */
+	ck_assert_int_eq(connect_to(fd, bed.sock), 0);
+	ck_assert_int_eq(send_on(fd, 1), 0);
+	daemon_stop(NULL);
+	return err;
+}
+
+static int made_anew_first(void)
+{
+	return made_anew(1);
+}
+
+static int made_anew_later(void)
+{
+	return made_anew(5);
+}
+
+static int control_socket(void)
+{
+	int err;
+
+	daemon_start();
+	err = connect_to(open_socket(SOCK_DGRAM), bed.control);
+	daemon_stop(NULL);
+	return err;
+}
+
+static int stream_sender(void)
+{
+	int err;
+
+	daemon_start();
+	err = connect_to(open_socket(SOCK_STREAM), bed.sock);
+	daemon_stop(NULL);
+	return err;
+}
+
+static int too_large(void)
+{
+	int err;
+
+	daemon_start();
+	err = send_on(open_connected(), 1 << 20);
+	daemon_stop(NULL);
+	return err;
+}
+
+static int queue_full(void)
+{
+	int fd, err = 0;
+
+	daemon_start();
+	fd = open_connected();
+	daemon_signal(SIGSTOP);
+	while (!err)
+		err = send_on(fd, 1);
+	daemon_signal(SIGCONT);
+	daemon_stop(NULL);
+	return err;
+}
+
+static int not_permitted(void)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	int status;
+	pid_t pid;
+
+	if (getuid() || !nobody)
+		return EACCES; /* only root can become another user */
+	daemon_start();
+	pid = fork();
+	if (!pid)
+		_exit(setgid(nobody->pw_gid) || setuid(nobody->pw_uid) ?
+			      0 :
+			      connect_to(open_socket(SOCK_DGRAM), bed.sock));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	daemon_stop(NULL);
+	return WEXITSTATUS(status);
+}
+
+static int path_too_long(void)
+{
+	char addr[sizeof(struct sockaddr_un) + 10];
+	struct sockaddr_un *un = (void *)addr;
+
+	memset(addr, 'x', sizeof(addr));
+	un->sun_family = AF_UNIX;
+	return connect(open_socket(SOCK_DGRAM), (void *)addr, sizeof(addr)) ?
+		       errno :
+		       0;
+}
+
+static const struct {
+	const char *what;
+	int (*provoke)(void);
+	int expected;
+} errors[] = {
+	{ "no socket", no_socket, ENOENT },
+	{ "no directory", no_directory, ENOTDIR },
+	{ "nobody listens", nobody_listens, ECONNREFUSED },
+	{ "made anew, the first send", made_anew_first, ECONNREFUSED },
+	{ "made anew, a later send", made_anew_later, ENOTCONN },
+	{ "the control socket", control_socket, EPROTOTYPE },
+	{ "a stream socket", stream_sender, EPROTOTYPE },
+	{ "larger than SO_SNDBUF", too_large, EMSGSIZE },
+	{ "the queue is full", queue_full, EAGAIN },
+	{ "another user", not_permitted, EACCES },
+	{ "a long path", path_too_long, EINVAL },
+};
+
+/* The manual says something about this errno to senders. */
+static int is_explained(int err)
+{
+	char *text = source_read(PAGE);
+	char *from = strstr(text, ".Sh WHAT SENDERS SEE");
+	const char *name = strerrorname_np(err);
+	int found = 0;
+	char *line;
+
+	ck_assert_ptr_nonnull(from);
+	*strstr(from + 1, "\n.Sh ") = 0;
+	while (!found && (line = strsep(&from, "\n")))
+		found = !strncmp(line, ".It Er", 6) && strstr(line, name);
+	free(text);
+	return found;
+}
+
+START_TEST(each_error_of_a_sender_is_in_the_manual)
+{
+	int err = errors[_i].provoke();
+
+	ck_assert_msg(err == errors[_i].expected, "%s: %s", errors[_i].what,
+		      strerror(err));
+	ck_assert_msg(is_explained(err), PAGE " says nothing about %s",
+		      strerrorname_np(err));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("senders");
+	TCase *t = bed_case(suite, "errors");
+
+	tcase_add_loop_test(t, each_error_of_a_sender_is_in_the_manual, 0,
+			    sizeof(errors) / sizeof(errors[0]));
+	return suite_run(suite, CK_NOFORK);
+}
