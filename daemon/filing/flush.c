@@ -157,11 +157,14 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 }
 
 /* Everything between open and close; *op is the operation that failed. */
-static int fill_temp(const struct flush *f, int fd, const void *data,
-		     size_t len, const char **op)
+static int fill_temp(struct flush *f, int fd, const void *data, size_t len,
+		     const char **op)
 {
 	int err;
 
+	*op = "fstat";
+	if (fstat(fd, &f->temp))
+		return -errno;
 	*op = "write";
 	err = write_all(fd, data, len);
 	if (err)
@@ -186,6 +189,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	int fd, err;
 
 	assert(f->cfg && name[0]);
+	f->pending = false;
 	err = temp_path(f, name, f->beside, path);
 	if (err)
 		return failed(f, err, "name", f->cfg->temp);
@@ -215,7 +219,7 @@ int flush_rename(const char *from, const char *to)
 	struct stat st;
 
 	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
-		return 0;
+		return FAILPOINT("rename.done");
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
 	/*
@@ -224,7 +228,36 @@ int flush_rename(const char *from, const char *to)
 	 */
 	if (!lstat(to, &st))
 		return -EEXIST;
-	return rename(from, to) ? -errno : 0;
+	return rename(from, to) ? -errno : FAILPOINT("rename.done");
+}
+
+/* 1: something is there; 0: nothing is; -errno: that cannot be found out. */
+static int look(const char *path, struct stat *st)
+{
+	int err = FAILPOINT("rename.look");
+
+	if (!err && lstat(path, st))
+		err = -errno;
+	if (!err)
+		return 1;
+	return err == -ENOENT || err == -ENOTDIR ? 0 : err;
+}
+
+int flush_did_rename(const char *dir, const char *from, const char *to,
+		     const struct stat *temp, bool sure)
+{
+	struct stat st;
+	int found = look(to, &st);
+
+	if (found > 0)
+		return st.st_dev == temp->st_dev && st.st_ino == temp->st_ino;
+	if (found < 0 || !sure)
+		return found;
+	/* A shipper may have taken the file: then it is in neither place. */
+	found = look(from, &st);
+	if (found)
+		return found > 0 ? 0 : found;
+	return look(dir, &st);
 }
 
 int flush_sync_directory(const char *path)
@@ -240,6 +273,25 @@ int flush_sync_directory(const char *path)
 	return err;
 }
 
+/* 0 or -errno, and f->pending. */
+static int rename_temp(struct flush *f, const char *from, const char *to)
+{
+	const char *dir = f->beside ? f->cfg->files_path : f->cfg->temp;
+	bool sure;
+	int err = FAILPOINT("flush.rename"), did;
+
+	if (!err)
+		err = flush_rename(from, to);
+	if (!err) {
+		f->pending = false;
+		return 0;
+	}
+	sure = err != -ENOENT || f->pending;
+	did = flush_did_rename(dir, from, to, &f->temp, sure);
+	f->pending = did < 0;
+	return did > 0 ? 0 : err;
+}
+
 int flush_publish(struct flush *f, const char *name)
 {
 	char from[PATH_MAX], to[PATH_MAX];
@@ -250,10 +302,8 @@ int flush_publish(struct flush *f, const char *name)
 		err = flush_path(to, f->cfg->files_path, "", name);
 	if (err)
 		return failed(f, err, "name", f->cfg->files_path);
-	err = FAILPOINT("flush.rename");
-	if (!err)
-		err = flush_rename(from, to);
-	if (err == -EXDEV && !f->beside) {
+	err = rename_temp(f, from, to);
+	if (err == -EXDEV && !f->beside && !f->pending) {
 		/*
 		 * Two mounts of one file system; flush_probe() cannot see
 		 * that.  The temp file stays: without it, recovery would

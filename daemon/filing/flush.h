@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "conf/config.h"
@@ -36,6 +37,13 @@ struct flush {
 	 */
 	bool beside;
 	uint64_t last_ns; /* the time in the last name */
+	/* the temp file that flush_write() completed last */
+	struct stat temp;
+	/*
+	 * flush_publish() failed after that, and must be called again with the
+	 * same name: nobody can tell whether its rename happened.
+	 */
+	bool pending;
 	/* after a failure: the operation and its path */
 	const char *op;
 	char where[PATH_MAX];
@@ -72,9 +80,13 @@ void flush_name(struct flush *f, char name[FLUSH_NAME]);
 int flush_write(struct flush *f, const char *name, const void *data,
 		size_t len);
 /*
- * Renames the temp file to its final name.  0 or -errno; -EEXIST: the name
- * is taken (take another, write again); -EXDEV: f->beside was set (write
- * again); -ENOENT: no temp file (or no directory).
+ * Renames the temp file to its final name.  A rename that reports an error may
+ * have happened all the same, for example on NFS, so the files are looked at
+ * before an error is returned.
+ * 0 or -errno.  With f->pending: call this again, with the same name.  Without
+ * it the rename did not happen, and -EEXIST means: the name is taken (take
+ * another, write again); -EXDEV: f->beside was set (write again); -ENOENT: no
+ * temp file (or no directory).
  */
 int flush_publish(struct flush *f, const char *name);
 /*
@@ -100,6 +112,14 @@ int flush_path(char out[PATH_MAX], const char *dir, const char *leading,
 /* renameat2(2) with RENAME_NOREPLACE, or the nearest that the file system
  * offers.  0 or -errno. */
 int flush_rename(const char *from, const char *to);
+
+/*
+ * flush_rename() failed with `err`; did it happen all the same?  `temp` is the
+ * file that was at `from`, in the directory `dir`; `sure`: it was certainly
+ * there.  1, 0, or -errno: that cannot be found out now.
+ */
+int flush_did_rename(const char *dir, const char *from, const char *to,
+		     const struct stat *temp, bool sure);
 
 /* fsync(2) on a directory: its names survive a power failure.  0 or -errno. */
 int flush_sync_directory(const char *path);

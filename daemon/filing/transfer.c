@@ -8,9 +8,10 @@
  *	STEP      NEXT                     ON FAILURE           AFTER A DEATH
  *	FILLING   name it                  -                    the same
  *	WRITING   write the temp file      delete it, retry     delete it, retry
- *	RENAMING  rename the temp file     back to WRITING      rename it if it
- *					   first, then delete	is there; if not,
- *					   it, retry            that happened
+ *	RENAMING  rename the temp file     did it happen?  if   rename it if it
+ *					   not, to WRITING	is there; if not,
+ *					   first, then delete   that happened
+ *					   it, retry
  *
  * transfer_flush() takes these steps, transfer_settle() is the last column.
  */
@@ -184,6 +185,9 @@ static int rename_temp(struct arena *a, struct flush *f)
 		(void)FAILPOINT("flush.reset");
 		return 0;
 	}
+	/* The next try asks again whether the rename happened. */
+	if (f->pending)
+		return err;
 	/*
 	 * The record first: a later life that found the temp file and the step
 	 * RENAMING would rename it.
@@ -194,9 +198,9 @@ static int rename_temp(struct arena *a, struct flush *f)
 }
 
 /* Is a failed rename worth another name or place at once? */
-static bool is_worth_a_name(int err)
+static bool is_worth_a_name(const struct flush *f, int err)
 {
-	return err == -EEXIST || err == -EXDEV;
+	return !f->pending && (err == -EEXIST || err == -EXDEV);
 }
 
 /* Takes the step that the record names.  0 or -errno. */
@@ -213,7 +217,7 @@ static int take_step(struct arena *a, struct flush *f, unsigned *names)
 	default:
 		assert(a->now.step == ARENA_RENAMING);
 		err = rename_temp(a, f);
-		if (!is_worth_a_name(err) || ++*names == NAMES)
+		if (!is_worth_a_name(f, err) || ++*names == NAMES)
 			return err;
 		begin_file(a, f);
 		return 0;
@@ -227,7 +231,7 @@ int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 
 	/* I3: no claim is open while this thread touches the disk. */
 	assert(arena_is_settled(a));
-	assert(a->now.step != ARENA_RENAMING);
+	assert(a->now.step != ARENA_RENAMING || f->pending);
 	*bytes = a->now.len;
 	if (!a->now.len) {
 		if (!arena_is_empty(a))
@@ -240,7 +244,9 @@ int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 	do {
 		err = take_step(a, f, &names);
 	} while (!err && a->now.step != ARENA_FILLING);
-	assert(err ? a->now.step == ARENA_WRITING : arena_is_empty(a));
+	assert(err || arena_is_empty(a));
+	assert(!err ||
+	       a->now.step == (f->pending ? ARENA_RENAMING : ARENA_WRITING));
 	return err;
 }
 
@@ -256,6 +262,11 @@ static int exists(const char *path)
 	return errno == ENOENT ? 0 : -errno;
 }
 
+static const char *dir_of(const struct arena *a, const struct region_dirs *dirs)
+{
+	return is_beside(a) ? dirs->path : dirs->temp;
+}
+
 /*
  * The temp file of an arena: 1 and its path; 0: it is gone; -errno: that
  * cannot be found out, for example because its directory is gone, too.  Only
@@ -265,7 +276,7 @@ static int exists(const char *path)
 static int find_temp(const struct arena *a, const struct region_dirs *dirs,
 		     char path[PATH_MAX])
 {
-	const char *dir = is_beside(a) ? dirs->path : dirs->temp;
+	const char *dir = dir_of(a, dirs);
 	int found;
 
 	/* A path that does not fit was never opened. */
@@ -288,6 +299,7 @@ static bool finish_rename(struct arena *a, const struct flush *f,
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	int found = find_temp(a, dirs, from), err;
+	struct stat temp;
 
 	if (found == 0) {
 		/* It was renamed, but the name may not be on the disk yet. */
@@ -297,8 +309,14 @@ static bool finish_rename(struct arena *a, const struct flush *f,
 	}
 	if (found > 0) {
 		err = flush_path(to, dirs->path, "", a->name);
-		if (!err)
+		if (!err && lstat(from, &temp))
+			err = -errno;
+		if (!err) {
 			err = flush_rename(from, to);
+			if (err && flush_did_rename(dir_of(a, dirs), from, to,
+						    &temp, true) > 0)
+				err = 0;
+		}
 		(void)FAILPOINT("recover.renamed");
 		if (!err) {
 			sync_names(f, dirs);

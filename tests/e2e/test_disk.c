@@ -122,6 +122,30 @@ START_TEST(a_single_failure_or_short_writes_change_nothing)
 }
 END_TEST
 
+/* NFS does that when an answer of the server is lost. */
+START_TEST(a_rename_that_happened_and_reports_an_error_doubles_nothing)
+{
+	struct sender *s;
+	struct tally tally;
+
+	bed.points = "rename.done=EIO@1;rename.done=ESTALE@2;"
+		     "rename.done=ENOENT@3;rename.done=EXDEV@4;"
+		     "rename.done=EEXIST@5";
+	daemon_start("buffer.workers=1", "buffer.size=1K",
+		     "buffer.timeout=never", "buffer.forced=10ms");
+	s = sender_start(&flow);
+	sender_wait(s);
+	daemon_stop(NULL);
+	REQUIRE(complaints() == 0, "%u complaints", complaints());
+	tally_open(&tally);
+	tally_expect_sender(&tally, s);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+	ck_assert(dir_empty(bed.temp));
+}
+END_TEST
+
 START_TEST(no_space_is_named_with_a_remedy)
 {
 	int fd;
@@ -302,6 +326,8 @@ int main(void)
 			    sizeof(failures) / sizeof(failures[0]));
 	tcase_add_loop_test(t, a_single_failure_or_short_writes_change_nothing,
 			    0, sizeof(single) / sizeof(single[0]));
+	tcase_add_test(
+		t, a_rename_that_happened_and_reports_an_error_doubles_nothing);
 	tcase_add_test(t, no_space_is_named_with_a_remedy);
 	t = bed_case(suite, "real");
 	tcase_add_test(t, a_removed_directory_is_waited_for);

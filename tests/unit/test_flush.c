@@ -337,6 +337,37 @@ START_TEST(a_failed_rename_can_be_repeated)
 }
 END_TEST
 
+/* A file that is in neither place was shipped, or was removed before. */
+START_TEST(a_file_that_is_gone_was_renamed_if_it_was_certainly_there)
+{
+	char from[PATH_MAX], to[PATH_MAX], other[PATH_MAX];
+	char name[FLUSH_NAME];
+
+	core_mkdir("files");
+	BEGIN("files.suffix=");
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, "text", 4), 0);
+	ck_assert_int_eq(flush_path(from, cfg->temp, "", name), 0);
+	ck_assert_int_eq(flush_path(to, cfg->files_path, "", name), 0);
+	ck_assert_int_eq(flush_path(other, core_dir, "", "other"), 0);
+#define DID(sure) flush_did_rename(cfg->temp, from, to, &flush.temp, sure)
+	ck_assert_int_eq(DID(true), 0);
+	file_touch(to); /* another's */
+	ck_assert_int_eq(DID(true), 0);
+	ck_assert_int_eq(rename(from, to), 0);
+	ck_assert_int_eq(DID(true), 1);
+	ck_assert_int_eq(DID(false), 1);
+	ck_assert_int_eq(rename(to, other), 0);
+	ck_assert_int_eq(DID(true), 1);
+	ck_assert_int_eq(DID(false), 0);
+	/* nobody can tell where its whole directory went */
+	ck_assert_int_eq(rmdir(cfg->temp), 0);
+	ck_assert_int_eq(DID(true), 0);
+#undef DID
+	config_free(cfg);
+}
+END_TEST
+
 START_TEST(a_rename_without_a_temp_file_says_so)
 {
 	char name[FLUSH_NAME];
@@ -659,6 +690,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_failed_step_is_named_and_leaves_nothing, 0,
 			    sizeof(steps) / sizeof(steps[0]));
 	tcase_add_test(tc, a_failed_rename_can_be_repeated);
+	tcase_add_test(
+		tc, a_file_that_is_gone_was_renamed_if_it_was_certainly_there);
 	tcase_add_test(tc, a_rename_without_a_temp_file_says_so);
 	tcase_add_test(tc, a_full_file_system_keeps_nothing_and_frees_its_room);
 	tcase_add_test(tc, every_error_has_a_remedy);

@@ -309,6 +309,27 @@ START_TEST(a_rename_with_a_dot_file_is_known_to_be_done)
 }
 END_TEST
 
+static const char *const reports[] = { "EIO", "ESTALE", "ENOENT", "EXDEV",
+				       "EEXIST" };
+
+/* As on NFS: the rename that recovery finishes reports an error all the same.
+ */
+START_TEST(a_rename_that_recovery_finished_is_not_done_again)
+{
+	struct life l = lives_plan(&variants[0], 0, true);
+	char points[64];
+
+	l.out = core_map(sizeof(*l.out));
+	lives_begin();
+	ck_assert(core_was_killed(core_child("flush.marked=kill", leave, &l)));
+	snprintf(points, sizeof(points), "rename.done=%s@1", reports[_i]);
+	ck_assert_int_eq(core_child(points, lives_run, &l), 0);
+	ck_assert_uint_eq(l.out->messages, 9);
+	ck_assert_uint_eq(core_count(core_path("files")), 3);
+	lives_end();
+}
+END_TEST
+
 /* Where the temp file was nobody can look: it is not taken to be gone. */
 START_TEST(a_temp_file_that_cannot_be_looked_for_is_written_again)
 {
@@ -397,6 +418,8 @@ int main(void)
 	tcase_add_test(tc, a_rename_in_doubt_survives_a_missing_directory);
 	tcase_add_loop_test(tc, a_rename_with_a_dot_file_is_known_to_be_done, 0,
 			    2);
+	tcase_add_loop_test(
+		tc, a_rename_that_recovery_finished_is_not_done_again, 0, 5);
 	tcase_add_test(tc,
 		       a_temp_file_that_cannot_be_looked_for_is_written_again);
 	tc = core_case(suite, "start");

@@ -339,6 +339,61 @@ START_TEST(a_failure_leaves_a_record_that_says_write_again)
 }
 END_TEST
 
+static const char *const reports[] = { "EIO", "ESTALE", "ENOENT", "EXDEV",
+				       "EEXIST" };
+
+/* NFS: the server renames, the answer is lost, and so is the second one. */
+START_TEST(a_rename_that_happened_is_not_done_again_whatever_it_reports)
+{
+	char points[64];
+
+	snprintf(points, sizeof(points), "rename.done=%s@1", reports[_i]);
+	core_points(points);
+	setup(8, 100, 5, FRAMING_NONE);
+	send_text("aaaa");
+	take_all(0);
+	ck_assert_int_eq(file(0), 0);
+	EXPECT_FILES("aaaa");
+	ck_assert(arena_is_empty(&arenas[0]));
+	ck_assert_uint_eq(core_count(cfg->temp), 0);
+	finish();
+}
+END_TEST
+
+START_TEST(a_rename_of_which_nobody_can_tell_is_asked_about_again)
+{
+	char points[2 * PATH_MAX], path[PATH_MAX], name[FLUSH_NAME];
+
+	snprintf(points, sizeof(points), "%s=ESTALE@1;rename.look=EIO:%s",
+		 _i == 0 ? "flush.rename" : "rename.done", core_path("block"));
+	core_points(points);
+	file_touch(core_path("block"));
+	setup(8, 100, 5, FRAMING_NONE);
+	send_text("aaaa");
+	take_all(0);
+	ck_assert_int_eq(file(0), -ESTALE);
+	ck_assert_uint_eq(arenas[0].now.step, ARENA_RENAMING);
+	expect_memory("aaaa");
+	memcpy(name, arenas[0].name, sizeof(name));
+	if (_i == 2) {
+		/* a shipper takes the file before the daemon can look */
+		ck_assert_int_eq(flush_path(path, cfg->files_path, "", name),
+				 0);
+		ck_assert_int_eq(unlink(path), 0);
+	}
+	unlink(core_path("block"));
+	ck_assert_int_eq(file(0), 0);
+	ck_assert(arena_is_empty(&arenas[0]));
+	ck_assert_str_eq(arenas[0].name, name);
+	if (_i == 2)
+		EXPECT_FILES();
+	else
+		EXPECT_FILES("aaaa");
+	ck_assert_uint_eq(core_count(cfg->temp), 0);
+	finish();
+}
+END_TEST
+
 /* A disk that went read-only keeps the temp file of the first try. */
 START_TEST(a_temp_file_that_cannot_be_removed_is_not_forgotten)
 {
@@ -519,6 +574,13 @@ int main(void)
 		sizeof(failures) / sizeof(failures[0]));
 	tcase_add_loop_test(tc, a_failure_leaves_a_record_that_says_write_again,
 			    0, 2);
+	tcase_add_loop_test(
+		tc,
+		a_rename_that_happened_is_not_done_again_whatever_it_reports, 0,
+		5);
+	tcase_add_loop_test(
+		tc, a_rename_of_which_nobody_can_tell_is_asked_about_again, 0,
+		3);
 	tcase_add_test(tc, a_temp_file_that_cannot_be_removed_is_not_forgotten);
 	tcase_add_test(tc, file_names_that_are_taken_are_passed_over);
 	tcase_add_test(tc,
