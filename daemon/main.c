@@ -306,12 +306,13 @@ static int run_workers(struct daemon *d)
 /* For systemd: the start goes on for longer than TimeoutStartSec=. */
 static void report_waiting(struct daemon *d)
 {
-	int error = start_waits_for(&d->res);
+	const char *remedy;
+	int error = start_waits_for(&d->res, &remedy);
 
 	if (error && !d->stopping)
 		systemd_notify("STATUS=Recovery waits for the disk: %s; %s.\n"
 			       "EXTEND_TIMEOUT_USEC=%" PRIu64,
-			       strerror(error), remedy(-error),
+			       strerror(error), remedy,
 			       EXTEND_MS * UINT64_C(1000));
 }
 

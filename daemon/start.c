@@ -51,12 +51,14 @@ static int open_files(struct start *s, const struct config *cfg,
 }
 
 /* recover_wait_fn */
-static void wait_for_disk(void *arg, int err, uint64_t pause_ns)
+static void wait_for_disk(void *arg, int err, const char *remedy,
+			  uint64_t pause_ns)
 {
 	struct start *s = arg;
 
 	store_relaxed(&s->waits_until_ns, clock_now() + pause_ns);
-	/* The time comes first: pairs with start_waits_for(). */
+	store_relaxed(&s->waits_remedy, remedy);
+	/* These two come first: pairs with start_waits_for(). */
 	store_release(&s->waits_for, -err);
 	s->notify(s->arg);
 }
@@ -216,11 +218,13 @@ int start_finish(struct start *s)
 	return 0;
 }
 
-int start_waits_for(const struct start *s)
+int start_waits_for(const struct start *s, const char **remedy)
 {
 	/* pairs with the release in wait_for_disk() */
 	int error = load_acquire(&s->waits_for);
 
+	/* relaxed: ordered by waits_for */
+	*remedy = load_relaxed(&s->waits_remedy);
 	return s->complete || start_is_done(s) ? 0 : error;
 }
 

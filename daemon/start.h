@@ -52,7 +52,8 @@ struct start {
 	/* shared, atomic: written by the recovery's thread */
 	_Atomic bool done;
 	_Atomic int waits_for; /* errno of the disk that refuses, or 0 */
-	_Atomic uint64_t waits_until_ns; /* CLOCK_MONOTONIC, the next try */
+	_Atomic(const char *) waits_remedy; /* for it, see remedy.h */
+	_Atomic uint64_t waits_until_ns;    /* CLOCK_MONOTONIC, the next try */
 };
 
 /* Lock and sockets.  0, or the exit status after one line in the log. */
@@ -67,8 +68,11 @@ int start_recover(struct start *s, const struct config *cfg,
 bool start_is_done(const struct start *s);
 /* Joins the thread.  0, or the exit status after one line in the log. */
 int start_finish(struct start *s);
-/* Loop thread: the errno for which the recovery waits, 0: it does not. */
-int start_waits_for(const struct start *s);
+/*
+ * Loop thread: the errno for which the recovery waits, and the remedy; 0: it
+ * does not.
+ */
+int start_waits_for(const struct start *s, const char **remedy);
 /* Closes the socket for datagrams if start_open() made it, with its files. */
 void start_close_socket(struct start *s);
 /* Closes the sockets that start_open() made, and removes their files. */

@@ -3,6 +3,11 @@
 #include "daemon/base/remedy.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
 
 const char *remedy(int err)
 {
@@ -30,4 +35,28 @@ const char *remedy(int err)
 	default:
 		return "check the file system";
 	}
+}
+
+/* statvfs(3) of the directory: the file need not exist. */
+static bool has_inodes(const char *path)
+{
+	char dir[PATH_MAX];
+	struct statvfs fs;
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return true;
+	*slash = 0;
+	/* Some file systems have no fixed number of inodes: 0 of 0. */
+	return statvfs(dir, &fs) || !fs.f_files || fs.f_favail;
+}
+
+const char *remedy_at(int err, const char *path)
+{
+	if (err == -ENOSPC && !has_inodes(path))
+		return "free inodes, which are used up (df -i): remove files, "
+		       "or move them away";
+	return remedy(err);
 }

@@ -5,5 +5,11 @@
 
 /* An imperative phrase for the end of a log line; err is a -errno. */
 const char *remedy(int err);
+/*
+ * The same after a call that failed at this path.  Asks its file system whether
+ * ENOSPC means that the inodes are used up, which `df` does not show; so this
+ * may wait for the disk, as the call did.
+ */
+const char *remedy_at(int err, const char *path);
 
 #endif

@@ -16,13 +16,14 @@
 
 /* -- the status line in systemd ------------------------------------------ */
 
-static int send_status(enum control_status status, int error)
+static int send_status(enum control_status status, int error,
+		       const char *remedy)
 {
 	char text[HEALTH_ERROR];
 
 	switch (status) {
 	case CONTROL_FAILING:
-		health_explain_error(text, error);
+		health_explain_error(text, error, remedy);
 		return systemd_notify("STATUS=Failing: %s.", text);
 	case CONTROL_DROPPING:
 		return systemd_notify("STATUS=Dropping datagrams: the ring is "
@@ -39,20 +40,23 @@ static void on_report_timer(uv_timer_t *timer);
  * Each slot that becomes free can end the dropping for a moment, so a status
  * is sent at most once a second, and again later if systemd's queue is full.
  */
-static void report(struct control *c, enum control_status status, int error)
+static void report(struct control *c, enum control_status status, int error,
+		   const char *remedy)
 {
 	uint64_t now, missed;
 	int err = -EAGAIN;
 
-	if ((c->reported == status && c->reported_error == error) ||
+	if ((c->reported == status && c->reported_error == error &&
+	     c->reported_remedy == remedy) ||
 	    c->stopping)
 		return;
 	now = clock_now();
 	if (log_limit(&c->report_limit, now, &missed))
-		err = send_status(status, error);
+		err = send_status(status, error, remedy);
 	if (!err) {
 		c->reported = status;
 		c->reported_error = error;
+		c->reported_remedy = remedy;
 	} else if (err == -EAGAIN &&
 		   !uv_is_active((uv_handle_t *)&c->report_timer)) {
 		uv_timer_start(&c->report_timer, on_report_timer,
@@ -64,17 +68,18 @@ static void report(struct control *c, enum control_status status, int error)
 static void report_status(struct control *c)
 {
 	const struct sources *from = &c->commands.from;
-	int error = health_error(from);
+	const char *remedy = NULL;
+	int error = health_error(from, &remedy);
 
 	/* During the start main.c reports. */
 	if (!from->start->complete)
 		return;
 	if (error)
-		report(c, CONTROL_FAILING, error);
+		report(c, CONTROL_FAILING, error, remedy);
 	else if (from->listener->state == LISTENER_DROPPING)
-		report(c, CONTROL_DROPPING, 0);
+		report(c, CONTROL_DROPPING, 0, NULL);
 	else
-		report(c, CONTROL_LISTENING, 0);
+		report(c, CONTROL_LISTENING, 0, NULL);
 }
 
 static void on_report_timer(uv_timer_t *timer)

@@ -29,6 +29,7 @@ struct control {
 	/* the status line */
 	enum control_status reported;
 	int reported_error; /* errno, with CONTROL_FAILING */
+	const char *reported_remedy;
 	struct log_limit report_limit;
 	enum listener_state listener_seen; /* before the last sleep */
 	bool stopping;			   /* main reports, not control */

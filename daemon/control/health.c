@@ -23,7 +23,7 @@ judge(struct health *h, enum health_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-int health_error(const struct sources *from)
+int health_error(const struct sources *from, const char **remedy)
 {
 	const struct workers *ws = from->workers;
 	unsigned i;
@@ -32,17 +32,21 @@ int health_error(const struct sources *from)
 	for (i = 0; i < ws->count; i++) {
 		/* pairs with the release in set_failing(), worker.c */
 		error = load_acquire(&ws->list[i].error);
-		if (error)
-			return error;
+		if (!error)
+			continue;
+		/* relaxed: ordered by `error` */
+		*remedy = load_relaxed(&ws->list[i].remedy);
+		return error;
 	}
 	return 0;
 }
 
-void health_explain_error(char text[HEALTH_ERROR], int error)
+void health_explain_error(char text[HEALTH_ERROR], int error,
+			  const char *remedy)
 {
 	snprintf(text, HEALTH_ERROR,
 		 "workers cannot write files: %s; %s; their data is kept",
-		 strerror(error), remedy(-error));
+		 strerror(error), remedy);
 }
 
 /* At least one worker fails: speaks of the one that has for longest. */
@@ -54,7 +58,8 @@ static void judge_workers(struct health *h, const struct snapshot *s)
 	for (i = 1; i < s->count; i++)
 		if (s->worker[i].failing_ns > s->worker[longest].failing_ns)
 			longest = i;
-	health_explain_error(text, s->worker[longest].error);
+	health_explain_error(text, s->worker[longest].error,
+			     s->worker[longest].remedy);
 	judge(h, HEALTH_FAILING, "%.0f of %u %s (failing for %.1f s)",
 	      s->workers_failing, s->count, text,
 	      s->worker[longest].failing_ns / 1e9);
@@ -106,13 +111,14 @@ static void judge_recovery(struct health *h, const struct snapshot *s,
 			   const struct sources *from)
 {
 	bool drops = s->listener == LISTENER_DROPPING;
-	int error = start_waits_for(from->start);
+	const char *remedy;
+	int error = start_waits_for(from->start, &remedy);
 
 	if (error)
 		judge(h, HEALTH_FAILING,
 		      "the recovery waits for the disk: %s; %s; what the "
 		      "process before left is kept%s",
-		      strerror(error), remedy(-error),
+		      strerror(error), remedy,
 		      drops ? ", and new datagrams are dropped" : "");
 	else
 		judge(h, drops ? HEALTH_FAILING : HEALTH_DEGRADED,

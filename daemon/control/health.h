@@ -22,13 +22,17 @@ void health_judge(struct health *h, const struct snapshot *s,
 		  const struct sources *from);
 const char *health_word(enum health_level level);
 
-/* The errno of a worker that cannot write its file, 0: there is none. */
-int health_error(const struct sources *from);
+/*
+ * The errno of a worker that cannot write its file, and the remedy; 0: there
+ * is none.
+ */
+int health_error(const struct sources *from, const char **remedy);
 /*
  * What is said of workers that cannot write, wherever it is said: the error,
  * its remedy, and that they keep their data.  Begins with "workers".
  */
 #define HEALTH_ERROR 200
-void health_explain_error(char text[HEALTH_ERROR], int error);
+void health_explain_error(char text[HEALTH_ERROR], int error,
+			  const char *remedy);
 
 #endif

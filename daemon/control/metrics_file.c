@@ -65,7 +65,8 @@ static void report(struct metrics_file *f, int err, const char *op)
 	if (err)
 		log_warning("control.metrics_file: %s %s: %s; %s; the daemon "
 			    "tries again at the next interval",
-			    op, f->temp, strerror(-err), remedy(err));
+			    op, f->temp, strerror(-err),
+			    remedy_at(err, f->temp));
 	else if (f->error)
 		log_notice("control.metrics_file: written again");
 	f->error = err;

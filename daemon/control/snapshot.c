@@ -136,8 +136,10 @@ static void read_worker(struct snapshot *s, struct snapshot_worker *to,
 	then = load_relaxed(&w->flushing_since_ns);
 	to->flushing_ns = then ? age(s->now_ns, then) : 0;
 	to->failing_ns = 0;
+	to->remedy = NULL;
 	if (to->error) {
-		/* relaxed: ordered by `error` */
+		/* relaxed, both: ordered by `error` */
+		to->remedy = load_relaxed(&w->remedy);
 		then = load_relaxed(&w->failing_since_ns);
 		to->failing_ns = age(s->now_ns, then);
 		s->workers_failing++;

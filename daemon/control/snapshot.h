@@ -49,6 +49,7 @@ struct snapshot_worker {
 	uint64_t size; /* of its arena */
 	enum worker_state state;
 	int error;	      /* errno of the failing flush, or 0 */
+	const char *remedy;   /* for it */
 	uint64_t failing_ns;  /* for how long */
 	uint64_t flushing_ns; /* for how long it flushes by now, or 0 */
 #define WORKER(name, doc) uint64_t name;

@@ -106,7 +106,7 @@ static void add_error(struct text *t, const struct snapshot_worker *w)
 	text_add(t, "\"error\":{\"errno\":%d,\"text\":", w->error);
 	text_json(t, strerror(w->error));
 	text_add(t, ",\"remedy\":");
-	text_json(t, remedy(-w->error));
+	text_json(t, w->remedy);
 	text_add(t, ",\"seconds\":");
 	text_seconds(t, w->failing_ns);
 	text_add(t, "},");

@@ -92,7 +92,7 @@ int flush_explain(const struct flush *f, int err, struct failure *failure)
 			   f->where, strerror(-err),
 			   err == -ENOENT ?
 				   "create the directory, or name another" :
-				   remedy(err));
+				   remedy_at(err, f->where));
 }
 
 void flush_name(struct flush *f, char name[FLUSH_NAME])

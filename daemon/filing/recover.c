@@ -73,17 +73,20 @@ static void flush_arena(struct recovery *rec, struct arena *a)
 {
 	uint64_t pause_ns = FLUSH_PAUSE_NS, count = a->now.count, bytes;
 	struct timespec ts;
+	const char *remedy, *said = NULL;
 	int err, last = 0;
 
 	while ((err = transfer_flush(a, &rec->flush, &bytes))) {
-		if (err != last)
+		remedy = remedy_at(err, rec->flush.where);
+		if (err != last || remedy != said)
 			log_error("recovery: %s %s: %s; %s; the data is kept "
 				  "and tried again",
 				  rec->flush.op, rec->flush.where,
-				  strerror(-err), remedy(err));
+				  strerror(-err), remedy);
 		last = err;
+		said = remedy;
 		if (rec->waits)
-			rec->waits(rec->arg, err, pause_ns);
+			rec->waits(rec->arg, err, remedy, pause_ns);
 		ts = clock_timespec(pause_ns);
 		nanosleep(&ts, NULL);
 		pause_ns = flush_pause_after(pause_ns);

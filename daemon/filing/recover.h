@@ -20,7 +20,8 @@ struct recovered {
 };
 
 /* Called before each pause while the disk refuses, with its -errno. */
-typedef void recover_wait_fn(void *arg, int err, uint64_t pause_ns);
+typedef void recover_wait_fn(void *arg, int err, const char *remedy,
+			     uint64_t pause_ns);
 
 /*
  * Gives the daemon its region: files what is in an old one and takes that over

@@ -185,21 +185,23 @@ static void count_flush(struct worker *w, enum reason why, uint64_t bytes,
 
 static void set_failing(struct worker *w, int err)
 {
+	const char *remedy = remedy_at(err, w->flush.where);
 	int before = load_relaxed(&w->error);
 
 	stats_add(&w->stats.failures, 1);
-	if (before == -err)
+	if (before == -err && load_relaxed(&w->remedy) == remedy)
 		return;
 	if (!before)
 		store_relaxed(&w->failing_since_ns, clock_now());
-	/* failing_since_ns comes first: pairs with the readers of `error` */
+	store_relaxed(&w->remedy, remedy);
+	/* These two come first: pairs with the readers of `error`. */
 	store_release(&w->error, -err);
 	/* For the status; see control_notified(). */
 	notify_loop(w);
 	log_error("worker %u: %s %s: %s; %s; the data is kept and tried "
 		  "again",
 		  w->index, w->flush.op, w->flush.where, strerror(-err),
-		  remedy(err));
+		  remedy);
 }
 
 static void set_working(struct worker *w)

@@ -86,7 +86,8 @@ struct worker {
 	uint64_t flush_seen; /* the flush request being answered */
 	/* shared, atomic: written by the worker */
 	alignas(CACHE_LINE) _Atomic int state; /* enum worker_state */
-	_Atomic int error; /* errno of the failing flush, or 0 */
+	_Atomic int error;	      /* errno of the failing flush, or 0 */
+	_Atomic(const char *) remedy; /* for `error`, see remedy.h */
 	_Atomic uint64_t failing_since_ns;  /* CLOCK_MONOTONIC */
 	_Atomic uint64_t flushing_since_ns; /* the same, or 0 */
 	_Atomic uint64_t flushed; /* last flush request that is done */

@@ -247,6 +247,53 @@ START_TEST(a_really_full_disk_is_waited_for)
 }
 END_TEST
 
+/* Makes empty files until there is no inode for another; how many. */
+static unsigned use_up_inodes(const char *dir)
+{
+	unsigned n = 0;
+	int fd;
+
+	while ((fd = open(bed_text("%s/.small%u", dir, n), O_WRONLY | O_CREAT,
+			  0600)) >= 0) {
+		close(fd);
+		n++;
+	}
+	ck_assert_int_eq(errno, ENOSPC);
+	return n;
+}
+
+START_TEST(a_disk_without_an_inode_is_told_from_a_full_one)
+{
+	unsigned n;
+	int fd;
+
+	if (bed_mount(bed.files, "2m,nr_inodes=50")) {
+		suite_skip("no mounts here, so no disk of our own to fill");
+		return;
+	}
+	daemon_start("buffer.workers=1", "buffer.forced=10ms");
+	n = use_up_inodes(bed.files);
+	fd = send_open();
+	send_one(fd, "waits", 5);
+	UNTIL(log_count("No space left on device; free inodes, which are used "
+			"up (df -i)"));
+	ck_assert_uint_eq(log_count("free space"), 0);
+	ck_assert_int_eq(command("status --check"), 2);
+	command_expect("free inodes, which are used up (df -i)");
+	ck_assert_int_eq(command("status"), 0);
+	command_expect("free inodes, which are used up (df -i)");
+	ck_assert_ptr_nonnull(
+		strstr(ask("status"), "\"remedy\":\"free inodes"));
+	while (n--)
+		unlink(bed_text("%s/.small%u", bed.files, n));
+	ck_assert_int_eq(command("flush"), 0);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	close(fd);
+	daemon_stop(NULL);
+	umount2(bed.files, MNT_DETACH);
+}
+END_TEST
+
 START_TEST(a_disk_that_stays_broken_leaves_the_data_for_the_next_start)
 {
 	struct tally tally;
@@ -333,6 +380,7 @@ int main(void)
 	tcase_add_test(t, a_removed_directory_is_waited_for);
 	tcase_add_test(t, a_permission_that_was_taken_away_is_waited_for);
 	tcase_add_test(t, a_really_full_disk_is_waited_for);
+	tcase_add_test(t, a_disk_without_an_inode_is_told_from_a_full_one);
 	tcase_add_test(
 		t, a_disk_that_stays_broken_leaves_the_data_for_the_next_start);
 	tcase_add_test(t, a_stop_counts_no_datagram_that_was_dropped_as_left);

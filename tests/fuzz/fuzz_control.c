@@ -40,6 +40,7 @@
 #include "client/command/json.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/remedy.h"
 #include "daemon/control/commands.h"
 #include "daemon/control/show.h"
 #include "tests/fuzz/fuzz.h"
@@ -399,6 +400,7 @@ static void on_event(uint8_t event, struct peer **p)
 		complete_start();
 		break;
 	case 0x1e:
+		atomic_store(&start.waits_remedy, remedy(-ENOSPC));
 		atomic_store(&start.waits_for, ENOSPC);
 		break;
 	default:

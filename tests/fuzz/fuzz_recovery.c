@@ -149,8 +149,9 @@ static void damage(struct fuzz_input *in)
 
 /* --- what must hold ------------------------------------------------------ */
 
-static void on_wait(void *arg, int err, uint64_t pause_ns)
+static void on_wait(void *arg, int err, const char *remedy, uint64_t pause_ns)
 {
+	(void)remedy;
 	(void)arg;
 	(void)pause_ns;
 	fuzz_fail(__FILE__, __LINE__, "recovery waits: %s", strerror(-err));

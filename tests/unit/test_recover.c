@@ -175,8 +175,10 @@ static struct {
 	bool grows;
 } * waited;
 
-static void wait_and_remove(void *arg, int err, uint64_t pause)
+static void wait_and_remove(void *arg, int err, const char *remedy,
+			    uint64_t pause)
 {
+	(void)remedy;
 	(void)arg;
 	ck_assert_int_lt(err, 0);
 	waited->grows = pause > waited->last;

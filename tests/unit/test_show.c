@@ -15,6 +15,7 @@
 #include "client/command/json.h"
 #include "tests/lib/core.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/remedy.h"
 #include "daemon/control/show.h"
 #include "daemon/filing/transfer.h"
 #include "daemon/region/ring_check.h"
@@ -253,6 +254,7 @@ START_TEST(health_is_judged_by_the_worst)
 	listener.state = LISTENER_DROPPING;
 	expect_health(HEALTH_FAILING, "being dropped");
 	workers.list[1].error = ENOSPC;
+	workers.list[1].remedy = remedy(-ENOSPC);
 	workers.list[1].failing_since_ns = now - 12 * CLOCK_SECOND;
 	expect_health(HEALTH_FAILING, "1 of 2 workers");
 	ck_assert_ptr_nonnull(strstr(health.why, "12.0 s"));
@@ -333,6 +335,7 @@ START_TEST(a_disk_that_hangs_is_seen_without_an_error)
 	expect_health(HEALTH_FAILING, "for 61 s: the disk hangs");
 	/* An error says more than the time. */
 	workers.list[1].error = EDQUOT;
+	workers.list[1].remedy = remedy(-EDQUOT);
 	workers.list[1].failing_since_ns = workers.list[1].flushing_since_ns;
 	expect_health(HEALTH_FAILING, strerror(EDQUOT));
 	close_parts();
@@ -418,6 +421,7 @@ static void make_everything_large(void)
 		memset(&snapshot.worker[i], 0xff, sizeof(snapshot.worker[i]));
 		snapshot.worker[i].state = WORKER_FLUSHING;
 		snapshot.worker[i].error = ENOTEMPTY;
+		snapshot.worker[i].remedy = remedy(-EROFS);
 	}
 }
 
