@@ -228,8 +228,10 @@ static void do_step(const struct life *life, const struct step *step)
 	suite_sleep_ms(step->pause_ms);
 	now.done[step->deed]++;
 	switch (step->deed) {
-	case DEED_WAIT:
 	case DEED_CLOCK:
+		stage_step_clock(step->clock_ms);
+		break;
+	case DEED_WAIT:
 	case DEEDS:
 		break;
 	case DEED_FAULT:
@@ -290,7 +292,9 @@ static void spawn(const struct life *life)
 	now.may_drop = false;
 	memset(&now.drops, 0, sizeof(now.drops));
 	use_timeout(life->settings.timeout_ms);
+	stage_use_clock();
 	daemon_spawn();
+	unsetenv("LD_PRELOAD");
 }
 
 /*
@@ -458,6 +462,20 @@ static bool is_as_before(const struct held *before)
 		held.memory_kb <= before->memory_kb + SLACK_KB);
 }
 
+/* What a flush says after the last send. */
+static void check_rest(void)
+{
+	const char *why, *answer = crowd_ask("flush 60000", &why);
+
+	REQUIRE(answer && json_at(answer, "flushed"), "flush: %s",
+		answer ? answer : why);
+	answer = crowd_ask("status", &why);
+	REQUIRE(answer && !json_count(json_at(answer, "messages.in_arenas")) &&
+			!json_count(json_at(answer, "messages.in_ring")),
+		"after a flush: %s", answer ? answer : why);
+	CHECK(crowd_check_status(answer));
+}
+
 /* Faults and all, and then everything is as it was. */
 static void last_life(void)
 {
@@ -489,7 +507,7 @@ static void last_life(void)
 		ledger_expect(senders[i]);
 	}
 	UNTIL(bed_queue_empty());
-	ask("flush 60000");
+	check_rest();
 	crowd_hold_watcher(true);
 	/* Connections end, and old settings are freed, within moments. */
 	for (i = 0; i < 5000 && !is_as_before(&before); i++)

@@ -7,6 +7,7 @@
 chaos_src := $(wildcard tests/chaos/*.c)
 chaos_obj := $(call objects,obj,$(chaos_src))
 chaos_bin := $(BUILD)/tests/chaos/chaos
+chaos_clock := $(BUILD)/tests/chaos/clock.so
 chaos_points := $(BUILD)/tests/chaos/points.def
 
 .PHONY: chaos chaos-run
@@ -15,7 +16,7 @@ chaos:
 	@$(deps) auto check
 	+@$(MAKE) $(jobs) chaos-run
 
-chaos-run: $(chaos_bin) $(BUILD)/failpoints/bufwriterd
+chaos-run: $(chaos_bin) $(chaos_clock) $(BUILD)/failpoints/bufwriterd
 	@BW_BUILD='$(abspath $(BUILD))' tests/chaos/run.sh
 
 # Every failpoint of the source, and those whose answer is the error of a step
@@ -38,5 +39,11 @@ $(chaos_bin): $(chaos_obj) $(test_libs)
 	$(say) LD $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(link) -o $@ $^ $(dep_libs) $(check_libs)
+
+# Without a sanitizer, which would have to come first.
+$(chaos_clock): tests/chaos/preload/clock.c $(BUILD)/flags
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(cppflags) $(CFLAGS) -fPIC -shared -o $@ $<
 
 -include $(chaos_obj:.o=.d)

@@ -145,6 +145,42 @@ void stage_mend(void)
 	stage_make_path();
 }
 
+/* -- the clock ----------------------------------------------------------- */
+
+static int64_t clock_ns;
+
+static const char *clock_file(void)
+{
+	return bed_text("%s/clock", bed.root);
+}
+
+void stage_use_clock(void)
+{
+	const char *build = getenv("BW_BUILD");
+	const char *library = bed_text("%s/tests/chaos/clock.so",
+				       build ? build : "build");
+
+	if (suite_sanitized() || !file_exists(library))
+		return;
+	if (!file_exists(clock_file()))
+		file_write(clock_file(), &clock_ns, sizeof(clock_ns));
+	setenv("BW_CLOCK", clock_file(), 1);
+	setenv("LD_PRELOAD", library, 1);
+}
+
+void stage_step_clock(int64_t ms)
+{
+	int fd = open(clock_file(), O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	clock_ns += ms * 1000000;
+	/* In one piece: the daemon sees the one value or the other. */
+	ck_assert_int_eq(write(fd, &clock_ns, sizeof(clock_ns)),
+			 sizeof(clock_ns));
+	close(fd);
+}
+
 /* -- what is left -------------------------------------------------------- */
 
 static void (*on_file)(const char *path, const char *name);
