@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/arguments.h"
 #include "daemon/base/log.h"
@@ -49,6 +50,32 @@ static void on_restart(void *arg, const char *key)
 	pass_on(arg, RELOAD_RESTART, key);
 }
 
+/*
+ * %H in a setting that did not change: names of files begin or end differently
+ * all the same.
+ */
+static unsigned report_name(const char *key, const char *old_setting,
+			    const char *new_setting, const char *old,
+			    const char *new, const struct reporter *to)
+{
+	if (strcmp(old_setting, new_setting) || !strcmp(old, new))
+		return 0;
+	log_notice("reload: the host name has changed: %s is now %s, and was "
+		   "%s",
+		   key, new, old);
+	pass_on(to, RELOAD_APPLIED, key);
+	return 1;
+}
+
+static unsigned report_host(const struct config *old, const struct config *new,
+			    const struct reporter *to)
+{
+	return report_name("files.prefix", old->files_prefix, new->files_prefix,
+			   old->prefix, new->prefix, to) +
+	       report_name("files.suffix", old->files_suffix, new->files_suffix,
+			   old->suffix, new->suffix, to);
+}
+
 static void use(struct reload *r, struct config *cfg, struct retired *slot)
 {
 	assert(r->cfg && cfg);
@@ -65,6 +92,7 @@ static int read_again(struct reload *r, struct reporter *to)
 {
 	struct config *new, *merged;
 	struct retired *slot;
+	unsigned changed;
 	int err;
 
 	/* The default file may have been created since the start. */
@@ -78,7 +106,9 @@ static int read_again(struct reload *r, struct reporter *to)
 	slot = malloc(sizeof(*slot));
 	merged = config_merge(r->cfg, new);
 	if (slot && merged) {
-		if (!config_diff(r->cfg, new, on_applied, on_restart, to))
+		changed = config_diff(r->cfg, new, on_applied, on_restart, to) +
+			  report_host(r->cfg, new, to);
+		if (!changed)
 			log_notice("reload: no setting changed");
 		use(r, merged, slot);
 	} else {

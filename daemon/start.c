@@ -6,11 +6,14 @@
 #include "daemon/start.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
@@ -89,21 +92,58 @@ static int lock_region(struct start *s, const struct config *cfg,
 	return s->region_lock < 0 ? s->region_lock : 0;
 }
 
+/*
+ * A wrapper has lost the socket of systemd on its way to this process, and the
+ * path is in use for that reason.
+ */
+static int explain_missed(const struct systemd_missed *missed,
+			  struct failure *failure)
+{
+	if (!missed->pid)
+		return failure_set(failure, -EINVAL,
+				   "the socket passed by systemd cannot be "
+				   "used: LISTEN_PID or LISTEN_FDS is not set; "
+				   "a wrapper must keep both");
+	return failure_set(failure, -EINVAL,
+			   "the socket passed by systemd cannot be used: "
+			   "LISTEN_PID is %" PRIu64 ", and this is process "
+			   "%d; a wrapper must start bufwriterd with exec",
+			   missed->pid, (int)getpid());
+}
+
+static int bind_socket(struct start *s, const struct config *cfg,
+		       struct failure *failure)
+{
+	/* Before this process has made a socket that could be descriptor 3. */
+	struct systemd_missed missed;
+	bool is_missed = systemd_missed(&missed);
+	int err;
+
+	err = unix_socket_bind(&s->socket, SOCK_DGRAM, cfg->socket_path,
+			       cfg->socket_mode, cfg->socket_group, "socket",
+			       failure);
+	s->fd = s->socket.fd;
+	if (err == -EADDRINUSE && is_missed &&
+	    !strcmp(missed.name, cfg->socket_path))
+		return explain_missed(&missed, failure);
+	/* Without LISTEN_PID it can be any socket of the parent's. */
+	if (!err && is_missed && missed.pid)
+		log_warning("the socket passed by systemd, %s, is not read: "
+			    "LISTEN_PID is %" PRIu64 ", and this is process "
+			    "%d; a wrapper must start bufwriterd with exec",
+			    missed.name, missed.pid, (int)getpid());
+	return err;
+}
+
 static int open_socket(struct start *s, const struct config *cfg,
 		       struct failure *failure)
 {
-	int err;
-
 	s->fd = systemd_socket(failure);
 	if (s->fd >= 0)
 		return 0;
 	if (s->fd != -ENOENT)
 		return s->fd;
-	err = unix_socket_bind(&s->socket, SOCK_DGRAM, cfg->socket_path,
-			       cfg->socket_mode, cfg->socket_group, "socket",
-			       failure);
-	s->fd = s->socket.fd;
-	return err;
+	return bind_socket(s, cfg, failure);
 }
 
 static int open_control(struct start *s, const struct config *cfg,

@@ -205,6 +205,9 @@ static const char *take_socket(int n)
 	return NULL;
 }
 
+/* What LISTEN_PID said, 0: nothing; noted because it is unset then. */
+static uint64_t listen_pid;
+
 /* Descriptors passed to this process, 0 without any; NULL or what is wrong. */
 static const char *count_passed(uint64_t *n)
 {
@@ -213,10 +216,12 @@ static const char *count_passed(uint64_t *n)
 	uint64_t passed_to;
 
 	*n = 0;
+	listen_pid = 0;
 	if (!pid || !fds)
 		return NULL;
 	if (!parse(pid, INT_MAX, &passed_to))
 		return "LISTEN_PID is not a number";
+	listen_pid = passed_to;
 	if (passed_to != (uint64_t)getpid())
 		return NULL;
 	if (!parse(fds, MAX_FDS, n))
@@ -240,4 +245,13 @@ int systemd_socket(struct failure *failure)
 				   "used: %s",
 				   wrong);
 	return n ? FIRST_FD : -ENOENT;
+}
+
+bool systemd_missed(struct systemd_missed *missed)
+{
+	if (check_socket(FIRST_FD))
+		return false;
+	unix_socket_name(FIRST_FD, missed->name);
+	missed->pid = listen_pid;
+	return true;
 }

@@ -7,9 +7,11 @@
 #ifndef BUFWRITER_SYSTEMD_H
 #define BUFWRITER_SYSTEMD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/base/failure.h"
+#include "daemon/base/unix_socket.h"
 
 /* Takes NOTIFY_SOCKET from the environment and unsets it. */
 void systemd_open(void);
@@ -44,5 +46,16 @@ uint64_t systemd_watchdog(void);
  * Unsets LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
  */
 int systemd_socket(struct failure *failure);
+/*
+ * A datagram socket that this process has inherited, and that was passed to
+ * another process, or without the environment that says so.
+ */
+struct systemd_missed {
+	char name[UNIX_SOCKET_NAME];
+	uint64_t pid; /* of LISTEN_PID; 0: it is not set */
+};
+
+/* After systemd_socket() has returned -ENOENT: is there such a socket? */
+bool systemd_missed(struct systemd_missed *missed);
 
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
 #include "tests/lib/process.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
@@ -502,6 +503,60 @@ START_TEST(a_state_file_system_that_is_too_small_is_logged_at_the_start)
 }
 END_TEST
 
+/*
+ * A unit starts a script, the script starts the daemon, and systemd's socket is
+ * for the script.
+ */
+static const struct wrapper {
+	const char *script; /* behind `exec 3<&SOCKET` */
+	const char *path;   /* socket.path behind that of systemd's socket */
+	const char *line;
+	int status;
+} wrappers[] = {
+	{ "export LISTEN_PID=$$ LISTEN_FDS=1; DAEMON & wait $!", "",
+	  "the socket passed by systemd cannot be used: LISTEN_PID is ",
+	  EX_CONFIG },
+	{ "unset LISTEN_PID; export LISTEN_FDS=1; DAEMON & wait $!", "",
+	  "the socket passed by systemd cannot be used: LISTEN_PID or "
+	  "LISTEN_FDS is not set; a wrapper must keep both",
+	  EX_CONFIG },
+	{ "export LISTEN_PID=$$ LISTEN_FDS=1; "
+	  "DAEMON & sleep 0.3; kill $!; wait $!",
+	  "2", "is not read: LISTEN_PID is ", 0 },
+	{ "export LISTEN_PID=$$ LISTEN_FDS=1; "
+	  "(sleep 0.3; kill $$) & exec DAEMON",
+	  "", "listening on the socket passed by systemd", 0 },
+};
+
+START_TEST(a_wrapper_that_loses_the_socket_is_named)
+{
+	const struct wrapper *w = &wrappers[_i];
+	const char *build = getenv("BW_BUILD");
+	char binary[4096], *script;
+
+	ck_assert_ptr_nonnull(realpath(
+		bed_text("%s/bufwriterd", build ? build : "build"), binary));
+	bed_hold_socket();
+	ck_assert_int_eq(fcntl(bed.held, F_SETFD, 0), 0);
+	script = text_replace(
+		w->script, "DAEMON",
+		bed_text("%s -c %s -o socket.path=%s%s -o files.path=%s "
+			 "-o state.path=%s -o control.path=%s",
+			 binary, bed.conf, bed.sock, w->path, bed.files,
+			 bed.state, bed.control));
+	ck_assert_int_eq(script_run(bed.root, bed_text("exec 3<&%d; %s",
+						       bed.held, script)),
+			 w->status);
+	free(script);
+	if (system(bed_text("grep -q '%s' %s/output", w->line, bed.root))) {
+		script_dump(bed.root);
+		ck_abort_msg("no line names the cause");
+	}
+	ck_assert_int_ne(
+		system(bed_text("grep -q 'in use' %s/output", bed.root)), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("life");
@@ -530,6 +585,8 @@ int main(void)
 	tcase_add_test(t, the_socket_has_the_mode_asked_for);
 	tcase_add_test(t, a_socket_from_systemd_is_used_and_kept);
 	tcase_add_test(t, a_hundred_thousand_short_lives_leave_nothing_behind);
+	tcase_add_loop_test(t, a_wrapper_that_loses_the_socket_is_named, 0,
+			    sizeof(wrappers) / sizeof(wrappers[0]));
 	t = bed_case(suite, "signals");
 	tcase_add_test(t, sigusr1_flushes_all_workers_now);
 	tcase_add_loop_test(t, sigterm_and_sigint_file_everything_and_exit_0, 0,

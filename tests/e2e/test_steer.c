@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,6 +279,40 @@ START_TEST(a_reload_answers_what_changed_and_what_needs_a_restart)
 	command_expect("needs a restart: buffer.workers\n");
 	ck_assert_double_eq(ask_number("gauges.workers"), 2);
 	daemon_stop(NULL);
+}
+END_TEST
+
+/* The settings are the same, and yet files get other names. */
+START_TEST(a_reload_names_a_new_host_name)
+{
+	char before[HOST_NAME_MAX + 1] = "";
+	int fd;
+
+	gethostname(before, sizeof(before) - 1);
+	if (unshare(CLONE_NEWUTS) || sethostname("first", 5)) {
+		suite_skip("no host name of our own here");
+		return;
+	}
+	bed_write_conf("[files]\nprefix = %H-\n");
+	daemon_start();
+	ck_assert_int_eq(sethostname("second", 6), 0);
+	ck_assert_int_eq(command("reload"), 0);
+	ck_assert_str_eq(command_output, "changed: files.prefix\n");
+	ck_assert_uint_eq(log_count("reload: the host name has changed: "
+				    "files.prefix is now second-, and was "
+				    "first-"),
+			  1);
+	ck_assert_uint_eq(log_count("no setting changed"), 0);
+	fd = send_open();
+	send_one(fd, "one", 3);
+	ck_assert_int_eq(command("flush"), 0);
+	ck_assert_int_eq(
+		system(bed_text("ls %s/second-* >/dev/null", bed.files)), 0);
+	ck_assert_int_eq(command("reload"), 0);
+	command_expect("no setting changed");
+	close(fd);
+	daemon_stop(NULL);
+	ck_assert_int_eq(sethostname(before, strlen(before)), 0);
 }
 END_TEST
 
@@ -555,6 +591,7 @@ int main(void)
 	t = bed_case(suite, "reload");
 	tcase_add_test(t,
 		       a_reload_answers_what_changed_and_what_needs_a_restart);
+	tcase_add_test(t, a_reload_names_a_new_host_name);
 	tcase_add_test(t, a_reload_of_a_wrong_file_is_answered_line_by_line);
 	tcase_add_test(t, a_reload_of_a_file_full_of_mistakes_is_answered);
 	t = bed_case(suite, "who");
