@@ -31,7 +31,8 @@ $(fuzz_bin): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 	$(Q)$(link) -fsanitize=fuzzer $(fuzz_link) -o $@ $(filter %.o,$^) \
 		$(filter %.a,$^) $(dep_libs)
 
-$(BUILD)/tests/fuzz/fuzz_recovery: $(BUILD)/obj/tests/fuzz/recovery_bed.o
+$(BUILD)/tests/fuzz/fuzz_recovery: $(call objects,obj,$(wildcard \
+		tests/fuzz/recovery_*.c))
 
 # Here no name of an input reaches the system, and no wait begins.
 $(BUILD)/tests/fuzz/fuzz_command_line: fuzz_link := $(addprefix -Wl$(comma)--wrap=, \

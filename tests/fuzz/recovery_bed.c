@@ -11,12 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/region/checksum.h"
-
-/* A damaged geometry may describe a larger region than that. */
-#define FIT_MOST ((size_t)1 << 20)
-
-static const char *const variants[][5] = {
+const char *const bed_variants[][5] = {
 	{ "buffer.workers=2", "buffer.size=3K", "buffer.queue_size=16",
 	  "socket.max_message=5000", "files.framing=length" },
 	{ "buffer.workers=1", "buffer.size=700", "buffer.queue_size=6",
@@ -35,8 +30,8 @@ static void on_problem(void *arg, const char *line)
 	fuzz_fail(__FILE__, __LINE__, "%s", line);
 }
 
-static struct config *settings(const struct bed *b, const char *const sizes[5],
-			       const char *files)
+struct config *bed_load(const struct bed *b, const char *const sizes[5],
+			const char *files)
 {
 	char path[PATH_MAX + 16], state[PATH_MAX + 16];
 	const char *options[7];
@@ -54,20 +49,20 @@ static struct config *settings(const struct bed *b, const char *const sizes[5],
 
 struct config *bed_settings(const struct bed *b, bool sizes, bool files)
 {
-	return settings(b, sizes ? other_sizes : variants[b->template->variant],
-			files ? b->other : b->files);
+	return bed_load(
+		b, sizes ? other_sizes : bed_variants[b->template->variant],
+		files ? b->other : b->files);
 }
 
 /* --- files --------------------------------------------------------------- */
 
-static void make_directory(const char *path)
+void bed_make_directory(const char *path)
 {
 	FUZZ_CHECK(!mkdir(path, 0700) || errno == EEXIST, "%s: %s", path,
 		   strerror(errno));
 }
 
-/* Removes what is in a directory, with directories in it. */
-static void empty(const char *path)
+void bed_empty(const char *path)
 {
 	char name[PATH_MAX];
 	struct dirent *entry;
@@ -78,7 +73,7 @@ static void empty(const char *path)
 			continue;
 		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
 		if (unlink(name) && errno == EISDIR) {
-			empty(name);
+			bed_empty(name);
 			rmdir(name);
 		}
 	}
@@ -86,7 +81,7 @@ static void empty(const char *path)
 		closedir(d);
 }
 
-static const char *in(const char *dir, const char *name)
+const char *bed_path(const char *dir, const char *name)
 {
 	static char path[PATH_MAX];
 	int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -125,13 +120,12 @@ void bed_expect_file(const char *path, const void *data, size_t size)
 
 /* --- messages ------------------------------------------------------------ */
 
-/* Number n is always the same: short, long or longer than a slot. */
-static uint32_t message(unsigned n, uint32_t most, char *to)
+uint32_t bed_message(unsigned n, uint32_t most, char *to)
 {
 	uint32_t len = 20 + n * 37 % 150;
 
-	if (n % 5 == 3)
-		len = 250 + n * 331 % 2500;
+	if (n % 3 == 1)
+		len = RING_INLINE + 1 + n * 331 % 2500;
 	if (len > most)
 		len = most;
 	memset(to, 'a' + n % 26, len);
@@ -141,8 +135,7 @@ static uint32_t message(unsigned n, uint32_t most, char *to)
 	return len;
 }
 
-/* Where recvmmsg(2) would leave a datagram. */
-static void receive(struct mmsghdr *msg, const void *data, uint32_t len)
+void bed_receive(struct mmsghdr *msg, const void *data, uint32_t len)
 {
 	const uint8_t *from = data;
 	uint32_t left = len, part;
@@ -166,7 +159,7 @@ bool bed_send(struct ring *r, const void *data, uint32_t len)
 
 	if (!ring_arm(r, 1, &msgs))
 		return false;
-	receive(msgs, data, len);
+	bed_receive(msgs, data, len);
 	ring_publish(r, 1, 1000 + ring_published(r), &batch);
 	return true;
 }
@@ -196,7 +189,7 @@ static void count_files(struct bed *b, const char *dir)
 	while (d && (entry = readdir(d))) {
 		if (entry->d_type != DT_REG)
 			continue;
-		data = read_file(in(dir, entry->d_name), &size);
+		data = read_file(bed_path(dir, entry->d_name), &size);
 		FUZZ_CHECK(data, "%s vanished", entry->d_name);
 		count_in(b, data, size);
 		free(data);
@@ -212,279 +205,6 @@ void bed_count(struct bed *b)
 	count_files(b, b->other);
 }
 
-/* --- fields of a region -------------------------------------------------- */
-
-static void add(struct template *t, const void *base, const void *at,
-		unsigned bytes, bool sealed)
-{
-	FUZZ_CHECK(t->fields < BED_FIELDS, "too many fields");
-	t->field[t->fields++] = (struct field){ (size_t)((const uint8_t *)at -
-							 (const uint8_t *)base),
-						bytes, sealed };
-}
-
-static void mark(struct template *t, const void *base, const void *at,
-		 size_t bytes, bool checked)
-{
-	memset(t->is_checked + ((const uint8_t *)at - (const uint8_t *)base),
-	       checked, bytes);
-}
-
-static void find_header(struct template *t, struct region_header *h)
-{
-	add(t, h, &h->version, sizeof(h->version), false);
-	add(t, h, &h->header_bytes, sizeof(h->header_bytes), false);
-	add(t, h, &h->total_bytes, 8, false);
-	add(t, h, &h->ring.slots, 8, false);
-	add(t, h, &h->ring.max_message, 8, false);
-	add(t, h, &h->ring.inlined, 8, false);
-	add(t, h, &h->ring.overflows, 8, false);
-	add(t, h, &h->workers, 8, false);
-	add(t, h, &h->size, 8, false);
-	add(t, h, &h->arena_bytes, 8, false);
-	add(t, h, h->boot, 8, false);
-	add(t, h, &h->dirs_seq, 8, false);
-	add(t, h, &h->dirs[0].seq, 8, false);
-	add(t, h, &h->dirs[1].seq, 8, false);
-	add(t, h, &h->clean, 8, false);
-	mark(t, h, h, sizeof(*h), true);
-	mark(t, h, &h->dirs_seq, 8, false);
-}
-
-static void find_ring(struct template *t, const void *base,
-		      const struct ring_layout *l)
-{
-	uint64_t i;
-
-	add(t, base, &l->region->head, 8, true);
-	add(t, base, &l->region->armed, 8, true);
-	mark(t, base, l->region, sizeof(*l->region), true);
-	for (i = 0; i < l->geo.slots; i++) {
-		add(t, base, &l->msgs[i].msg_len, 4, false);
-		add(t, base, &l->released[i], 8, false);
-		add(t, base, &l->meta[i], 8, false);
-		add(t, base, &l->received_ns[i], 8, false);
-		add(t, base, &l->overflow_of[i], 4, false);
-		mark(t, base, &l->msgs[i].msg_hdr, sizeof(struct msghdr), true);
-		mark(t, base, &l->received_ns[i], 8, true);
-	}
-}
-
-static void find_arena(struct template *t, const void *base, struct arena *a)
-{
-	unsigned i, n;
-
-	add(t, base, &a->region->cur, 8, false);
-	for (i = 0; i < 2; i++) {
-		struct arena_cell *cell = &a->region->cell[i];
-
-		add(t, base, &cell->seq, 8, false);
-		for (n = 0; n < ARENA_WORDS; n++)
-			add(t, base, &cell->word[n], 8, false);
-		mark(t, base, cell, sizeof(*cell), true);
-		FUZZ_CHECK(t->name_count < BED_NAMES, "too many names");
-		t->names[t->name_count++] = (size_t)((uint8_t *)cell->name -
-						     (const uint8_t *)base);
-	}
-}
-
-static void find_fields(struct template *t, struct region *s)
-{
-	uint64_t i;
-
-	t->is_checked = calloc(t->size, sizeof(*t->is_checked));
-	FUZZ_CHECK(t->is_checked, "out of memory");
-	find_header(t, s->header);
-	find_ring(t, s->header, &s->ring.layout);
-	for (i = 0; i < s->header->workers; i++)
-		find_arena(t, s->header, &s->arenas[i]);
-}
-
-/* --- templates ----------------------------------------------------------- */
-
-enum moment {
-	CLEAN,	   /* an orderly stop */
-	HELD,	   /* messages in the ring and in the arenas */
-	RECEIVED,  /* and some that were not published */
-	COMMITTED, /* in an arena, and their slots not released */
-	WRITING,   /* a temp file */
-	RENAMING,  /* a complete one */
-	RENAMED,   /* a final one */
-	MOMENTS
-};
-
-struct maker {
-	struct bed *bed;
-	struct template *template;
-	struct region s;
-	struct config *cfg;
-	struct flush flush;
-};
-
-static bool send_next(struct maker *m)
-{
-	static char text[5000];
-	uint32_t len = message(m->template->sent,
-			       m->cfg->socket_max_message_bytes, text);
-
-	FUZZ_CHECK(m->template->sent < BED_MESSAGES, "too many messages");
-	if (!bed_send(&m->s.ring, text, len))
-		return false;
-	m->template->sent++;
-	return true;
-}
-
-static void file(struct maker *m, struct arena *a)
-{
-	uint64_t bytes;
-
-	FUZZ_CHECK(!transfer_flush(a, &m->flush, &bytes), "no file");
-}
-
-/* Two laps of the ring, so that its slots have been used. */
-static void send_laps(struct maker *m)
-{
-	uint64_t i;
-	bool waits;
-
-	for (i = 0; i < 2 * m->s.header->ring.slots + 1; i++) {
-		struct arena *a = &m->s.arenas[i % m->s.header->workers];
-
-		FUZZ_CHECK(send_next(m), "the ring is full");
-		if (transfer_take(&m->s.ring, a, &waits) == TRANSFER_FULL) {
-			file(m, a);
-			transfer_take(&m->s.ring, a, &waits);
-		}
-	}
-}
-
-static void receive_unpublished(struct maker *m)
-{
-	static char text[5000];
-	struct mmsghdr *msgs;
-	unsigned n = ring_arm(&m->s.ring, 3, &msgs), i;
-	uint32_t len;
-
-	for (i = 0; i + 1 < n; i++) {
-		len = message(m->template->sent++,
-			      m->cfg->socket_max_message_bytes, text);
-		receive(&msgs[i], text, len);
-	}
-}
-
-static void commit_unreleased(struct maker *m)
-{
-	struct arena *a = &m->s.arenas[0];
-	uint64_t ticket = ring_claimed(&m->s.ring);
-	struct ring_message msg;
-
-	file(m, a);
-	FUZZ_CHECK(ring_claim(&m->s.ring, ticket, 1), "no message");
-	ring_message(&m->s.ring, ticket, &msg);
-	arena_append(a, msg.part, msg.part_len, msg.newline);
-	arena_commit(a, ticket, ticket + 1, 1, msg.received_ns);
-}
-
-static void write_file(struct maker *m, enum moment moment)
-{
-	struct template *t = m->template;
-	struct arena *a = &m->s.arenas[0];
-	char name[FLUSH_NAME];
-
-	flush_name(&m->flush, name);
-	arena_begin_write(a, name, ARENA_IN_TEMP);
-	FUZZ_CHECK(!flush_write(&m->flush, name, a->data, a->now.len),
-		   "no temp file");
-	if (moment >= RENAMING)
-		arena_begin_rename(a);
-	if (moment == RENAMED)
-		FUZZ_CHECK(!flush_publish(&m->flush, name), "no file");
-	memcpy(moment == RENAMED ? t->final_name : t->temp_name, name,
-	       sizeof(name));
-	t->file_size = a->now.len;
-	t->file = malloc(t->file_size);
-	FUZZ_CHECK(t->file, "out of memory");
-	memcpy(t->file, a->data, t->file_size);
-}
-
-static void go_to(struct maker *m, enum moment moment)
-{
-	unsigned i;
-
-	send_laps(m);
-	if (moment == CLEAN)
-		return;
-	region_set_clean(&m->s, 0);
-	for (i = 0; i < 3; i++)
-		send_next(m);
-	if (moment == RECEIVED)
-		receive_unpublished(m);
-	else if (moment == COMMITTED)
-		commit_unreleased(m);
-	else if (moment >= WRITING)
-		write_file(m, moment);
-}
-
-/* Messages that are in files already are not the template's. */
-static void forget_filed(struct maker *m)
-{
-	struct bed *b = m->bed;
-	struct template *t = m->template;
-	unsigned i;
-
-	if (t->final_name[0])
-		unlink(in(b->files, t->final_name));
-	b->template = t;
-	bed_count(b);
-	for (i = 0; i < t->sent; i++)
-		t->is_filed[i] = b->found[i];
-}
-
-static void make_template(struct bed *b, unsigned variant, enum moment moment)
-{
-	struct template *t = &b->templates[b->count++];
-	struct maker m = { .bed = b, .template = t };
-	struct recovered out;
-	struct failure failure;
-	unsigned i;
-
-	t->variant = variant;
-	m.cfg = settings(b, variants[variant], b->files);
-	make_directory(b->files);
-	FUZZ_CHECK(!recover_region(&m.s, m.cfg, NULL, NULL, &out, &failure),
-		   "%s", failure.text);
-	flush_open(&m.flush, m.cfg, 0);
-	FUZZ_CHECK(!flush_probe(&m.flush), "no directory for temp files");
-	go_to(&m, moment);
-	if (moment == CLEAN) {
-		for (i = 0; i < m.s.header->workers; i++)
-			file(&m, &m.s.arenas[i]);
-		region_set_clean(&m.s, 1);
-	}
-	t->size = m.s.bytes;
-	t->bytes = malloc(t->size);
-	FUZZ_CHECK(t->bytes, "out of memory");
-	memcpy(t->bytes, m.s.header, t->size);
-	find_fields(t, &m.s);
-	forget_filed(&m);
-	region_close(&m.s);
-	config_free(m.cfg);
-	empty(fuzz_dir());
-}
-
-void bed_open(struct bed *b)
-{
-	unsigned variant, moment;
-
-	log_set_level(0);
-	snprintf(b->files, sizeof(b->files), "%s", in(fuzz_dir(), "files"));
-	snprintf(b->other, sizeof(b->other), "%s", in(fuzz_dir(), "other"));
-	snprintf(b->state, sizeof(b->state), "%s", in(fuzz_dir(), "state"));
-	for (variant = 0; variant < 2; variant++)
-		for (moment = 0; moment < MOMENTS; moment++)
-			make_template(b, variant, moment);
-}
-
 /* --- one input ----------------------------------------------------------- */
 
 void bed_begin(struct bed *b, uint64_t template)
@@ -493,201 +213,45 @@ void bed_begin(struct bed *b, uint64_t template)
 	struct config *cfg;
 
 	b->template = t;
-	make_directory(b->files);
-	make_directory(b->other);
+	bed_make_directory(b->files);
+	bed_make_directory(b->other);
 	cfg = bed_settings(b, false, false);
 	snprintf(b->temp, sizeof(b->temp), "%s", cfg->temp);
 	config_free(cfg);
-	make_directory(b->temp);
-	fuzz_write(in(fuzz_dir(), "bystander"), "bystander", 9);
+	bed_make_directory(b->temp);
+	fuzz_write(bed_path(fuzz_dir(), "bystander"), "bystander", 9);
 	if (t->temp_name[0])
-		fuzz_write(in(b->temp, t->temp_name), t->file, t->file_size);
+		fuzz_write(bed_path(b->temp, t->temp_name), t->file,
+			   t->file_size);
 	if (t->final_name[0])
-		fuzz_write(in(b->files, t->final_name), t->file, t->file_size);
+		fuzz_write(bed_path(b->files, t->final_name), t->file,
+			   t->file_size);
 }
 
 void bed_end(struct bed *b)
 {
 	(void)b;
-	bed_expect_file(in(fuzz_dir(), "bystander"), "bystander", 9);
-	empty(fuzz_dir());
+	bed_expect_file(bed_path(fuzz_dir(), "bystander"), "bystander", 9);
+	bed_empty(fuzz_dir());
 }
 
 void bed_take_temp_file(struct bed *b)
 {
 	if (b->template->temp_name[0])
-		unlink(in(b->temp, b->template->temp_name));
+		unlink(bed_path(b->temp, b->template->temp_name));
 }
 
 void bed_take_temp(struct bed *b)
 {
-	empty(b->temp);
+	bed_empty(b->temp);
 	rmdir(b->temp);
 }
 
 void bed_take_name(struct bed *b)
 {
 	if (b->template->temp_name[0])
-		fuzz_write(in(b->files, b->template->temp_name), "taken", 5);
-}
-
-/* --- repair -------------------------------------------------------------- */
-
-/*
- * Recovery renames and removes files in these directories, so they stay those
- * of the bed, whatever the damage.
- */
-static void keep_dirs(const struct bed *b, struct region_header *h)
-{
-	struct region_dirs *d;
-
-	for (d = h->dirs; d < h->dirs + 2; d++) {
-		snprintf(d->path, sizeof(d->path), "%s", b->files);
-		snprintf(d->temp, sizeof(d->temp), "%s", b->temp);
-	}
-}
-
-static void repair_cell(struct arena_cell *cell)
-{
-	struct arena_record rec;
-	uint64_t *word = (uint64_t *)&rec;
-	size_t i;
-
-	for (i = 0; i < ARENA_WORDS; i++)
-		word[i] = cell->word[i];
-	cell->check = arena_check(cell->seq, &rec, cell->name);
-}
-
-/* Arena by arena, where the header says that they are; NULL: no more. */
-static struct arena_region *arena_at(uint8_t *region, size_t size, uint64_t i)
-{
-	const struct region_header *h = (void *)region;
-	size_t at;
-
-	if (size < REGION_HEADER_BYTES || !ring_bytes(&h->ring) ||
-	    h->arena_bytes != arena_bytes(h->size, h->ring.max_message) ||
-	    !h->arena_bytes || i >= h->workers || i >= BED_NAMES)
-		return NULL;
-	at = REGION_HEADER_BYTES + ring_bytes(&h->ring) + i * h->arena_bytes;
-	if (at + sizeof(struct arena_region) > size)
-		return NULL;
-	return (void *)(region + at);
-}
-
-static uint8_t *fit_size(uint8_t *region, size_t *size)
-{
-	struct region_header *h = (void *)region;
-	size_t ring = ring_bytes(&h->ring), total;
-
-	h->arena_bytes = arena_bytes(h->size, h->ring.max_message);
-	if (!ring || ring > FIT_MOST || h->arena_bytes > FIT_MOST ||
-	    h->workers > BED_NAMES)
-		return region;
-	total = REGION_HEADER_BYTES + ring + h->workers * h->arena_bytes;
-	if (total > FIT_MOST)
-		return region;
-	h->total_bytes = total;
-	region = realloc(region, total);
-	FUZZ_CHECK(region, "out of memory");
-	if (total > *size)
-		memset(region + *size, 0, total - *size);
-	*size = total;
-	return region;
-}
-
-uint8_t *bed_repair(const struct bed *b, uint8_t *region, size_t *size,
-		    bool fit)
-{
-	struct region_header *h;
-	struct arena_region *a;
-	uint64_t i;
-
-	if (*size < REGION_HEADER_BYTES)
-		return region;
-	if (fit)
-		region = fit_size(region, size);
-	h = (void *)region;
-	keep_dirs(b, h);
-	region_header_seal(h);
-	for (i = 0; (a = arena_at(region, *size, i)); i++) {
-		repair_cell(&a->cell[0]);
-		repair_cell(&a->cell[1]);
-	}
-	return region;
-}
-
-/* Without repair: other directories are damage that is noticed. */
-void bed_guard(const struct bed *b, uint8_t *region, size_t size)
-{
-	struct region_header *h = (void *)region;
-	struct region_dirs *d;
-
-	if (size < REGION_HEADER_BYTES)
-		return;
-	for (d = h->dirs; d < h->dirs + 2; d++)
-		if (strncmp(d->path, b->files, sizeof(d->path)) ||
-		    strncmp(d->temp, b->temp, sizeof(d->temp)))
-			d->check = 0;
-}
-
-/* --- version 1 ----------------------------------------------------------- */
-
-/* FNV-1a */
-static uint64_t v1_hash(const void *data, size_t n)
-{
-	const uint8_t *p = data;
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-	return h;
-}
-
-/* A cell of version 1: step and place in one word, and so one word less. */
-static void write_v1_cell(const struct arena_cell *from, uint8_t *to)
-{
-	uint64_t word[ARENA_WORDS], check = CHECKSUM_START;
-	const size_t bytes = sizeof(word) - sizeof(word[0]);
-	size_t i;
-
-	word[0] = from->seq;
-	for (i = 1; i < ARENA_WORDS; i++)
-		word[i] = from->word[i];
-	memcpy(to, word, sizeof(word[0]));
-	word[0] = from->word[1] ? from->word[0] | 4 : from->word[0];
-	memmove(&word[1], &word[2], bytes - sizeof(word[0]));
-	memcpy(to + 8, word, bytes);
-	check = checksum_word(check, from->seq);
-	check = checksum(check, word, bytes);
-	if (word[0] != ARENA_FILLING)
-		check = checksum(check, from->name, ARENA_NAME);
-	memcpy(to + 8 + bytes, &check, sizeof(check));
-	memcpy(to + 16 + bytes, from->name, ARENA_NAME);
-}
-
-void bed_to_v1(const struct bed *b, uint8_t *region, size_t size)
-{
-	struct region_header *h = (void *)region;
-	struct arena_region *a, copy;
-	const size_t cell_bytes = sizeof(copy.cell[0]) - sizeof(uint64_t);
-	uint8_t *cells;
-	unsigned i;
-
-	if (size < REGION_HEADER_BYTES)
-		return;
-	for (i = 0; (a = arena_at(region, size, i)); i++) {
-		memcpy(&copy, a, sizeof(copy));
-		cells = (uint8_t *)a + offsetof(struct arena_region, cell);
-		write_v1_cell(&copy.cell[0], cells);
-		write_v1_cell(&copy.cell[1], cells + cell_bytes);
-	}
-	keep_dirs(b, h);
-	h->version = 1;
-	h->check = v1_hash(h, offsetof(struct region_header, check));
-	for (i = 0; i < 2; i++)
-		h->dirs[i].check = v1_hash(&h->dirs[i],
-					   offsetof(struct region_dirs, check));
+		fuzz_write(bed_path(b->files, b->template->temp_name), "taken",
+			   5);
 }
 
 /* --- names --------------------------------------------------------------- */
@@ -698,7 +262,7 @@ void bed_note_names(struct bed *b, const uint8_t *region, size_t size)
 	uint64_t i, n;
 
 	b->notes = 0;
-	for (i = 0; (a = arena_at((uint8_t *)region, size, i)); i++)
+	for (i = 0; (a = bed_arena_at((uint8_t *)region, size, i)); i++)
 		for (n = 0; n < 2; n++)
 			snprintf(b->noted[b->notes++], ARENA_NAME, "%.255s",
 				 a->cell[n].name);

@@ -62,15 +62,42 @@ struct bed {
 	struct template templates[BED_TEMPLATES];
 	unsigned count;
 	const struct template *template; /* of this input */
-	char files[PATH_MAX], other[PATH_MAX], temp[PATH_MAX], state[PATH_MAX];
+	char files[REGION_PATH], other[REGION_PATH], temp[REGION_PATH];
+	char state[PATH_MAX];
 	/* names in the damaged region */
 	char noted[2 * BED_NAMES][ARENA_NAME];
 	unsigned notes;
 	unsigned found[BED_MESSAGES]; /* by number: in so many places */
 };
 
+/* --- directory, settings, messages: recovery_bed.c ----------------------- */
+
+/* The sizes of the settings, by the variant of a template. */
+#define BED_VARIANTS 2
+extern const char *const bed_variants[BED_VARIANTS][5];
+
+/* Settings with these sizes and this files.path, to be freed. */
+struct config *bed_load(const struct bed *b, const char *const sizes[5],
+			const char *files);
+/* The path of a name; valid until the next one is made. */
+const char *bed_path(const char *dir, const char *name);
+void bed_make_directory(const char *path);
+/* Removes what is in a directory, with directories in it. */
+void bed_empty(const char *path);
+/*
+ * Writes message n, at most `most` bytes, and returns its length.  It is
+ * always the same: short, or longer than a slot.
+ */
+uint32_t bed_message(unsigned n, uint32_t most, char *to);
+/* Leaves a datagram where recvmmsg(2) would leave it. */
+void bed_receive(struct mmsghdr *msg, const void *data, uint32_t len);
+
+/* --- templates: recovery_template.c -------------------------------------- */
+
 /* Makes the directory and the templates. */
 void bed_open(struct bed *b);
+
+/* --- one input: recovery_bed.c ------------------------------------------- */
 
 /* The directory for one input; bed_end() empties it. */
 void bed_begin(struct bed *b, uint64_t template);
@@ -83,16 +110,6 @@ void bed_take_temp_file(struct bed *b);
 void bed_take_temp(struct bed *b);
 void bed_take_name(struct bed *b);
 
-/*
- * Makes the checksums right, with `fit` also the sizes; returns the region,
- * which may have moved.  The directories that the region names stay those of
- * the bed: recovery renames and removes files there.
- */
-uint8_t *bed_repair(const struct bed *b, uint8_t *region, size_t *size,
-		    bool fit);
-void bed_guard(const struct bed *b, uint8_t *region, size_t size);
-/* The same region as an earlier daemon would have left it. */
-void bed_to_v1(const struct bed *b, uint8_t *region, size_t size);
 /* Notes the file names in the region's records. */
 void bed_note_names(struct bed *b, const uint8_t *region, size_t size);
 
@@ -107,5 +124,21 @@ void bed_count(struct bed *b);
  */
 unsigned bed_check_names(struct bed *b);
 void bed_expect_file(const char *path, const void *data, size_t size);
+
+/* --- checksums: recovery_repair.c ---------------------------------------- */
+
+/*
+ * Makes the checksums right, with `fit` also the sizes; returns the region,
+ * which may have moved.  The directories that the region names stay those of
+ * the bed: recovery renames and removes files there.
+ */
+uint8_t *bed_repair(const struct bed *b, uint8_t *region, size_t *size,
+		    bool fit);
+/* Without repair: other directories are damage that is noticed. */
+void bed_guard(const struct bed *b, uint8_t *region, size_t size);
+/* The same region as an earlier daemon would have left it. */
+void bed_to_v1(const struct bed *b, uint8_t *region, size_t size);
+/* Arena i, where the header says that it is; NULL: there is none. */
+struct arena_region *bed_arena_at(uint8_t *region, size_t size, uint64_t i);
 
 #endif
