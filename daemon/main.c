@@ -337,6 +337,11 @@ static int start(struct daemon *d)
 
 	/* The other threads inherit this. */
 	scheduling_yield();
+	err = log_start();
+	if (err) {
+		report_refusal(err);
+		return EX_OSERR;
+	}
 	status = start_open(s, d->settings.cfg);
 	if (status)
 		return status;
@@ -423,6 +428,7 @@ static int end(struct daemon *d)
 	systemd_close();
 	if (!workers_exited(&d->workers) || (!d->running && !d->failed)) {
 		/* A thread that hangs at the disk cannot be joined. */
+		log_stop();
 		fflush(NULL);
 		_exit(status);
 	}
@@ -484,6 +490,7 @@ int main(int argc, char **argv)
 		}
 		status = end(&d);
 	}
+	log_stop();
 	reload_close(settings);
 	arguments_free(&d.arguments);
 	return status;

@@ -2,17 +2,21 @@
 /*
  * See log.h.
  *
- * Each thread composes its line on its own stack and writes it with one
- * write(2), which a pipe and a file in append mode keep in one piece up to
- * PIPE_BUF bytes.  So threads share nothing but the level.  An error of that
- * write cannot be reported anywhere and is ignored.
+ * Each thread composes its line on its own stack and puts it into the queue
+ * (log_queue.h).  No flag of standard error is changed, because the
+ * descriptor belongs to others as well: a blocked write(2) is the writing
+ * thread's.  An error of that write cannot be reported anywhere, so the line
+ * counts as lost.
  */
 #include "daemon/base/log.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdint.h>
-#include <limits.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +27,27 @@
 
 #include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/log_queue.h"
+
+/* How often a stop looks whether the writing thread has ended. */
+#define STOP_TRY_MS 2
 
 /* constant after start */
 static bool log_priorities; /* systemd reads `<N>` */
 
+/* main thread */
+static pthread_t log_thread;
+static bool log_threaded;
+
 /* shared, atomic */
 static _Atomic int log_level = LEVEL_INFO;
+static _Atomic bool log_queued;	  /* lines go to the writing thread */
+static _Atomic bool log_stopping; /* it ends when the queue is empty */
+static _Atomic bool log_woken;	  /* it looks at the queue again */
+static _Atomic uint64_t log_lost_lines;
+static _Atomic uint64_t log_untold; /* of these, not told of in a line */
+
+static sem_t log_wake;
 
 /*
  * JOURNAL_STREAM names the stream that systemd connected (systemd.exec(5)).
@@ -88,24 +107,21 @@ static size_t head(char *out, size_t room, enum config_level level)
 			       config_level_word(level));
 }
 
-void log_write(enum config_level level, const char *fmt, ...)
+/* The line of a message, with its newline; the length. */
+__attribute__((format(printf, 3, 0))) static size_t
+compose(char line[LOG_LINE], enum config_level level, const char *fmt,
+	va_list ap)
 {
 	static const char cut[] = "...";
-	char line[PIPE_BUF];
-	size_t room = sizeof(line) - 1; /* the last byte is the newline's */
+	size_t room = LOG_LINE - 1; /* the last byte is the newline's */
 	size_t used, len, i;
 	int saved = errno;
-	va_list ap;
 	int n;
 
-	if (!log_enabled(level))
-		return;
 	used = head(line, room, level);
 	assert(used < room);
 	errno = saved; /* for %m */
-	va_start(ap, fmt);
 	n = vsnprintf(line + used, room - used, fmt, ap);
-	va_end(ap);
 	len = n < 0 ? used : used + n;
 	if (len >= room) {
 		len = room - 1;
@@ -115,8 +131,177 @@ void log_write(enum config_level level, const char *fmt, ...)
 		if ((unsigned char)line[i] < ' ' || line[i] == '\x7f')
 			line[i] = '?';
 	line[len++] = '\n';
-	while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)
-		;
+	return len;
+}
+
+/* -- the writing thread -------------------------------------------------- */
+
+/* False: the line, or the rest of it, cannot be written. */
+static bool write_line(const char *line, size_t len)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	ssize_t n;
+
+	while (len) {
+		n = write(STDERR_FILENO, line, len);
+		if (n > 0) {
+			line += n;
+			len -= n;
+		} else if (n < 0 && errno == EAGAIN) {
+			/* Somebody made it non-blocking. */
+			poll(&fd, 1, -1);
+		} else if (!n || errno != EINTR) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void lose(uint64_t lines)
+{
+	/* relaxed: numbers, which order nothing */
+	atomic_fetch_add_explicit(&log_lost_lines, lines, memory_order_relaxed);
+	atomic_fetch_add_explicit(&log_untold, lines, memory_order_relaxed);
+}
+
+__attribute__((format(printf, 1, 2))) static bool write_warning(const char *fmt,
+								...)
+{
+	char line[LOG_LINE];
+	va_list ap;
+	size_t len;
+
+	va_start(ap, fmt);
+	len = compose(line, LEVEL_WARNING, fmt, ap);
+	va_end(ap);
+	return write_line(line, len);
+}
+
+/* Whatever the level: the lost lines may have been errors. */
+static void tell_lost(void)
+{
+	/* relaxed, both: numbers, which order nothing */
+	uint64_t n = atomic_exchange_explicit(&log_untold, 0,
+					      memory_order_relaxed);
+
+	if (n && !write_warning("lines of the log were lost: %" PRIu64
+				"; standard error did not take them: let its "
+				"reader read it, or make room",
+				n))
+		atomic_fetch_add_explicit(&log_untold, n, memory_order_relaxed);
+}
+
+/* As many lines as there are, but tells of lost ones after each queueful. */
+static void write_lines(void)
+{
+	char line[LOG_LINE];
+	unsigned lines = 0;
+	size_t len;
+
+	while (lines++ < LOG_QUEUE_LINES && (len = log_queue_take(line)))
+		if (!write_line(line, len))
+			lose(1);
+	tell_lost();
+}
+
+static void wake_writer(void)
+{
+	/*
+	 * acq_rel: the line comes before it, and the writer that resets it sees
+	 * the line.  Pairs with the exchange in writer().
+	 */
+	if (!atomic_exchange_explicit(&log_woken, true, memory_order_acq_rel))
+		sem_post(&log_wake);
+}
+
+static void *writer(void *arg)
+{
+	bool stopping;
+
+	(void)arg;
+	pthread_setname_np(pthread_self(), "log");
+	do {
+		while (sem_wait(&log_wake))
+			;
+		/* pairs with the exchange in wake_writer() */
+		atomic_exchange_explicit(&log_woken, false,
+					 memory_order_acq_rel);
+		/* pairs with the release in log_stop() */
+		stopping = load_acquire(&log_stopping);
+		write_lines();
+	} while (!stopping);
+	return NULL;
+}
+
+int log_start(void)
+{
+	sigset_t all, before;
+	int err;
+
+	assert(!log_threaded);
+	log_queue_open();
+	sem_init(&log_wake, 0, 0);
+	/* relaxed, both: the creation of the thread makes them visible */
+	store_relaxed(&log_stopping, false);
+	store_relaxed(&log_woken, false);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = -pthread_create(&log_thread, NULL, writer, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	log_threaded = !err;
+	/* relaxed: threads that log are made later */
+	store_relaxed(&log_queued, !err);
+	return err;
+}
+
+void log_stop(void)
+{
+	const struct timespec pause = { .tv_nsec = STOP_TRY_MS * CLOCK_MS };
+	unsigned ms;
+
+	if (!log_threaded)
+		return;
+	log_threaded = false;
+	/* pairs with the acquire in writer() */
+	store_release(&log_stopping, true);
+	wake_writer();
+	for (ms = 0; ms < LOG_STOP_MS; ms += STOP_TRY_MS) {
+		if (!pthread_tryjoin_np(log_thread, NULL)) {
+			/* relaxed: the threads that log have ended */
+			store_relaxed(&log_queued, false);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
+uint64_t log_lost(void)
+{
+	return load_relaxed(&log_lost_lines);
+}
+
+/* -- any thread ---------------------------------------------------------- */
+
+void log_write(enum config_level level, const char *fmt, ...)
+{
+	char line[LOG_LINE];
+	int saved = errno;
+	va_list ap;
+	size_t len;
+
+	if (!log_enabled(level))
+		return;
+	va_start(ap, fmt);
+	len = compose(line, level, fmt, ap);
+	va_end(ap);
+	/* relaxed: set before other threads start */
+	if (!load_relaxed(&log_queued)) {
+		(void)write_line(line, len);
+	} else {
+		if (!log_queue_put(line, len))
+			lose(1);
+		wake_writer();
+	}
 	errno = saved;
 }
 

@@ -7,6 +7,12 @@
  * threads do not mix.  Control characters in a message are replaced, so that a
  * path or a name cannot forge a line (I6).
  *
+ * Nobody waits for standard error, whatever it is: a pipe or a socket that
+ * nobody reads, a stopped terminal, a file on a disk that hangs.  A thread of
+ * its own writes the lines.  While that thread waits, LOG_QUEUE_LINES more
+ * are kept; further ones are lost, counted, and the number is a line of the
+ * log as soon as there can be one.
+ *
  * Any thread.  Allocates nothing, and takes no lock but that of the C library
  * around the time zone.
  */
@@ -18,8 +24,19 @@
 
 #include "conf/config.h"
 
-/* Before threads start: finds out whether systemd reads standard error. */
+/*
+ * Before threads start: finds out whether systemd reads standard error.  Until
+ * log_start() the caller's own thread writes each line.
+ */
 void log_open(void);
+/* Starts the writing thread: 0 or -errno.  Before anybody must not wait. */
+int log_start(void);
+/*
+ * Ends the writing thread after the last line, or gives it up when standard
+ * error takes nothing for LOG_STOP_MS.  Then lines are lost.
+ */
+#define LOG_STOP_MS 1000
+void log_stop(void);
 /* After log_open(): whether each line must begin with its priority. */
 bool log_has_priorities(void);
 /* From now on, less severe messages are left out. */
@@ -29,6 +46,9 @@ bool log_enabled(enum config_level level);
 
 void log_write(enum config_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* How many lines were lost so far. */
+uint64_t log_lost(void);
 
 #define log_error(...) log_write(LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LEVEL_WARNING, __VA_ARGS__)

@@ -32,6 +32,7 @@
 #include <time.h>
 
 #include "daemon/base/atomic.h"
+#include "daemon/base/log.h"
 
 #define PASSES 8
 
@@ -106,6 +107,7 @@ static void read_loop_counters(struct snapshot *s, const struct sources *from,
 	s->name = stats_get(&l->name); \
 	s->dropped += s->name;
 #define CONTROL(name, doc) s->name = stats_get(&control->name);
+#define LOG(name, doc) s->name = name();
 #include "daemon/base/stats.def"
 }
 

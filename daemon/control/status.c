@@ -87,6 +87,7 @@ static void add_numbers(struct text *t, const struct snapshot *s)
 #define RECORD(name, doc) add_number(t, #name, s->name);
 #define WORKER(name, doc) add_number(t, #name, s->name);
 #define CONTROL(name, doc) add_number(t, #name, s->name);
+#define LOG(name, doc) add_number(t, #name, s->name);
 #include "daemon/base/stats.def"
 	close_with(t, "},\"gauges\":{");
 	/* Seconds have three digits after the point, counts have none. */

@@ -180,6 +180,7 @@ START_TEST(the_manual_has_every_counter)
 #define LISTENER NAMED
 #define DROPPED NAMED
 #define CONTROL NAMED
+#define LOG NAMED
 #define RECORD NAMED
 #define WORKER NAMED
 #define HISTOGRAM NAMED

@@ -18,8 +18,9 @@
 
 /* Calls that make a text for the log, up to the place of the text. */
 static const char *const makers[] = {
-	"log_error(", "log_warning(",  "log_notice(",  "log_info(",
-	"log_debug(", "failed(error,", "failure_set(", "snprintf(error->",
+	"log_error(",	  "log_warning(", "log_notice(",
+	"log_info(",	  "log_debug(",	  "failed(error,",
+	"write_warning(", "failure_set(", "snprintf(error->",
 };
 
 /*

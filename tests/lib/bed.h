@@ -42,6 +42,7 @@ struct bed {
 	const char *points;   /* BW_FAILPOINTS of the next daemon, or NULL */
 	const char *points_log;
 	const char *notify; /* NOTIFY_SOCKET of the next daemon, or NULL */
+	int standard_error; /* of the next daemon; 0: it writes to `log` */
 	pid_t pid;	    /* the daemon, or 0 */
 };
 

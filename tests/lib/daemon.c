@@ -119,7 +119,9 @@ static void child(int binary, const char **args)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (binary == 3)
 		binary = fcntl(binary, F_DUPFD_CLOEXEC, 10);
-	if (log < 0 || null < 0 || dup2(log, STDERR_FILENO) < 0 ||
+	if (log < 0 || null < 0 ||
+	    dup2(bed.standard_error ? bed.standard_error : log, STDERR_FILENO) <
+		    0 ||
 	    dup2(null, STDIN_FILENO) < 0)
 		_exit(126);
 	close(log);

@@ -411,6 +411,7 @@ static void make_everything_large(void)
 #define LISTENER(n, doc) snapshot.n = large;
 #define DROPPED(n, doc) snapshot.n = large;
 #define CONTROL(n, doc) snapshot.n = large;
+#define LOG(n, doc) snapshot.n = large;
 #define RECORD(n, doc) snapshot.n = large;
 #define WORKER(n, doc) snapshot.n = large;
 #define HISTOGRAM(n, doc) memset(&snapshot.n, 0xff, sizeof(snapshot.n));
@@ -478,6 +479,7 @@ START_TEST(the_status_has_every_line_of_the_table)
 #define LISTENER(name, doc) HAS("counters." #name);
 #define DROPPED(name, doc) HAS("dropped." #name);
 #define CONTROL(name, doc) HAS("counters." #name);
+#define LOG(name, doc) HAS("counters." #name);
 #define RECORD(name, doc) HAS("counters." #name);
 #define WORKER(name, doc) HAS("counters." #name);
 #define HISTOGRAM(name, doc) HAS("histograms." #name);
@@ -553,6 +555,7 @@ START_TEST(the_metrics_have_every_line_of_the_table)
 #define SHOWN(what) ck_assert_msg(strstr(text.data, what), "no %s", what)
 #define LISTENER(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define CONTROL(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
+#define LOG(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define RECORD(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define WORKER(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define HISTOGRAM(name, doc) SHOWN("# HELP bufwriter_" #name " " doc "\n");
@@ -581,6 +584,7 @@ START_TEST(the_manual_has_every_line_of_the_table)
 #define LISTENER(name, doc) LISTED(name, doc);
 #define DROPPED(name, doc) LISTED(name, doc);
 #define CONTROL(name, doc) LISTED(name, doc);
+#define LOG(name, doc) LISTED(name, doc);
 #define RECORD(name, doc) LISTED(name, doc);
 #define WORKER(name, doc) LISTED(name, doc);
 #define HISTOGRAM(name, doc) LISTED(name, doc);
