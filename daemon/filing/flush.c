@@ -189,7 +189,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	int fd, err;
 
 	assert(f->cfg && name[0]);
-	f->pending = false;
+	f->pending = f->renamed = false;
 	err = temp_path(f, name, f->beside, path);
 	if (err)
 		return failed(f, err, "name", f->cfg->temp);
@@ -260,49 +260,53 @@ int flush_did_rename(const char *dir, const char *from, const char *to,
 	return look(dir, &st);
 }
 
-int flush_sync_directory(const char *path)
+static int sync_directory(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = 0;
+	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (fsync(fd))
+	err = FAILPOINT("flush.names");
+	if (!err && fsync(fd))
 		err = -errno;
 	close(fd);
 	return err;
 }
 
-/* 0 or -errno, and f->pending. */
-static int rename_temp(struct flush *f, const char *from, const char *to)
+int flush_sync_names(struct flush *f, const char *dir)
 {
-	const char *dir = f->beside ? f->cfg->files_path : f->cfg->temp;
-	bool sure;
-	int err = FAILPOINT("flush.rename"), did;
+	int err;
 
-	if (!err)
-		err = flush_rename(from, to);
-	if (!err) {
-		f->pending = false;
+	if (f->cfg->files_sync != SYNC_DATA)
 		return 0;
-	}
-	sure = err != -ENOENT || f->pending;
-	did = flush_did_rename(dir, from, to, &f->temp, sure);
-	f->pending = did < 0;
-	return did > 0 ? 0 : err;
+	err = sync_directory(dir);
+	return err ? failed(f, err, "fsync", dir) : 0;
 }
 
-int flush_publish(struct flush *f, const char *name)
+/* The first half of flush_publish(). */
+static int rename_temp(struct flush *f, const char *name)
 {
+	const char *dir = f->beside ? f->cfg->files_path : f->cfg->temp;
 	char from[PATH_MAX], to[PATH_MAX];
-	int err;
+	int err, did;
+	bool sure;
 
 	err = temp_path(f, name, f->beside, from);
 	if (!err)
 		err = flush_path(to, f->cfg->files_path, "", name);
 	if (err)
 		return failed(f, err, "name", f->cfg->files_path);
-	err = rename_temp(f, from, to);
+	err = FAILPOINT("flush.rename");
+	if (!err)
+		err = flush_rename(from, to);
+	if (!err)
+		return 0;
+	sure = err != -ENOENT || f->pending;
+	did = flush_did_rename(dir, from, to, &f->temp, sure);
+	if (did > 0)
+		return 0;
+	f->pending = did < 0;
 	if (err == -EXDEV && !f->beside && !f->pending) {
 		/*
 		 * Two mounts of one file system; flush_probe() cannot see
@@ -312,16 +316,23 @@ int flush_publish(struct flush *f, const char *name)
 		f->beside = true;
 		(void)FAILPOINT("flush.crossed");
 	}
-	if (err)
-		return failed(f, err, "rename", to);
-	(void)FAILPOINT("flush.renamed");
-	if (f->cfg->files_sync == SYNC_DATA)
-		/*
-		 * The file is there: a failure here only means that a power
-		 * failure may undo the name.  There is nothing to repeat.
-		 */
-		(void)flush_sync_directory(f->cfg->files_path);
-	return 0;
+	return failed(f, err, "rename", to);
+}
+
+int flush_publish(struct flush *f, const char *name)
+{
+	int err;
+
+	if (!f->renamed) {
+		err = rename_temp(f, name);
+		if (err)
+			return err;
+		(void)FAILPOINT("flush.renamed");
+	}
+	/* The file stays as it is; only this is repeated until it holds. */
+	err = flush_sync_names(f, f->cfg->files_path);
+	f->renamed = f->pending = err != 0;
+	return err;
 }
 
 bool flush_discard(const struct flush *f, const char *name, bool beside)

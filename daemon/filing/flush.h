@@ -41,9 +41,11 @@ struct flush {
 	struct stat temp;
 	/*
 	 * flush_publish() failed after that, and must be called again with the
-	 * same name: nobody can tell whether its rename happened.
+	 * same name: nobody can tell whether its rename happened, or it did
+	 * happen, and only the directory could not be synced.
 	 */
 	bool pending;
+	bool renamed;
 	/* after a failure: the operation and its path */
 	const char *op;
 	char where[PATH_MAX];
@@ -80,7 +82,8 @@ void flush_name(struct flush *f, char name[FLUSH_NAME]);
 int flush_write(struct flush *f, const char *name, const void *data,
 		size_t len);
 /*
- * Renames the temp file to its final name.  A rename that reports an error may
+ * Renames the temp file to its final name, and syncs the directory as
+ * configured.  A rename that reports an error may
  * have happened all the same, for example on NFS, so the files are looked at
  * before an error is returned.
  * 0 or -errno.  With f->pending: call this again, with the same name.  Without
@@ -121,7 +124,10 @@ int flush_rename(const char *from, const char *to);
 int flush_did_rename(const char *dir, const char *from, const char *to,
 		     const struct stat *temp, bool sure);
 
-/* fsync(2) on a directory: its names survive a power failure.  0 or -errno. */
-int flush_sync_directory(const char *path);
+/*
+ * With files.sync = data, fsync(2) on a directory: its names survive a power
+ * failure.  0 or -errno with op and where.
+ */
+int flush_sync_names(struct flush *f, const char *dir);
 
 #endif

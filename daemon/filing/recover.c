@@ -68,47 +68,85 @@ static void count_file(struct recovery *rec, uint64_t messages, uint64_t bytes)
 	rec->out->files += bytes > 0;
 }
 
+/* The disk refuses: how often, and how long until the next try. */
+struct refusal {
+	int last;	  /* -errno */
+	const char *said; /* its remedy */
+	uint64_t pause_ns;
+};
+
+#define NO_REFUSAL                \
+	{                         \
+		0, FLUSH_PAUSE_NS \
+	}
+
+static void wait_for_disk(struct recovery *rec, struct refusal *refusal,
+			  int err)
+{
+	struct timespec ts = clock_timespec(refusal->pause_ns);
+	const char *remedy = remedy_at(err, rec->flush.where);
+
+	if (err != refusal->last || remedy != refusal->said)
+		log_error("recovery: %s %s: %s; %s; the data is kept and tried "
+			  "again",
+			  rec->flush.op, rec->flush.where, strerror(-err),
+			  remedy);
+	refusal->last = err;
+	refusal->said = remedy;
+	if (rec->waits)
+		rec->waits(rec->arg, err, remedy, refusal->pause_ns);
+	nanosleep(&ts, NULL);
+	refusal->pause_ns = flush_pause_after(refusal->pause_ns);
+}
+
 /* Flushes an arena, waiting for the disk as long as it takes. */
 static void flush_arena(struct recovery *rec, struct arena *a)
 {
-	uint64_t pause_ns = FLUSH_PAUSE_NS, count = a->now.count, bytes;
-	struct timespec ts;
-	const char *remedy, *said = NULL;
-	int err, last = 0;
+	struct refusal refusal = NO_REFUSAL;
+	uint64_t count = a->now.count, bytes;
+	int err;
 
-	while ((err = transfer_flush(a, &rec->flush, &bytes))) {
-		remedy = remedy_at(err, rec->flush.where);
-		if (err != last || remedy != said)
-			log_error("recovery: %s %s: %s; %s; the data is kept "
-				  "and tried again",
-				  rec->flush.op, rec->flush.where,
-				  strerror(-err), remedy);
-		last = err;
-		said = remedy;
-		if (rec->waits)
-			rec->waits(rec->arg, err, remedy, pause_ns);
-		ts = clock_timespec(pause_ns);
-		nanosleep(&ts, NULL);
-		pause_ns = flush_pause_after(pause_ns);
-	}
+	while ((err = transfer_flush(a, &rec->flush, &bytes)))
+		wait_for_disk(rec, &refusal, err);
 	assert(arena_is_empty(a));
 	count_file(rec, count, bytes);
 	(void)FAILPOINT("recover.arena");
 }
 
+/*
+ * A former files.path that cannot be synced is not waited for: nothing else
+ * needs it any more, and it may be gone for good.
+ */
+static void settle_flush(struct recovery *rec, struct arena *a,
+			 const struct region_dirs *dirs)
+{
+	bool is_former = strcmp(dirs->path, rec->cfg->files_path);
+	struct refusal refusal = NO_REFUSAL;
+	uint64_t count = a->now.count, bytes = a->now.len;
+	bool renamed = false;
+	int err;
+
+	while ((err = transfer_settle(a, &rec->flush, dirs, &renamed)) &&
+	       !is_former)
+		wait_for_disk(rec, &refusal, err);
+	if (err) {
+		log_error("recovery: fsync %s: %s; a power failure may undo "
+			  "the names of the last files there",
+			  dirs->path, strerror(-err));
+		arena_emptied(a);
+	}
+	assert(a->now.step != ARENA_RENAMING);
+	if (renamed)
+		count_file(rec, count, bytes);
+}
+
 static void settle_flushes(struct recovery *rec)
 {
 	const struct region_dirs *dirs = region_header_dirs(rec->s->header);
-	uint64_t i, count, bytes;
-	struct arena *a;
+	uint64_t i;
 
-	for (i = 0; i < rec->s->header->workers; i++) {
-		a = &rec->s->arenas[i];
-		count = a->now.count;
-		bytes = a->now.len;
-		if (transfer_settle(a, &rec->flush, dirs))
-			count_file(rec, count, bytes);
-	}
+	for (i = 0; i < rec->s->header->workers; i++)
+		settle_flush(rec, &rec->s->arenas[i], dirs);
 	(void)FAILPOINT("recover.settled");
 }
 

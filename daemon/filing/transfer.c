@@ -185,7 +185,7 @@ static int rename_temp(struct arena *a, struct flush *f)
 		(void)FAILPOINT("flush.reset");
 		return 0;
 	}
-	/* The next try asks again whether the rename happened. */
+	/* The next try goes on where this one failed. */
 	if (f->pending)
 		return err;
 	/*
@@ -288,59 +288,55 @@ static int find_temp(const struct arena *a, const struct region_dirs *dirs,
 	return exists(dir) > 0 ? 0 : -ENOENT;
 }
 
-static void sync_names(const struct flush *f, const struct region_dirs *dirs)
-{
-	if (f->cfg->files_sync == SYNC_DATA)
-		(void)flush_sync_directory(dirs->path);
-}
-
-static bool finish_rename(struct arena *a, const struct flush *f,
-			  const struct region_dirs *dirs)
+/* 1: the rename is finished; 0: it had happened; -errno: it cannot be. */
+static int finish_rename(const struct arena *a, const struct region_dirs *dirs)
 {
 	char from[PATH_MAX], to[PATH_MAX];
-	int found = find_temp(a, dirs, from), err;
 	struct stat temp;
+	int found = find_temp(a, dirs, from), err;
 
-	if (found == 0) {
-		/* It was renamed, but the name may not be on the disk yet. */
-		sync_names(f, dirs);
-		arena_emptied(a);
-		return false;
+	if (found <= 0)
+		return found;
+	err = flush_path(to, dirs->path, "", a->name);
+	if (!err && lstat(from, &temp))
+		err = -errno;
+	if (!err) {
+		err = flush_rename(from, to);
+		if (err && flush_did_rename(dir_of(a, dirs), from, to, &temp,
+					    true) > 0)
+			err = 0;
 	}
-	if (found > 0) {
-		err = flush_path(to, dirs->path, "", a->name);
-		if (!err && lstat(from, &temp))
-			err = -errno;
-		if (!err) {
-			err = flush_rename(from, to);
-			if (err && flush_did_rename(dir_of(a, dirs), from, to,
-						    &temp, true) > 0)
-				err = 0;
-		}
-		(void)FAILPOINT("recover.renamed");
-		if (!err) {
-			sync_names(f, dirs);
-			arena_emptied(a);
-			return true;
-		}
-	}
-	/* The directories changed, or the name is taken: write it again. */
-	arena_undo_rename(a);
-	if (found > 0)
-		unlink(from);
-	return false;
+	(void)FAILPOINT("recover.renamed");
+	return err ? err : 1;
 }
 
-bool transfer_settle(struct arena *a, const struct flush *f,
-		     const struct region_dirs *dirs)
+static void delete_temp(const struct arena *a, const struct region_dirs *dirs)
 {
 	char path[PATH_MAX];
-	bool renamed = false;
 
-	if (a->now.step == ARENA_RENAMING)
-		renamed = finish_rename(a, f, dirs);
-	else if (a->now.step == ARENA_WRITING && find_temp(a, dirs, path) > 0)
+	if (find_temp(a, dirs, path) > 0)
 		unlink(path);
-	assert(a->now.step != ARENA_RENAMING);
-	return renamed;
+}
+
+int transfer_settle(struct arena *a, struct flush *f,
+		    const struct region_dirs *dirs, bool *renamed)
+{
+	int done, err;
+
+	if (a->now.step == ARENA_RENAMING) {
+		done = finish_rename(a, dirs);
+		if (done >= 0) {
+			*renamed |= done > 0;
+			err = flush_sync_names(f, dirs->path);
+			if (!err)
+				arena_emptied(a);
+			return err;
+		}
+		/* Other directories, or the name is taken: write it again. */
+		arena_undo_rename(a);
+		delete_temp(a, dirs);
+	} else if (a->now.step == ARENA_WRITING) {
+		delete_temp(a, dirs);
+	}
+	return 0;
 }

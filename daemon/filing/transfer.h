@@ -50,10 +50,12 @@ int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes);
 /*
  * Recovery, before anything makes a directory.  Settles the flush in which a
  * process died that used these directories: afterwards the arena is FILLING or
- * WRITING.  True: a rename was finished, and the arena's messages are in that
- * file now.
+ * WRITING.  Sets *renamed if a rename was finished: the arena's messages are in
+ * that file now (never clears it).
+ * 0; or -errno with f->op and f->where: the rename is done, and the directory
+ * could not be synced.  Then the arena is still RENAMING; call this again.
  */
-bool transfer_settle(struct arena *a, const struct flush *f,
-		     const struct region_dirs *dirs);
+int transfer_settle(struct arena *a, struct flush *f,
+		    const struct region_dirs *dirs, bool *renamed);
 
 #endif

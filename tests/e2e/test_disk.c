@@ -146,6 +146,38 @@ START_TEST(a_rename_that_happened_and_reports_an_error_doubles_nothing)
 }
 END_TEST
 
+/* files.sync = data promises that a power failure undoes no name. */
+START_TEST(a_directory_that_cannot_be_synced_is_tried_until_it_is)
+{
+	struct sender *s;
+	struct tally tally;
+
+	bed_block();
+	bed.points = bed_point("flush.names", "EIO", "");
+	daemon_start("buffer.workers=1", "buffer.size=16K",
+		     "buffer.queue_size=64", "buffer.timeout=never",
+		     "buffer.forced=10ms", "files.sync=data");
+	s = sender_start(&flow);
+	UNTIL(failed_flushes() >= 3);
+	REQUIRE(log_count("error: worker 0: fsync", bed.files,
+			  "Input/output error") == 1,
+		"not one line names the directory");
+	ask_expect_text(ask("status"), "health", "failing");
+	/* complete, and the only one: the next waits for this */
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	bed_release();
+	sender_wait(s);
+	UNTIL(ask_number("gauges.workers_failing") == 0);
+	ask_expect_text(ask("status"), "health", "ok");
+	daemon_stop(NULL);
+	tally_open(&tally);
+	tally_expect_sender(&tally, s);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+END_TEST
+
 START_TEST(no_space_is_named_with_a_remedy)
 {
 	int fd;
@@ -375,6 +407,8 @@ int main(void)
 			    0, sizeof(single) / sizeof(single[0]));
 	tcase_add_test(
 		t, a_rename_that_happened_and_reports_an_error_doubles_nothing);
+	tcase_add_test(t,
+		       a_directory_that_cannot_be_synced_is_tried_until_it_is);
 	tcase_add_test(t, no_space_is_named_with_a_remedy);
 	t = bed_case(suite, "real");
 	tcase_add_test(t, a_removed_directory_is_waited_for);

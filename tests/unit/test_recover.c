@@ -332,6 +332,41 @@ START_TEST(a_rename_that_recovery_finished_is_not_done_again)
 }
 END_TEST
 
+/* files.sync = data: names that are not on the disk are waited for. */
+START_TEST(a_rename_in_doubt_is_done_when_its_directory_is_synced)
+{
+	const struct variant *v = &variants[_i ? 5 : 6];
+	struct life first = lives_plan(v, 0, true);
+	struct life l;
+	char points[PATH_MAX];
+	unsigned n;
+
+	waited = core_map(sizeof(*waited));
+	for (n = 0; first.options[n]; n++)
+		;
+	first.options[n] = "files.sync=data";
+	lives_begin();
+	ck_assert(core_was_killed(
+		core_child("flush.renamed=kill", leave, &first)));
+	l = lives_plan(v, _i, true);
+	l.out = core_map(sizeof(*l.out));
+	l.waits = wait_and_remove;
+	l.options[n] = "files.sync=data";
+	file_touch(core_path("block"));
+	snprintf(points, sizeof(points),
+		 _i ? "flush.names=EIO@1" : "flush.names=EIO:%s",
+		 core_path("block"));
+	ck_assert_int_eq(core_child(points, lives_run, &l), 0);
+	/* a directory that the settings name no more is not */
+	ck_assert_uint_eq(waited->calls, (_i ? 0 : 2));
+	ck_assert_uint_eq(l.out->messages, 7);
+	ck_assert_uint_eq(core_count(core_path("files")) +
+				  (_i ? core_count(core_path("other")) : 0),
+			  3);
+	lives_end();
+}
+END_TEST
+
 /* Where the temp file was nobody can look: it is not taken to be gone. */
 START_TEST(a_temp_file_that_cannot_be_looked_for_is_written_again)
 {
@@ -422,6 +457,9 @@ int main(void)
 			    2);
 	tcase_add_loop_test(
 		tc, a_rename_that_recovery_finished_is_not_done_again, 0, 5);
+	tcase_add_loop_test(
+		tc, a_rename_in_doubt_is_done_when_its_directory_is_synced, 0,
+		2);
 	tcase_add_test(tc,
 		       a_temp_file_that_cannot_be_looked_for_is_written_again);
 	tc = core_case(suite, "start");
