@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a sender without the library meets: each error that it can get is in
- * the manual.
+ * the manual, and so is what common senders need.
  */
 #define _GNU_SOURCE
 #include <check.h>
@@ -227,6 +227,91 @@ START_TEST(each_error_of_a_sender_is_in_the_manual)
 }
 END_TEST
 
+/* -- common senders ------------------------------------------------------ */
+
+static const struct {
+	const char *program;
+	/* in the manual, so that it is tried as it stands there; or NULL */
+	const char *recipe;
+	const char *script; /* a shell's, with RECIPE and SOCKET */
+	const char *framing;
+	const char *files; /* behind what is before the first `: ` */
+	size_t len;
+} senders[] = {
+	{ "logger", "logger -u /run/bufwriter.sock -S 60K TEXT",
+	  "RECIPE && logger -u SOCKET hello", "newline", NULL, 0 },
+#define PYTHON(setting, log)                                         \
+	"cat >py <<'EOF'\n"                                          \
+	"import logging\n"                                           \
+	"from logging.handlers import SysLogHandler\n" setting       \
+	"log = logging.getLogger()\n"                                \
+	"handler.setFormatter(logging.Formatter(': %(message)s'))\n" \
+	"log.addHandler(handler)\n" log "EOF\npython3 py"
+#define HANDLER "handler = SysLogHandler(\"SOCKET\")\n"
+	/* as it is: what the manual warns of */
+	{ "python3", "handler = SysLogHandler(/run/bufwriter.sock)",
+	  PYTHON(HANDLER, "log.error('hello')\n"), "newline", "hello\0\n", 7 },
+	{ "python3", "handler.append_nul = False",
+	  PYTHON(HANDLER "RECIPE\n", "log.error('hello')\n"), "newline",
+	  "hello\n", 6 },
+	{ "python3", "handler.append_nul = False",
+	  PYTHON(HANDLER "RECIPE\n", "log.error('one\\n two')\n"), "newline",
+	  "one\n two\n", 9 },
+	{ "python3", "handler.append_nul = False",
+	  PYTHON(HANDLER "RECIPE\n", "log.error('one\\n two')\n"), "length",
+	  "one\n two", 8 },
+};
+
+static char *fill_in(const char *script, const char *recipe)
+{
+	char *with = text_replace(script, "RECIPE", recipe);
+	char *out = text_replace(with, "SOCKET", bed.sock);
+
+	free(with);
+	return out;
+}
+
+START_TEST(a_common_sender_is_as_the_manual_says)
+{
+	const char *recipe = senders[_i].recipe;
+	char *manual = manual_words(PAGE), *script, *content, *at;
+	const char *wanted = senders[_i].files;
+	size_t len;
+
+	ck_assert_msg(strstr(manual, recipe) != NULL, PAGE " has no %s",
+		      recipe);
+	free(manual);
+	if (!script_has(senders[_i].program)) {
+		suite_skip(
+			bed_text("%s is not installed", senders[_i].program));
+		return;
+	}
+	daemon_start(bed_text("files.framing=%s", senders[_i].framing));
+	recipe = text_replace(recipe, "/run/bufwriter.sock", bed.sock);
+	script = fill_in(senders[_i].script, recipe);
+	if (script_run(bed.root, script)) {
+		script_dump(bed.root);
+		ck_abort_msg("%s failed", senders[_i].program);
+	}
+	free(script);
+	daemon_stop(NULL);
+	content = files_content(bed.files, &len);
+	at = memmem(content, len, ": ", 2);
+	ck_assert_ptr_nonnull(at);
+	at += 2;
+	if (wanted) {
+		ck_assert_uint_eq(len - (size_t)(at - content),
+				  senders[_i].len);
+		ck_assert_int_eq(memcmp(at, wanted, senders[_i].len), 0);
+	} else {
+		/* with a header each, and neither NUL nor another newline */
+		ck_assert_ptr_null(memchr(content, 0, len));
+		ck_assert_int_eq(memcmp(content + len - 6, "hello\n", 6), 0);
+	}
+	free(content);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("senders");
@@ -234,5 +319,8 @@ int main(void)
 
 	tcase_add_loop_test(t, each_error_of_a_sender_is_in_the_manual, 0,
 			    sizeof(errors) / sizeof(errors[0]));
+	t = bed_case(suite, "common senders");
+	tcase_add_loop_test(t, a_common_sender_is_as_the_manual_says, 0,
+			    sizeof(senders) / sizeof(senders[0]));
 	return suite_run(suite, CK_NOFORK);
 }
