@@ -75,11 +75,6 @@ struct refusal {
 	uint64_t pause_ns;
 };
 
-#define NO_REFUSAL                \
-	{                         \
-		0, FLUSH_PAUSE_NS \
-	}
-
 static void wait_for_disk(struct recovery *rec, struct refusal *refusal,
 			  int err)
 {
@@ -102,7 +97,7 @@ static void wait_for_disk(struct recovery *rec, struct refusal *refusal,
 /* Flushes an arena, waiting for the disk as long as it takes. */
 static void flush_arena(struct recovery *rec, struct arena *a)
 {
-	struct refusal refusal = NO_REFUSAL;
+	struct refusal refusal = { .pause_ns = FLUSH_PAUSE_NS };
 	uint64_t count = a->now.count, bytes;
 	int err;
 
@@ -121,7 +116,7 @@ static void settle_flush(struct recovery *rec, struct arena *a,
 			 const struct region_dirs *dirs)
 {
 	bool is_former = strcmp(dirs->path, rec->cfg->files_path);
-	struct refusal refusal = NO_REFUSAL;
+	struct refusal refusal = { .pause_ns = FLUSH_PAUSE_NS };
 	uint64_t count = a->now.count, bytes = a->now.len;
 	bool renamed = false;
 	int err;
