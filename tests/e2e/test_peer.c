@@ -138,7 +138,7 @@ START_TEST(what_an_answer_says_cannot_control_the_terminal)
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
-		ck_assert_int_eq(command(lines[i]), EX_CONFIG);
+		ck_assert_int_eq(command("%s", lines[i]), EX_CONFIG);
 		ck_assert_ptr_nonnull(strstr(command_output, "a?[2Jb?\n"));
 	}
 	peer_stop(peer);
