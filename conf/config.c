@@ -18,12 +18,15 @@
 
 /* --- load ---------------------------------------------------------------- */
 
-int config_load(const char *file, const char *const *options, size_t noptions,
-		config_report_fn *report, void *arg, struct config **out)
+static int load_settings(const char *file, bool again,
+			 const char *const *options, size_t noptions,
+			 config_report_fn *report, void *arg,
+			 struct config **out)
 {
 	struct loader load = {
 		.cfg = calloc(1, sizeof(struct config)),
 		.problems = { .file = file, .report = report, .arg = arg },
+		.again = again,
 	};
 	size_t i;
 
@@ -46,6 +49,19 @@ int config_load(const char *file, const char *const *options, size_t noptions,
 fail:
 	config_free(load.cfg);
 	return load.out_of_memory ? -ENOMEM : -EINVAL;
+}
+
+int config_load(const char *file, const char *const *options, size_t noptions,
+		config_report_fn *report, void *arg, struct config **out)
+{
+	return load_settings(file, false, options, noptions, report, arg, out);
+}
+
+int config_load_again(const char *file, const char *const *options,
+		      size_t noptions, config_report_fn *report, void *arg,
+		      struct config **out)
+{
+	return load_settings(file, true, options, noptions, report, arg, out);
 }
 
 void config_free(struct config *cfg)

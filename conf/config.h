@@ -28,6 +28,14 @@ typedef void config_report_fn(void *arg, const char *line);
 int config_load(const char *file, const char *const *options, size_t noptions,
 		config_report_fn *report, void *arg, struct config **out);
 
+/*
+ * The same for a daemon that runs: it must not wait, and a pipe or a device
+ * gives its text only once, so that anything but a regular file is a problem.
+ */
+int config_load_again(const char *file, const char *const *options,
+		      size_t noptions, config_report_fn *report, void *arg,
+		      struct config **out);
+
 /* cfg may be NULL. */
 void config_free(struct config *cfg);
 

@@ -15,9 +15,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/config_unknown.h"
@@ -34,6 +36,9 @@ struct source {
 	bool pending;	 /* inih did not return the key of this line yet */
 	char *value;	 /* value of a line too long for inih, or NULL */
 };
+
+/* How long a pipe at the start may be silent. */
+#define PIPE_WAIT_MS 5000
 
 /* --- one value ----------------------------------------------------------- */
 
@@ -254,16 +259,48 @@ static const char *hint(int err)
 	}
 }
 
-/* Reads the whole file: its length, or -errno. */
-static ssize_t slurp(const char *file, char *text, size_t room)
+/* What is no regular file can keep its reader waiting. */
+static const char not_again[] =
+	"is a pipe or a device, which gives its text only once; a reload needs "
+	"a file";
+static const char silent[] =
+	"is a pipe, and nothing came from it within 5 s; name a file with -c";
+
+/*
+ * Opens the file without waiting for somebody to write to it: the descriptor,
+ * or -errno, and then *why if there is more to say than that.
+ */
+static int open_file(const char *file, bool again, const char **why)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st))
+		st.st_mode = 0;
+	if (again && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		*why = not_again;
+	else if (S_ISFIFO(st.st_mode) && poll(&ready, 1, PIPE_WAIT_MS) <= 0)
+		*why = silent;
+	if (!*why && !fcntl(fd, F_SETFL, 0))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
+/* Reads the whole file: its length, or -errno, and *why as open_file(). */
+static ssize_t slurp(const char *file, bool again, char *text, size_t room,
+		     const char **why)
 {
 	size_t len = 0;
 	ssize_t n;
 	int err = 0;
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open_file(file, again, why);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	do {
 		n = read(fd, text + len, room - len);
 		if (n < 0 && errno != EINTR)
@@ -291,14 +328,17 @@ void config_read_file(struct loader *load)
 {
 	struct problems *problems = &load->problems;
 	char *text = malloc(FILE_MAX + 2);
+	const char *why = NULL;
 	ssize_t len;
 
 	if (!text) {
 		load->out_of_memory = true;
 		return;
 	}
-	len = slurp(problems->file, text, FILE_MAX + 1);
-	if (len < 0)
+	len = slurp(problems->file, load->again, text, FILE_MAX + 1, &why);
+	if (why)
+		problem_add(problems, PROBLEM_NO_LINE, NULL, "%s", why);
+	else if (len < 0)
 		problem_add(problems, PROBLEM_NO_LINE, NULL,
 			    "cannot be read: %s%s", strerror((int)-len),
 			    hint((int)-len));

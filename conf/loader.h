@@ -14,6 +14,7 @@
 struct loader {
 	struct config *cfg;
 	struct problems problems;
+	bool again; /* the daemon runs: no waiting, no pipe */
 	bool out_of_memory;
 	/* where each key was given: a line, or one of problem.h's places */
 	unsigned line[SETTINGS];

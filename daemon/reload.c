@@ -98,7 +98,8 @@ static int read_again(struct reload *r, struct reporter *to)
 	/* The default file may have been created since the start. */
 	if (!r->file)
 		r->file = arguments_default_file();
-	err = config_load(r->file, r->options, r->noptions, on_wrong, to, &new);
+	err = config_load_again(r->file, r->options, r->noptions, on_wrong, to,
+				&new);
 	if (err) {
 		log_error("reload: the settings stay as they are");
 		return err;

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/base/failpoint.h"
 #include "daemon/base/path.h"
 
 #ifndef SO_PASSRIGHTS
@@ -42,6 +44,51 @@ static int find_group(const char *name, gid_t *gid)
 	return 0;
 }
 
+/*
+ * A descriptor that stands for the socket file, or -errno: -ESTALE if another
+ * file took its place.  The directory may be another user's, who could lay a
+ * link there, and mode and group must not be those of what it leads to.
+ */
+static int open_file(const struct unix_socket *s)
+{
+	int fd = open(s->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+static int set_group(const struct unix_socket *s, gid_t gid)
+{
+	int fd = open_file(s);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+static int set_mode(const struct unix_socket *s, mode_t mode)
+{
+	int fd = open_file(s);
+	char path[32];
+	int err;
+
+	if (fd < 0)
+		return fd;
+	/* fchmod(2) refuses such a descriptor */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	err = chmod(path, mode) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
 /* The errno of a connect(2) to it, or 0; below 0: no socket to try with. */
 static int probe(int type, const struct sockaddr_un *addr)
 {
@@ -58,6 +105,7 @@ static int probe(int type, const struct sockaddr_un *addr)
 /* 0: the path is free now.  Removes a socket that nobody listens on. */
 static int remove_stale(int type, const struct sockaddr_un *addr)
 {
+	struct unix_socket old;
 	struct stat st;
 	int err;
 
@@ -68,9 +116,11 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 	err = probe(type, addr);
 	if (err == EACCES && st.st_uid == geteuid()) {
 		/* our own, with a mode that admits others only */
-		(void)chmod(addr->sun_path, (st.st_mode & 07777) | 0600);
+		old = (struct unix_socket){ -1, "", st.st_dev, st.st_ino };
+		strcpy(old.path, addr->sun_path);
+		(void)set_mode(&old, (st.st_mode & 07777) | 0600);
 		err = probe(type, addr);
-		(void)chmod(addr->sun_path, st.st_mode & 07777);
+		(void)set_mode(&old, st.st_mode & 07777);
 	}
 	if (err < 0)
 		return err;
@@ -86,24 +136,29 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 }
 
 /* 0, or -errno with a failure. */
-static int set_owner(const char *path, uint64_t mode, const char *group,
-		     const char *section, struct failure *failure)
+static int set_owner(const struct unix_socket *s, uint64_t mode,
+		     const char *group, const char *section,
+		     struct failure *failure)
 {
-	gid_t gid;
+	gid_t gid = 0;
+	int err;
 
 	if (*group && find_group(group, &gid))
 		return failure_set(failure, -ENOENT,
 				   "%s.group: there is no group \"%s\"; name "
 				   "one from /etc/group, or leave it empty",
 				   section, group);
-	if (*group && chown(path, (uid_t)-1, gid))
-		return failure_set(failure, -errno,
+	(void)FAILPOINT("socket.owner");
+	err = *group ? set_group(s, gid) : 0;
+	if (err)
+		return failure_set(failure, err,
 				   "%s.group: cannot give %s to group %s: %s",
-				   section, path, group, strerror(errno));
-	if (chmod(path, mode))
-		return failure_set(failure, -errno,
+				   section, s->path, group, strerror(-err));
+	err = set_mode(s, mode);
+	if (err)
+		return failure_set(failure, err,
 				   "%s.mode: cannot set the mode of %s: %s",
-				   section, path, strerror(errno));
+				   section, s->path, strerror(-err));
 	return 0;
 }
 
@@ -196,7 +251,7 @@ int unix_socket_bind(struct unix_socket *s, int type, const char *path,
 		s->fd = -1;
 		return explain(failure, err, section, path);
 	}
-	err = set_owner(path, mode, group, section, failure);
+	err = set_owner(s, mode, group, section, failure);
 	if (err)
 		unix_socket_close(s);
 	return err;

@@ -40,8 +40,15 @@ static int write_file(struct metrics_file *f, const char **op)
 {
 	int err, fd;
 
+	/*
+	 * The directory may be another user's, who can lay a link or a pipe
+	 * there: what is there is removed, and the file is a new one.
+	 */
+	*op = "remove";
+	if (unlink(f->temp) && errno != ENOENT)
+		return -errno;
 	*op = "open";
-	fd = open(f->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	fd = open(f->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
 	/* Independent of the umask: others are to read it. */

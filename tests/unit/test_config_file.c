@@ -234,6 +234,38 @@ START_TEST(a_file_that_cannot_be_read_is_reported_with_a_hint)
 }
 END_TEST
 
+START_TEST(a_pipe_is_waited_for_no_longer_than_some_seconds)
+{
+	ck_assert_int_eq(mkfifo(settings_file, 0600), 0);
+	unreadable(settings_file, "nothing came from it within 5 s");
+}
+END_TEST
+
+START_TEST(what_comes_from_a_pipe_is_read_once)
+{
+	struct reports reports = { 0 };
+	struct config *cfg;
+	char file[32];
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(write(fds[1], "[buffer]\nworkers = 7\n", 21), 21);
+	close(fds[1]);
+	snprintf(file, sizeof(file), "/dev/fd/%d", fds[0]);
+	ck_assert_int_eq(config_load_again(file, NULL, 0, reports_add, &reports,
+					   &cfg),
+			 -EINVAL);
+	ck_assert_uint_eq(reports.n, 1);
+	ck_assert(reports_have(&reports, "is a pipe or a device"));
+	reports_clear(&reports);
+	ck_assert_int_eq(
+		config_load(file, NULL, 0, reports_add, &reports, &cfg), 0);
+	ck_assert_uint_eq(cfg->buffer_workers, 7);
+	config_free(cfg);
+	close(fds[0]);
+}
+END_TEST
+
 START_TEST(a_file_of_another_user_is_reported_with_a_hint)
 {
 	int status;
@@ -285,6 +317,8 @@ int main(void)
 	tcase_add_test(file, a_file_too_large_for_settings_is_refused);
 	tcase_add_test(file,
 		       a_file_that_cannot_be_read_is_reported_with_a_hint);
+	tcase_add_test(file, a_pipe_is_waited_for_no_longer_than_some_seconds);
+	tcase_add_test(file, what_comes_from_a_pipe_is_read_once);
 	tcase_add_test(file, a_file_of_another_user_is_reported_with_a_hint);
 	suite_add_tcase(suite, file);
 	return suite_run(suite, CK_FORK);
