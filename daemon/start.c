@@ -22,17 +22,6 @@
 #include "daemon/filing/flush.h"
 #include "daemon/region/region_file.h"
 
-/* Before anything is touched: is there a directory for the files at all? */
-static int check_files(const struct config *cfg, struct failure *failure)
-{
-	struct flush probe;
-	int err;
-
-	flush_open(&probe, cfg, 0);
-	err = flush_check(&probe);
-	return err ? flush_explain(&probe, err, failure) : 0;
-}
-
 /* After the recovery, which looks for the temp directory that this makes. */
 static int open_files(struct start *s, const struct config *cfg,
 		      struct failure *failure)
@@ -201,11 +190,9 @@ int start_open(struct start *s, const struct config *cfg)
 
 static int recover(struct start *s)
 {
-	int err = check_files(s->cfg, &s->failure);
+	int err = recover_region(&s->made, s->cfg, wait_for_disk, s, &s->found,
+				 &s->failure);
 
-	if (!err)
-		err = recover_region(&s->made, s->cfg, wait_for_disk, s,
-				     &s->found, &s->failure);
 	if (err)
 		return err;
 	check_state_path(s->cfg);

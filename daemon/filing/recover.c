@@ -175,6 +175,35 @@ static bool is_ring_empty(const struct ring_layout *ring)
 	return true;
 }
 
+static bool holds_messages(const struct region *s)
+{
+	uint64_t i;
+
+	for (i = 0; i < s->header->workers; i++)
+		if (!arena_is_empty(&s->arenas[i]))
+			return true;
+	return !is_ring_empty(&s->ring.layout);
+}
+
+/*
+ * The directories of the files, by flush_check() or flush_probe().  A region
+ * that holds messages waits for them, as for a disk that is full; without a
+ * message, a directory that is missing is a mistake in the settings.
+ */
+static int look_at(struct recovery *rec, int (*look)(struct flush *f),
+		   struct failure *error)
+{
+	struct refusal refusal = { .pause_ns = FLUSH_PAUSE_NS };
+	int err;
+
+	while ((err = look(&rec->flush))) {
+		if (!holds_messages(rec->s))
+			return flush_explain(&rec->flush, err, error);
+		wait_for_disk(rec, &refusal, err);
+	}
+	return 0;
+}
+
 static int recover_old(struct recovery *rec, struct failure *error)
 {
 	struct region *s = rec->s;
@@ -185,12 +214,16 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	ring_recover(&s->ring.layout);
 	(void)FAILPOINT("recover.published");
 	release_committed(rec);
+	/* Before a rename in doubt is settled by what the directory holds. */
+	err = look_at(rec, flush_check, error);
+	if (err)
+		return err;
 	settle_flushes(rec);
 	region_header_use_dirs(s->header, rec->cfg);
 	/* Only now: this makes the directory that settle_flushes() looks in. */
-	err = flush_probe(&rec->flush);
+	err = look_at(rec, flush_probe, error);
 	if (err)
-		return flush_explain(&rec->flush, err, error);
+		return err;
 	for (i = 0; i < s->header->workers; i++)
 		flush_arena(rec, &s->arenas[i]);
 	file_messages(rec);
@@ -257,12 +290,18 @@ int recover_region(struct region *s, const struct config *cfg,
 	struct recovery rec = { s, cfg, .waits = waits, .arg = arg,
 				.out = out };
 	uint64_t start_ns = clock_now();
-	int err;
+	int err = -ENOENT, check;
 
 	memset(out, 0, sizeof(*out));
+	flush_open(&rec.flush, cfg, 0);
+	check = flush_check(&rec.flush);
+	if (cfg->state_path[0])
+		err = open_old(s, cfg, error);
+	/* Nothing is touched for settings that name no directory. */
+	if (check && (err == -ENOENT || err == -EBADMSG))
+		return flush_explain(&rec.flush, check, error);
 	if (!cfg->state_path[0])
 		return region_create(s, cfg, error);
-	err = open_old(s, cfg, error);
 	if (err == -ENOENT)
 		return make_new(s, cfg, error);
 	if (err == -EBADMSG) {
@@ -271,7 +310,6 @@ int recover_region(struct region *s, const struct config *cfg,
 	}
 	if (err)
 		return err;
-	flush_open(&rec.flush, cfg, 0);
 	err = recover_old(&rec, error);
 	if (err) {
 		region_close(s);

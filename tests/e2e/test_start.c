@@ -158,6 +158,48 @@ START_TEST(a_stop_during_a_recovery_waits_for_the_disk)
 }
 END_TEST
 
+static char elsewhere[BED_PATH + 16];
+
+/* As a disk that is not mounted yet: no final file proves anything now. */
+START_TEST(a_recovery_waits_for_a_directory_that_is_missing)
+{
+	struct sender *first = leave_in_memory();
+	struct tally tally;
+
+	snprintf(elsewhere, sizeof(elsewhere), "%s.away", bed.files);
+	ck_assert_int_eq(rename(bed.files, elsewhere), 0);
+	bed_release();
+	daemon_spawn("buffer.timeout=50ms");
+	UNTIL(log_count("recovery", "No such file", "create the directory") ==
+	      1);
+	UNTIL(strstr(health(), "the recovery waits for the disk"));
+	ck_assert_int_eq(rename(elsewhere, bed.files), 0);
+	UNTIL(log_count("ready"));
+	daemon_stop(NULL);
+	tally_open(&tally);
+	tally_expect_sender(&tally, first);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+END_TEST
+
+/* Without a message to file it is a mistake in the settings, said at once. */
+START_TEST(a_missing_directory_without_a_message_is_an_error)
+{
+	int status;
+
+	daemon_start();
+	daemon_kill();
+	ck_assert_int_eq(rename(bed.files, bed_text("%s.away", bed.files)), 0);
+	daemon_spawn();
+	status = daemon_wait();
+	REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 78,
+		"wait status %#x", status);
+	ck_assert_uint_eq(log_count("files.path", "create the directory"), 1);
+}
+END_TEST
+
 /*
  * A start that is shorter than the listener waits drops nothing of what the
  * kernel had queued before it.  A busy machine starts slowly now and then, so
@@ -221,6 +263,8 @@ int main(void)
 		a_stop_during_a_recovery_leaves_everything_for_the_next_start);
 	tcase_add_test(t, a_start_that_fails_counts_what_it_dropped);
 	tcase_add_test(t, a_stop_during_a_recovery_waits_for_the_disk);
+	tcase_add_test(t, a_recovery_waits_for_a_directory_that_is_missing);
+	tcase_add_test(t, a_missing_directory_without_a_message_is_an_error);
 	tcase_add_test(
 		t, a_start_without_a_recovery_drops_nothing_that_was_queued);
 	return suite_run(suite, CK_NOFORK);

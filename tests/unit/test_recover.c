@@ -237,9 +237,20 @@ static int leave(void *arg)
 		       0;
 }
 
+static void wait_and_make_files(void *arg, int err, const char *remedy,
+				uint64_t pause)
+{
+	(void)arg;
+	(void)remedy;
+	(void)pause;
+	ck_assert_int_eq(err, -ENOENT);
+	if (++waited->calls == 2)
+		core_mkdir("files");
+}
+
 /*
- * A rename in doubt cannot be finished, because the directory is gone, and
- * the next life gives up for the same reason; the third finds everything.
+ * A rename in doubt cannot be finished, because the directory is gone: a life
+ * is killed before it finds that out, the next one waits and finds everything.
  */
 START_TEST(a_rename_in_doubt_survives_a_missing_directory)
 {
@@ -249,12 +260,12 @@ START_TEST(a_rename_in_doubt_survives_a_missing_directory)
 	lives_begin();
 	ck_assert(core_was_killed(core_child("flush.marked=kill", leave, &l)));
 	ck_assert_int_eq(rename(core_path("files"), core_path("gone")), 0);
-	/* killed before it finds that out, then refused, then welcome */
 	ck_assert(core_was_killed(
-		core_child("recover.settled=kill", lives_run, &l)));
-	ck_assert_int_gt(core_child(NULL, lives_run, &l), 0);
-	core_mkdir("files");
+		core_child("recover.released=kill", lives_run, &l)));
+	waited = core_map(sizeof(*waited));
+	l.waits = wait_and_make_files;
 	ck_assert_int_eq(core_child(NULL, lives_run, &l), 0);
+	ck_assert_uint_eq(waited->calls, 2);
 	ck_assert_uint_eq(l.out->messages, 9);
 	ck_assert_uint_eq(core_count(core_path("files")), 3);
 	lives_end();
