@@ -470,7 +470,7 @@ END_TEST
 
 /* --- telling ------------------------------------------------------------- */
 
-START_TEST(a_release_tells_once_and_only_who_wants_to_know)
+START_TEST(a_release_notifies_once_and_only_a_waiting_producer)
 {
 	struct core_ring c;
 	uint64_t i;
@@ -490,7 +490,7 @@ START_TEST(a_release_tells_once_and_only_who_wants_to_know)
 }
 END_TEST
 
-START_TEST(a_wish_that_came_too_late_is_taken_back)
+START_TEST(a_producer_that_finds_a_free_slot_does_not_wait)
 {
 	struct core_ring c;
 
@@ -505,7 +505,7 @@ START_TEST(a_wish_that_came_too_late_is_taken_back)
 }
 END_TEST
 
-START_TEST(a_wish_for_an_overflow_buffer_is_one_too)
+START_TEST(a_producer_can_wait_for_an_overflow_buffer)
 {
 	struct core_ring c;
 	uint64_t i;
@@ -550,8 +550,8 @@ int main(void)
 		       small_and_too_large_messages_keep_no_overflow_buffer);
 	tcase_add_test(tc, the_buffer_let_go_last_is_used_first);
 	tcase_add_loop_test(tc, no_message_is_touched_before_its_release, 0, 5);
-	tcase_add_test(tc, a_release_tells_once_and_only_who_wants_to_know);
-	tcase_add_test(tc, a_wish_that_came_too_late_is_taken_back);
-	tcase_add_test(tc, a_wish_for_an_overflow_buffer_is_one_too);
+	tcase_add_test(tc, a_release_notifies_once_and_only_a_waiting_producer);
+	tcase_add_test(tc, a_producer_that_finds_a_free_slot_does_not_wait);
+	tcase_add_test(tc, a_producer_can_wait_for_an_overflow_buffer);
 	return suite_run(suite, CK_FORK);
 }

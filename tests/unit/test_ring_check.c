@@ -122,7 +122,7 @@ END_TEST
 static struct core_ring shared;
 static const uint32_t life_lens[] = { 10, 3000, 0, 2048, 4000, 1 };
 
-/* Two batches of three; the first message of the first is let go. */
+/* Two batches of three; the first message of the first is released. */
 static int life(void *arg)
 {
 	struct ring *r = &shared.ring;
