@@ -42,7 +42,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -53,6 +52,7 @@
 #include <fcntl.h>
 
 #include "bufwriter.h"
+#include "limit.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 
@@ -69,15 +69,6 @@
 #define PAUSE_FIRST_MS 1
 #define PAUSE_LAST_MS 50
 
-/*
- * A message of up to so many bytes is sent without a look at the daemon's
- * limit, unless that is smaller.  For a larger one the limit is read again
- * once it is a second old, which costs little beside the copying of the
- * message.
- */
-#define LIMIT_FREE_BYTES 4096
-#define LIMIT_AGE_MS 1000
-
 struct bw {
 	/*
 	 * Shared, atomic: when the daemon was found gone, in milliseconds of
@@ -87,15 +78,7 @@ struct bw {
 	 * so it may share a cache line with the constants.
 	 */
 	_Atomic int64_t gone_since_ms;
-	/*
-	 * Shared, atomic: the longest message that the daemon accepts, as it
-	 * was read at limit_read_ms; SIZE_MAX: unknown.  A message above
-	 * limit_look_bytes needs a look at it.  Any of several threads that
-	 * read the limit may win, so every access is relaxed.
-	 */
-	_Atomic size_t limit_bytes;
-	_Atomic size_t limit_look_bytes;
-	_Atomic int64_t limit_read_ms;
+	struct bw_limit limit; /* shared, atomic: see limit.h */
 
 	/* constant after bw_open() */
 	int fd;
@@ -202,92 +185,6 @@ static int sent(struct bw *bw)
 }
 
 /*
- * The daemon publishes its limit in the target of a symbolic link, see
- * libbufwriter(3): /run/bufwriter.sock has /run/bufwriter/limits.  Reading a
- * link needs no second descriptor and cannot wait.
- */
-static void limit_read(struct bw *bw)
-{
-	static const char key[] = "max_message=";
-	const char *socket = bw->address.sun_path;
-	const char *name = strrchr(socket, '/');
-	size_t stem = strlen(socket), limit = SIZE_MAX, look, i;
-	char path[sizeof(bw->address.sun_path) + 8], text[64];
-	ssize_t len;
-	int err = errno;
-
-	if (name && stem - (size_t)(name - socket) > 6 &&
-	    !strcmp(socket + stem - 5, ".sock"))
-		snprintf(path, sizeof(path), "%.*s/limits", (int)stem - 5,
-			 socket);
-	else
-		snprintf(path, sizeof(path), "%s.limits", socket);
-	len = readlink(path, text, sizeof(text) - 1);
-	errno = err;
-	if (len > (ssize_t)sizeof(key) - 1 &&
-	    !memcmp(text, key, sizeof(key) - 1)) {
-		text[len] = '\0';
-		for (i = sizeof(key) - 1, limit = 0;
-		     text[i] >= '0' && text[i] <= '9' && limit < SIZE_MAX / 10;
-		     i++)
-			limit = limit * 10 + (text[i] - '0');
-		/* A text that is no number, or 0, is none of the daemon's. */
-		if (limit == 0 || (text[i] != '\0' && text[i] != ','))
-			limit = SIZE_MAX;
-	}
-	look = limit < LIMIT_FREE_BYTES ? limit : LIMIT_FREE_BYTES;
-	atomic_store_explicit(&bw->limit_bytes, limit, memory_order_relaxed);
-	atomic_store_explicit(&bw->limit_look_bytes, look,
-			      memory_order_relaxed);
-	atomic_store_explicit(&bw->limit_read_ms,
-			      clock_ms(CLOCK_MONOTONIC_COARSE),
-			      memory_order_relaxed);
-}
-
-static bool is_above_limit(const struct bw *bw, size_t len)
-{
-	return len >
-	       atomic_load_explicit(&bw->limit_bytes, memory_order_relaxed);
-}
-
-/*
- * Would the daemon drop a message of this length?  A refusal is always based
- * on a limit that was read just now: the daemon may have been restarted with
- * a larger one behind a socket of systemd's, which the library cannot see.
- */
-__attribute__((noinline)) static bool look_at_limit(struct bw *bw, size_t len)
-{
-	int64_t read_ms = atomic_load_explicit(&bw->limit_read_ms,
-					       memory_order_relaxed);
-
-	if (is_above_limit(bw, len) ||
-	    clock_ms(CLOCK_MONOTONIC_COARSE) - read_ms >= LIMIT_AGE_MS)
-		limit_read(bw);
-	return is_above_limit(bw, len);
-}
-
-static inline bool is_too_large(struct bw *bw, size_t len)
-{
-	if (likely(len <= atomic_load_explicit(&bw->limit_look_bytes,
-					       memory_order_relaxed)))
-		return false;
-	return look_at_limit(bw, len);
-}
-
-/* The length of all pieces.  A length that the kernel refuses gives 0. */
-static size_t length_of(const struct iovec *iov, size_t iovcnt)
-{
-	size_t len = 0, i;
-
-	for (i = 0; i < iovcnt; i++) {
-		if (iov[i].iov_len > SSIZE_MAX - len)
-			return 0;
-		len += iov[i].iov_len;
-	}
-	return len;
-}
-
-/*
  * The bare system call: ThreadSanitizer believes that libc's connect() makes a
  * new descriptor, and would report every send of another thread as a race.
  */
@@ -312,8 +209,10 @@ static int connect_for(struct bw *bw, const struct msghdr *msg)
 
 	if (err)
 		return err;
-	limit_read(bw);
-	return is_above_limit(bw, length_of(msg->msg_iov, msg->msg_iovlen)) ?
+	bw_limit_read(&bw->limit, bw->address.sun_path);
+	return bw_limit_is_exceeded(&bw->limit,
+				    bw_limit_length(msg->msg_iov,
+						    msg->msg_iovlen)) ?
 		       -EMSGSIZE :
 		       0;
 }
@@ -445,7 +344,7 @@ int bw_write(struct bw *bw, const void *data, size_t len)
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (is_too_large(bw, len))
+	if (bw_limit_refuses(&bw->limit, bw->address.sun_path, len))
 		return BW_TOO_LARGE;
 	if (likely(send(bw->fd, data, len, bw->flags) >= 0))
 		return sent(bw);
@@ -461,7 +360,8 @@ int bw_writev(struct bw *bw, const struct iovec *iov, int iovcnt)
 	if (iovcnt < 0 || iovcnt > IOV_MAX)
 		return BW_INVALID;
 	msg.msg_iovlen = iovcnt;
-	if (iov && is_too_large(bw, length_of(iov, msg.msg_iovlen)))
+	if (iov && bw_limit_refuses(&bw->limit, bw->address.sun_path,
+				    bw_limit_length(iov, msg.msg_iovlen)))
 		return BW_TOO_LARGE;
 	if (likely(sendmsg(bw->fd, &msg, bw->flags) >= 0))
 		return sent(bw);
@@ -593,7 +493,7 @@ int bw_open(struct bw **out, const struct bw_options *options)
 	 * write returns the error if this fails.
 	 */
 	connect_daemon(bw);
-	limit_read(bw);
+	bw_limit_read(&bw->limit, bw->address.sun_path);
 	*out = bw;
 	return 0;
 }
