@@ -437,11 +437,16 @@ static void measure(struct held *held)
 
 static struct held held;
 
-/* Of a daemon that nobody is connected to: the least of a few looks. */
+/*
+ * Of a daemon that has filed what it found, and that nobody is connected to:
+ * the least of a few looks.
+ */
 static void measure_before(struct held *before)
 {
 	unsigned i;
 
+	UNTIL(bed_queue_empty());
+	ask("flush 60000");
 	crowd_hold_watcher(true);
 	measure(before);
 	for (i = 0; i < 20; i++) {
@@ -588,6 +593,12 @@ START_TEST(every_message_is_in_one_file_or_in_one_drop_counter)
 	wrong = ledger_judge();
 	print_result();
 	REQUIRE(!wrong, "%s", wrong);
+	/* Known faults, until they are mended. */
+	REQUIRE(!suite_number("CHAOS_STRICT", 0) ||
+			(!ledger.misnamed && !ledger.litter),
+		"%" PRIu64 " files with another framing than they say, %" PRIu64
+		" unfinished files",
+		ledger.misnamed, ledger.litter);
 	REQUIRE(now.slowest < now.longest_ms * SLACK_TIMES / 1e3 + SLACK_S +
 				      now.unbounded,
 		"a send took %.2f s: timeouts up to %u ms, %.2f s without one",

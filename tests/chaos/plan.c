@@ -107,6 +107,15 @@ static void plan_fault(struct fault *f)
 		f->point = "flush.write";
 		f->action = "short";
 	}
+	/* The moment in which a kill does harm lasts longer, so one may hit. */
+	if (chance(35)) {
+		f->point = PICK(points);
+		f->action = "sleep:1";
+		f->nth = 0;
+		/* For each message it would be too long. */
+		if (!strcmp(f->point, "append.after"))
+			f->point = "commit.before";
+	}
 	/* Only an error and a stall depend on a file. */
 	if (!strncmp(f->action, "sleep", 5) || !strcmp(f->action, "short"))
 		f->always = true;
@@ -171,7 +180,7 @@ static void plan_life(struct life *life, bool never)
 		plan_fault(&life->fault[i]);
 	life->end_us = random_below(chance(50) ? 3000 : 60000);
 	life->kill_point = PICK(points);
-	life->kill_nth = 1 + random_below(chance(50) ? 3 : 60);
+	life->kill_nth = 1 + random_below(chance(60) ? 3 : 60);
 	life->mends = chance(70);
 	life->steps = 1 + random_below(PLAN_DEEDS);
 	for (i = 0; i < life->steps; i++)
