@@ -18,7 +18,7 @@ mkdir -p "$BW_BUILD/failed" "$BW_BUILD/log"
 
 # Failures abort, so that the fuzzer keeps the input.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-disable_coredump=1:\
-detect_stack_use_after_return=1:strict_string_checks=1:handle_abort=1:\
+detect_stack_use_after_return=1:handle_abort=1:\
 quarantine_size_mb=16:allocator_may_return_null=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 
