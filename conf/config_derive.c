@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/config_names.h"
+
 /*
  * NAME_MAX, and how much of it <worker>_<pid>_<unix nanoseconds> may take,
  * with the dot in front of a temporary file.
@@ -162,70 +164,6 @@ static void derive_names(struct loader *load)
 
 /* --- paths --------------------------------------------------------------- */
 
-/* The next component of a path, without empty ones and dots. */
-static const char *component(const char *path, size_t *len)
-{
-	for (;;) {
-		path += strspn(path, "/");
-		*len = strcspn(path, "/");
-		if (*len != 1 || *path != '.')
-			return path;
-		path++;
-	}
-}
-
-static bool same_path(const char *a, const char *b)
-{
-	size_t na;
-	size_t nb;
-
-	for (;;) {
-		a = component(a, &na);
-		b = component(b, &nb);
-		if (na != nb || strncmp(a, b, na))
-			return false;
-		if (na == 0)
-			return true;
-		a += na;
-		b += nb;
-	}
-}
-
-/* Reports that two settings name one path, at the one that was given. */
-static void clash(struct loader *load, const struct setting *a,
-		  const struct setting *b)
-{
-	const struct setting *at = loader_line(load, b) ? b : a;
-	char why[512];
-
-	snprintf(why, sizeof(why),
-		 "\"%.100s\" is also %s; allowed: a path that no other "
-		 "setting names",
-		 setting_text(b, load->cfg), at == b ? a->name : b->name);
-	loader_problem(load, at, why);
-}
-
-/*
- * No two settings may name the same path.  Otherwise a daemon could bind its
- * socket over its state region, or mix other files with the complete ones,
- * and say nothing.
- */
-static void check_paths(struct loader *load)
-{
-	const struct setting *a, *b;
-	const char *path;
-
-	for (b = setting_table; b < setting_table + SETTINGS; b++) {
-		if (!value_is_path(b->type))
-			continue;
-		path = setting_text(b, load->cfg);
-		for (a = setting_table; *path && a < b; a++)
-			if (value_is_path(a->type) &&
-			    same_path(path, setting_text(a, load->cfg)))
-				clash(load, a, b);
-	}
-}
-
 static char *temp_path(const struct config *cfg)
 {
 	char *path;
@@ -251,7 +189,7 @@ void config_derive(struct loader *load)
 		return;
 	}
 	derive_names(load);
-	check_paths(load);
+	config_names_check(load);
 }
 
 static int copy(const char **to, const char *from)

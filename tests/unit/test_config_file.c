@@ -97,6 +97,50 @@ static const struct {
 	  { "2: socket.path: \"/run/bufwriter/state\" is also state.path" } },
 	{ "[control]\npath = /x\nmetrics_file = /x\n",
 	  { "3: control.metrics_file: \"/x\" is also control.path" } },
+	/* names that the daemon derives */
+	{ "[state]\npath = /d/m.new\n[control]\nmetrics_file = /d/m\n",
+	  { "2: state.path: \"/d/m.new\" is also what the daemon makes for "
+	    "control.metrics_file; allowed: a path that no other setting "
+	    "names" } },
+	{ "[socket]\npath = /d/m.new\n[control]\nmetrics_file = /d//m\n",
+	  { "2: socket.path: \"/d/m.new\" is also what the daemon makes for "
+	    "control.metrics_file" } },
+	{ "[control]\nmetrics_file = /run/bufwriter/s\n"
+	  "path = /run/bufwriter/state.new\n[socket]\n"
+	  "path = /run/bufwriter/s.new\n",
+	  { "3: control.path: \"/run/bufwriter/state.new\" is also what the "
+	    "daemon makes for state.path",
+	    "5: socket.path: \"/run/bufwriter/s.new\" is also what the daemon "
+	    "makes for control.metrics_file" } },
+	{ "[control]\nmetrics_file = /run/bufwriter/state.lock\n",
+	  { "2: control.metrics_file: \"/run/bufwriter/state.lock\" is also "
+	    "what the daemon makes for state.path; allowed: " } },
+	{ "[state]\npath = /d/s\n[control]\npath = /d/s.new\n",
+	  { "4: control.path: \"/d/s.new\" is also what the daemon makes for "
+	    "state.path" } },
+	{ "[state]\npath = /d/s\n[control]\nmetrics_file = /d/s.bad-17\n",
+	  { "4: control.metrics_file: \"/d/s.bad-17\" is also what the daemon "
+	    "makes for state.path" } },
+	{ "[state]\npath = /d/m\n[control]\nmetrics_file = /d/m.lock\n",
+	  { "4: control.metrics_file: \"/d/m.lock\" is also what the daemon "
+	    "makes for state.path" } },
+	{ "[state]\npath = /d/m.new\n[control]\nmetrics_file = /d/m.new.new\n",
+	  { "4: control.metrics_file: \"/d/m.new.new\" is also what the daemon "
+	    "makes for state.path" } },
+	{ "[files]\npath = /d\n[state]\npath = /d/.tmp\n",
+	  { "4: state.path: \"/d/.tmp\" is also what the daemon makes for "
+	    "files.path" } },
+	{ "[socket]\npath = /d/b.sock\n[control]\nmetrics_file = /d/b/limits\n",
+	  { "4: control.metrics_file: \"/d/b/limits\" is also what the daemon "
+	    "makes for socket.path" } },
+	{ "[socket]\npath = /d/b\n[state]\npath = /d/b.limits.new\n",
+	  { "4: state.path: \"/d/b.limits.new\" is also what the daemon makes "
+	    "for socket.path" } },
+	/* a link on the way, which every Linux has */
+	{ "[state]\npath = /proc/self/x\n[control]\n"
+	  "metrics_file = /proc/thread-self/../../x\n",
+	  { "4: control.metrics_file: \"/proc/thread-self/../../x\" is also "
+	    "state.path" } },
 	{ "[files]\nprefix = " LONG_100 "\nsuffix = a" LONG_100 "\n",
 	  { "3: files.suffix: "
 	    "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" "
@@ -234,6 +278,26 @@ START_TEST(a_file_that_cannot_be_read_is_reported_with_a_hint)
 }
 END_TEST
 
+START_TEST(the_settings_file_is_no_file_of_the_daemon)
+{
+	const char *options[] = { "state.path=", "files.path=/d" };
+	struct reports reports = { 0 };
+	struct config *cfg;
+	char metrics[DIR_PATH + 64];
+
+	settings_write("", 0);
+	snprintf(metrics, sizeof(metrics), "control.metrics_file=%s",
+		 settings_file);
+	options[0] = metrics;
+	ck_assert_int_eq(config_load(settings_file, options, 2, reports_add,
+				     &reports, &cfg),
+			 -EINVAL);
+	ck_assert_uint_eq(reports.n, 1);
+	ck_assert(reports_have(&reports, "is also the settings file; allowed"));
+	reports_clear(&reports);
+}
+END_TEST
+
 START_TEST(a_pipe_is_waited_for_no_longer_than_some_seconds)
 {
 	ck_assert_int_eq(mkfifo(settings_file, 0600), 0);
@@ -307,6 +371,7 @@ int main(void)
 	TCase *file = tcase_create("files");
 	int nfiles = (int)(sizeof(files) / sizeof(files[0]));
 
+	tcase_set_timeout(file, SUITE_TIMEOUT);
 	tcase_add_checked_fixture(file, settings_open, settings_close);
 	tcase_add_loop_test(file, each_mistake_is_reported_with_its_line, 0,
 			    nfiles);
@@ -317,6 +382,7 @@ int main(void)
 	tcase_add_test(file, a_file_too_large_for_settings_is_refused);
 	tcase_add_test(file,
 		       a_file_that_cannot_be_read_is_reported_with_a_hint);
+	tcase_add_test(file, the_settings_file_is_no_file_of_the_daemon);
 	tcase_add_test(file, a_pipe_is_waited_for_no_longer_than_some_seconds);
 	tcase_add_test(file, what_comes_from_a_pipe_is_read_once);
 	tcase_add_test(file, a_file_of_another_user_is_reported_with_a_hint);
