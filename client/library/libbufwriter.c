@@ -52,7 +52,7 @@
 #include <fcntl.h>
 
 #include "bufwriter.h"
-#include "limit.h"
+#include "client/library/limit.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 
@@ -205,16 +205,13 @@ static int send_now(const struct bw *bw, const struct msghdr *msg)
 /* Connects to what may be another daemon, with another limit. */
 static int connect_for(struct bw *bw, const struct msghdr *msg)
 {
+	size_t len = bw_limit_length(msg->msg_iov, msg->msg_iovlen);
 	int err = connect_daemon(bw);
 
 	if (err)
 		return err;
 	bw_limit_read(&bw->limit, bw->address.sun_path);
-	return bw_limit_is_exceeded(&bw->limit,
-				    bw_limit_length(msg->msg_iov,
-						    msg->msg_iovlen)) ?
-		       -EMSGSIZE :
-		       0;
+	return bw_limit_is_exceeded(&bw->limit, len) ? -EMSGSIZE : 0;
 }
 
 /* The connection is lost; only connect(2) brings it back. */

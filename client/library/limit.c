@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "limit.h"
+#include "client/library/limit.h"
 
 /*
  * A message of up to so many bytes is sent without a look at the limit, unless
