@@ -90,7 +90,8 @@ void config_print(const struct config *cfg, FILE *to)
 		setting_format(set, cfg, value, sizeof(value));
 		fprintf(to, "%s =%s%s\n", set->key, *value ? " " : "", value);
 	}
-	fprintf(to, "\n# complete files: %s/%s<worker>_<pid>_<nanoseconds>%s\n",
+	fprintf(to,
+		"\n# complete files: %s/%s<worker>_<daemon>_<nanoseconds>%s\n",
 		cfg->files_path, cfg->prefix, cfg->suffix);
 	fprintf(to, "# while they are written: in %s\n", cfg->temp);
 }

@@ -16,7 +16,7 @@
 #include "conf/config_names.h"
 
 /*
- * NAME_MAX, and how much of it <worker>_<pid>_<unix nanoseconds> may take,
+ * NAME_MAX, and how much of it <worker>_<daemon>_<nanoseconds> may take,
  * with the dot in front of a temporary file.
  */
 #define FILE_NAME_MAX 255

@@ -279,8 +279,8 @@ static int run_workers(struct daemon *d)
 	int err;
 
 	region_set_clean(&s->region, false);
-	err = workers_start(&d->workers, d->settings.cfg, &s->region.ring,
-			    s->region.arenas, s->beside, notify_loop, d);
+	err = workers_start(&d->workers, d->settings.cfg, &s->region, s->beside,
+			    notify_loop, d);
 	if (err) {
 		report_refusal(err);
 		return EX_OSERR;

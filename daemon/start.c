@@ -29,7 +29,7 @@ static int open_files(struct start *s, const struct config *cfg,
 	struct flush probe;
 	int err;
 
-	flush_open(&probe, cfg, 0);
+	flush_open(&probe, cfg, 0, NULL);
 	err = flush_probe(&probe);
 	if (err)
 		return flush_explain(&probe, err, failure);

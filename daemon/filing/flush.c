@@ -15,13 +15,14 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/remedy.h"
 
-void flush_open(struct flush *f, const struct config *cfg, unsigned worker)
+void flush_open(struct flush *f, const struct config *cfg, unsigned worker,
+		struct region_names *names)
 {
 	assert(cfg);
 	memset(f, 0, sizeof(*f));
 	f->cfg = cfg;
 	f->worker = worker;
-	f->pid = getpid();
+	f->names = names;
 }
 
 static int failed(struct flush *f, int err, const char *op, const char *where)
@@ -103,12 +104,12 @@ void flush_name(struct flush *f, char name[FLUSH_NAME])
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	ns = ts.tv_sec * CLOCK_SECOND + ts.tv_nsec;
-	/* The clock may step back, and two files may share a nanosecond. */
-	if (ns <= f->last_ns)
-		ns = f->last_ns + 1;
-	f->last_ns = ns;
-	n = snprintf(name, FLUSH_NAME, "%s%u_%d_%" PRIu64 "%s", f->cfg->prefix,
-		     f->worker, (int)f->pid, ns, f->cfg->suffix);
+	if (FAILPOINT("flush.clock"))
+		ns -= ns % (1000000 * CLOCK_SECOND);
+	ns = region_names_next(f->names, ns);
+	n = snprintf(name, FLUSH_NAME, "%s%u_%" PRIu64 "_%" PRIu64 "%s",
+		     f->cfg->prefix, f->worker, f->names->number, ns,
+		     f->cfg->suffix);
 	/* I1: the settings are bounded so that no name is cut. */
 	assert(n > 0 && n < FLUSH_NAME);
 }
@@ -116,16 +117,13 @@ void flush_name(struct flush *f, char name[FLUSH_NAME])
 /* Somebody may have deleted the directory of temp files. */
 static int open_temp(struct flush *f, const char *path)
 {
-	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
 	int err = FAILPOINT("flush.open");
 	int fd;
 
 	if (err)
 		return err;
 	fd = open(path, flags, 0600);
-	if (fd < 0 && errno == EACCES && !unlink(path))
-		/* A complete temp file of ours has no write permission. */
-		fd = open(path, flags, 0600);
 	if (fd < 0 && errno == ENOENT && !f->beside &&
 	    !mkdir(f->cfg->temp, 0700))
 		fd = open(path, flags, 0600);
@@ -194,6 +192,7 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	if (err)
 		return failed(f, err, "name", f->cfg->temp);
 	fd = open_temp(f, path);
+	f->foreign = fd == -EEXIST;
 	if (fd < 0)
 		return failed(f, fd, "open", path);
 	err = fill_temp(f, fd, data, len, &op);
@@ -223,7 +222,7 @@ int flush_rename(const char *from, const char *to)
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
 	/*
-	 * A file system without the flag.  Worker, process and nanosecond in
+	 * A file system without the flag.  Worker, daemon and nanosecond in
 	 * the name make it unique, so a check before the rename is as good.
 	 */
 	if (!lstat(to, &st))
@@ -335,12 +334,15 @@ int flush_publish(struct flush *f, const char *name)
 	return err;
 }
 
-bool flush_discard(const struct flush *f, const char *name, bool beside)
+int flush_discard(struct flush *f, const char *name, bool beside)
 {
 	char path[PATH_MAX];
 	struct stat st;
+	int err;
 
-	if (temp_path(f, name, beside, path))
-		return true;
-	return !unlink(path) || lstat(path, &st);
+	/* A path that does not fit was never opened. */
+	if (temp_path(f, name, beside, path) || !unlink(path))
+		return 0;
+	err = -errno;
+	return lstat(path, &st) ? 0 : failed(f, err, "unlink", path);
 }

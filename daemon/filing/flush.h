@@ -24,19 +24,19 @@
 #include "conf/config.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/failure.h"
+#include "daemon/region/region_header.h"
 
 #define FLUSH_NAME 256 /* NAME_MAX and its NUL */
 
 struct flush {
 	const struct config *cfg; /* its owner may change it between files */
 	unsigned worker;
-	pid_t pid;
+	struct region_names *names;
 	/*
 	 * The temp file is a dot file in files.path, because files.temp is on
 	 * another file system or is the same directory.
 	 */
 	bool beside;
-	uint64_t last_ns; /* the time in the last name */
 	/* the temp file that flush_write() completed last */
 	struct stat temp;
 	/*
@@ -46,12 +46,15 @@ struct flush {
 	 */
 	bool pending;
 	bool renamed;
+	bool foreign; /* flush_write() found a file that it did not make */
 	/* after a failure: the operation and its path */
 	const char *op;
 	char where[PATH_MAX];
 };
 
-void flush_open(struct flush *f, const struct config *cfg, unsigned worker);
+/* `names` outlives it; NULL where no name is made. */
+void flush_open(struct flush *f, const struct config *cfg, unsigned worker,
+		struct region_names *names);
 
 /*
  * Is files.path a directory that can be written to?
@@ -71,13 +74,17 @@ int flush_probe(struct flush *f);
  */
 int flush_explain(const struct flush *f, int err, struct failure *failure);
 
-/* A new final name (I1): its time is later than in any name before, whatever
- * the clock does. */
+/*
+ * A new final name (I1): <prefix><worker>_<daemon>_<nanoseconds><suffix>.
+ * The daemon's number tells apart what shares files.path or ships to the same
+ * place.  A process id would not: it is 1 in each container.
+ */
 void flush_name(struct flush *f, char name[FLUSH_NAME]);
 
 /*
- * Writes the complete temp file for this name, in place of an old one.  On
- * failure it deletes the temp file, if it can.  0 or -errno.
+ * Writes the complete temp file for this name, which it makes.  On failure it
+ * deletes the temp file, if it can.  0 or -errno; with f->foreign: a file of
+ * that name is there, which is not the daemon's.
  */
 int flush_write(struct flush *f, const char *name, const void *data,
 		size_t len);
@@ -94,9 +101,10 @@ int flush_write(struct flush *f, const char *name, const void *data,
 int flush_publish(struct flush *f, const char *name);
 /*
  * Deletes the temp file of this name, if there is one; `beside` is the value
- * of f->beside when it was written.  False: the file is still there.
+ * of f->beside when it was written.  0; or -errno with op and where: the file
+ * is still there.
  */
-bool flush_discard(const struct flush *f, const char *name, bool beside);
+int flush_discard(struct flush *f, const char *name, bool beside);
 
 /* The pause before the second try at a failed file. */
 #define FLUSH_PAUSE_NS (100 * CLOCK_MS)

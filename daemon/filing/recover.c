@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
@@ -289,11 +290,11 @@ int recover_region(struct region *s, const struct config *cfg,
 {
 	struct recovery rec = { s, cfg, .waits = waits, .arg = arg,
 				.out = out };
-	uint64_t start_ns = clock_now();
+	uint64_t start_ns = clock_now(), number, last_ns;
 	int err = -ENOENT, check;
 
 	memset(out, 0, sizeof(*out));
-	flush_open(&rec.flush, cfg, 0);
+	flush_open(&rec.flush, cfg, 0, NULL);
 	check = flush_check(&rec.flush);
 	if (cfg->state_path[0])
 		err = open_old(s, cfg, error);
@@ -310,6 +311,7 @@ int recover_region(struct region *s, const struct config *cfg,
 	}
 	if (err)
 		return err;
+	rec.flush.names = &s->header->names;
 	err = recover_old(&rec, error);
 	if (err) {
 		region_close(s);
@@ -321,6 +323,14 @@ int recover_region(struct region *s, const struct config *cfg,
 		region_adopt(s);
 		return 0;
 	}
+	number = s->header->names.number;
+	last_ns = load_relaxed(&s->header->names.last_ns);
 	region_close(s);
-	return make_new(s, cfg, error);
+	err = make_new(s, cfg, error);
+	if (!err) {
+		/* I1: the names go on where they were. */
+		s->header->names.number = number;
+		store_relaxed(&s->header->names.last_ns, last_ns);
+	}
+	return err;
 }

@@ -144,23 +144,26 @@ static bool is_beside(const struct arena *a)
 }
 
 /*
- * FILLING, or WRITING after a failure: a new name.  If the temp file of the
- * failed try cannot be deleted, its name is used again, because only the
- * record knows about that file.
+ * FILLING, or WRITING after a failure: a new name, but not before the temp file
+ * of the failed try is deleted, because only the record knows about that file.
+ * 0 or -errno.
  */
-static void begin_file(struct arena *a, struct flush *f)
+static int begin_file(struct arena *a, struct flush *f)
 {
 	char name[FLUSH_NAME];
-	enum arena_where where = f->beside ? ARENA_BESIDE_FINAL : ARENA_IN_TEMP;
+	int err;
 
-	if (a->now.step == ARENA_FILLING ||
-	    flush_discard(f, a->name, is_beside(a))) {
-		flush_name(f, name);
-		arena_begin_write(a, name, where);
-	} else {
-		arena_begin_write(a, a->name, where);
+	if (a->now.step == ARENA_WRITING && !f->foreign) {
+		err = flush_discard(f, a->name, is_beside(a));
+		if (err)
+			return err;
 	}
+	f->foreign = false;
+	flush_name(f, name);
+	arena_begin_write(a, name,
+			  f->beside ? ARENA_BESIDE_FINAL : ARENA_IN_TEMP);
 	(void)FAILPOINT("flush.begin");
+	return 0;
 }
 
 /* WRITING -> RENAMING. */
@@ -197,7 +200,7 @@ static int rename_temp(struct arena *a, struct flush *f)
 	return err;
 }
 
-/* Is a failed rename worth another name or place at once? */
+/* Is a failed step worth another name or place at once? */
 static bool is_worth_a_name(const struct flush *f, int err)
 {
 	return !f->pending && (err == -EEXIST || err == -EXDEV);
@@ -210,24 +213,23 @@ static int take_step(struct arena *a, struct flush *f, unsigned *names)
 
 	switch (a->now.step) {
 	case ARENA_FILLING:
-		begin_file(a, f);
-		return 0;
+		return begin_file(a, f);
 	case ARENA_WRITING:
-		return write_temp(a, f);
+		err = write_temp(a, f);
+		break;
 	default:
 		assert(a->now.step == ARENA_RENAMING);
 		err = rename_temp(a, f);
-		if (!is_worth_a_name(f, err) || ++*names == NAMES)
-			return err;
-		begin_file(a, f);
-		return 0;
 	}
+	if (!is_worth_a_name(f, err) || ++*names == NAMES)
+		return err;
+	return begin_file(a, f);
 }
 
 int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 {
 	unsigned names = 0;
-	int err;
+	int err = 0;
 
 	/* I3: no claim is open while this thread touches the disk. */
 	assert(arena_is_settled(a));
@@ -240,10 +242,12 @@ int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 	}
 	/* A try that failed before: begin anew. */
 	if (a->now.step == ARENA_WRITING)
-		begin_file(a, f);
-	do {
+		err = begin_file(a, f);
+	while (!err) {
 		err = take_step(a, f, &names);
-	} while (!err && a->now.step != ARENA_FILLING);
+		if (a->now.step == ARENA_FILLING)
+			break;
+	}
 	assert(err || arena_is_empty(a));
 	assert(!err ||
 	       a->now.step == (f->pending ? ARENA_RENAMING : ARENA_WRITING));

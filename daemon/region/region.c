@@ -227,6 +227,8 @@ int region_open_old(struct region *s, const char *path,
 		failure_set(error, err, "out of memory");
 	if (!err)
 		err = check_parts(s, error);
+	if (!err)
+		region_header_use_names(s->header);
 	if (err)
 		region_close(s);
 	return err;

@@ -10,7 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "daemon/base/atomic.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/region/arena.h"
 #include "daemon/region/checksum.h"
@@ -77,6 +81,46 @@ void region_header_use_dirs(struct region_header *h, const struct config *cfg)
 	store_release(&h->dirs_seq, seq);
 }
 
+/* -- names --------------------------------------------------------------- */
+
+static uint64_t random_number(void)
+{
+	struct timespec ts;
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		random = ts.tv_nsec ^ getpid();
+	}
+	return 1 + random % REGION_NUMBER_MAX;
+}
+
+void region_header_use_names(struct region_header *h)
+{
+	struct region_names *names = &h->names;
+
+	if (names->number >= 1 && names->number <= REGION_NUMBER_MAX &&
+	    load_relaxed(&names->last_ns) <= INT64_MAX)
+		return;
+	/* A region of an older daemon, or a damaged one. */
+	names->number = random_number();
+	store_relaxed(&names->last_ns, 0);
+}
+
+uint64_t region_names_next(struct region_names *names, uint64_t now_ns)
+{
+	uint64_t last = load_relaxed(&names->last_ns), ns;
+
+	/* relaxed: only that each number is given once counts */
+	do {
+		/* The clock may step back, or stand. */
+		ns = now_ns > last ? now_ns : last + 1;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&names->last_ns, &last, ns, memory_order_relaxed,
+		memory_order_relaxed));
+	return ns;
+}
+
 /* -- description --------------------------------------------------------- */
 
 /* 16 bytes of /proc/sys/kernel/random/boot_id; zeroes if it is not there. */
@@ -120,6 +164,7 @@ void region_header_describe(struct region_header *h, const struct config *cfg)
 			 h->workers * h->arena_bytes;
 	read_boot_id(h->boot);
 	fill_dirs(&h->dirs[0], 0, cfg);
+	region_header_use_names(h);
 	region_header_seal(h);
 }
 

@@ -20,6 +20,7 @@
 #define REGION_VERSION 2
 #define REGION_PATH 3584 /* settings allow 3500 */
 #define REGION_HEADER_BYTES 16384
+#define REGION_NUMBER_MAX INT32_MAX
 
 /* Where files were going: the temp file of a rename in doubt is there. */
 struct region_dirs {
@@ -27,6 +28,17 @@ struct region_dirs {
 	char path[REGION_PATH];
 	char temp[REGION_PATH];
 	uint64_t check; /* over all of the above */
+};
+
+/*
+ * What makes the names of this region's files its own (I1).  Names that are
+ * later than `last_ns` were not used before, in this life or a former one,
+ * whatever the clock and the process id do.  Other daemons, which may share
+ * files.path or ship to the same place, have another number.
+ */
+struct region_names {
+	uint64_t number; /* random, 1 to REGION_NUMBER_MAX; 0: none yet */
+	_Atomic uint64_t last_ns; /* the latest time in a name */
 };
 
 struct region_header {
@@ -45,12 +57,15 @@ struct region_header {
 	struct region_dirs dirs[2];
 	/* 1 after an orderly stop that left nothing. */
 	_Atomic uint64_t clean;
+	/* Not in the checksums: damage here makes other names, and no harm. */
+	struct region_names names;
 };
 
 _Static_assert(sizeof(struct ring_geometry) == 32, "region layout");
 _Static_assert(sizeof(struct region_dirs) == 7184, "region layout");
 _Static_assert(offsetof(struct region_header, boot) == 80, "region layout");
 _Static_assert(offsetof(struct region_header, clean) == 14480, "region layout");
+_Static_assert(offsetof(struct region_header, names) == 14488, "region layout");
 _Static_assert(sizeof(struct region_header) <= REGION_HEADER_BYTES,
 	       "region layout");
 
@@ -79,6 +94,15 @@ const struct region_dirs *region_header_dirs(const struct region_header *h);
  * is RENAMING.  Safe to be killed in.
  */
 void region_header_use_dirs(struct region_header *h, const struct config *cfg);
+
+/* Gives the region a number of its own if it has none that makes sense. */
+void region_header_use_names(struct region_header *h);
+
+/*
+ * The time for a new name: now_ns (CLOCK_REALTIME), or later than in each name
+ * before.  Any worker.
+ */
+uint64_t region_names_next(struct region_names *names, uint64_t now_ns);
 
 /* Whether a later start has anything to file. */
 bool region_header_is_clean(const struct region_header *h);

@@ -50,7 +50,7 @@ void worker_open(struct worker *w, unsigned index, struct arena *arena,
 	w->arena = arena;
 	w->index = index;
 	w->cfg = load_relaxed(&orders->cfg);
-	flush_open(&w->flush, w->cfg, index);
+	flush_open(&w->flush, w->cfg, index, orders->names);
 	w->flush.beside = beside;
 	atomic_init(&w->state, WORKER_LOOKING);
 }

@@ -45,6 +45,7 @@
 #include "daemon/base/stats.h"
 #include "daemon/filing/flush.h"
 #include "daemon/region/arena.h"
+#include "daemon/region/region_header.h"
 #include "daemon/region/ring.h"
 
 enum worker_state {
@@ -62,6 +63,7 @@ typedef void worker_notify_fn(void *arg);
 struct worker_orders {
 	/* constant after start */
 	struct ring *ring;
+	struct region_names *names;
 	worker_notify_fn *notify;
 	void *arg;
 	/* shared, atomic: written by the loop thread */

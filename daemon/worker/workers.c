@@ -40,15 +40,16 @@ static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 }
 
 int workers_start(struct workers *ws, const struct config *cfg,
-		  struct ring *ring, struct arena *arenas, bool beside,
-		  worker_notify_fn *notify, void *arg)
+		  struct region *region, bool beside, worker_notify_fn *notify,
+		  void *arg)
 {
 	int err;
 
 	assert(cfg && cfg->buffer_workers > 0);
 	memset(ws, 0, sizeof(*ws));
-	ws->ring = ring;
-	ws->orders.ring = ring;
+	ws->ring = &region->ring;
+	ws->orders.ring = &region->ring;
+	ws->orders.names = &region->header->names;
 	ws->orders.notify = notify;
 	ws->orders.arg = arg;
 	atomic_init(&ws->orders.cfg, cfg);
@@ -56,7 +57,7 @@ int workers_start(struct workers *ws, const struct config *cfg,
 				 cfg->buffer_workers * sizeof(struct worker));
 	if (!ws->list)
 		return -ENOMEM;
-	err = start_all(ws, cfg->buffer_workers, arenas, beside);
+	err = start_all(ws, cfg->buffer_workers, region->arenas, beside);
 	if (err) {
 		workers_stop(ws);
 		workers_join(ws);

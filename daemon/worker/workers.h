@@ -20,8 +20,7 @@
 #include <stdint.h>
 
 #include "conf/config.h"
-#include "daemon/region/arena.h"
-#include "daemon/region/ring.h"
+#include "daemon/region/region.h"
 #include "daemon/worker/worker.h"
 
 struct workers {
@@ -44,11 +43,11 @@ struct workers_totals {
 /*
  * Starts cfg->buffer_workers threads, one for each arena.  All signals are
  * blocked in them.  `beside` as in struct flush; notify(arg) is called by
- * workers.  Ring, arenas and settings outlive the threads.  0 or -errno.
+ * workers.  Region and settings outlive the threads.  0 or -errno.
  */
 int workers_start(struct workers *ws, const struct config *cfg,
-		  struct ring *ring, struct arena *arenas, bool beside,
-		  worker_notify_fn *notify, void *arg);
+		  struct region *region, bool beside, worker_notify_fn *notify,
+		  void *arg);
 
 /*
  * After messages were published: puts them into arenas of parked workers, as

@@ -198,7 +198,7 @@ static void check_works(struct region *s, const struct config *cfg)
 	uint64_t bytes;
 	int err;
 
-	flush_open(&flush, cfg, 0);
+	flush_open(&flush, cfg, 0, &s->header->names);
 	FUZZ_CHECK(bed_send(&s->ring, "works", 5), "the ring is full");
 	FUZZ_CHECK(transfer_take(&s->ring, &s->arenas[0], &waits) !=
 			   TRANSFER_EMPTY,

@@ -268,7 +268,7 @@ void bed_note_names(struct bed *b, const uint8_t *region, size_t size)
 				 a->cell[n].name);
 }
 
-/* <worker>_<pid>_<nanoseconds>.log, or a name of a record */
+/* <worker>_<daemon>_<nanoseconds>.log, or a name of a record */
 static bool may_be_final(const struct bed *b, const char *name)
 {
 	unsigned worker, i;

@@ -248,7 +248,7 @@ static void make_template(struct bed *b, unsigned variant, enum moment moment)
 	bed_make_directory(b->files);
 	FUZZ_CHECK(!recover_region(&m.s, m.cfg, NULL, NULL, &out, &failure),
 		   "%s", failure.text);
-	flush_open(&m.flush, m.cfg, 0);
+	flush_open(&m.flush, m.cfg, 0, &m.s.header->names);
 	FUZZ_CHECK(!flush_probe(&m.flush), "no directory for temp files");
 	go_to(&m, moment);
 	if (moment == CLEAN) {

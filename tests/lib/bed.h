@@ -36,6 +36,7 @@ struct bed {
 	int held;	      /* socket passed as systemd does, or -1 */
 	bool own_timeout;     /* buffer.timeout is in the settings file */
 	int unprivileged;     /* run the daemon as nobody */
+	int is_process_1;     /* in a namespace of its own; as root */
 	unsigned descriptors; /* the daemon's limit; 0: the test's limit */
 	int nice;	      /* nice value that the daemon starts with */
 	int nice_limit;	      /* RLIMIT_NICE, 20 - the lowest; -1: the test's */

@@ -40,7 +40,7 @@ void core_mkdir(const char *name)
 	ck_assert_int_eq(mkdir(core_path(name), 0755), 0);
 }
 
-/* Names are <prefix><worker>_<pid>_<nanoseconds><suffix>: the last number. */
+/* Names are <prefix><worker>_<daemon>_<nanoseconds><suffix>: the last number. */
 static int by_time(const void *a, const void *b)
 {
 	const char *x = strrchr(*(char *const *)a, '_');

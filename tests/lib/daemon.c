@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -168,7 +170,10 @@ void daemon_spawn_list(const char *const *options)
 	args[n] = NULL;
 	binary = open_binary();
 	unlink(bed.log);
-	bed.pid = fork();
+	bed.pid = bed.is_process_1 ?
+			  (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0,
+					 0, 0, 0) :
+			  fork();
 	ck_assert_int_ge(bed.pid, 0);
 	if (bed.pid == 0)
 		child(binary, args);

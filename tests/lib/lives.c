@@ -179,7 +179,7 @@ int lives_run(void *arg)
 	region_set_clean(&s, 0);
 	n = s.header->workers;
 	for (i = 0; i < n; i++)
-		flush_open(&flush[i], cfg, i);
+		flush_open(&flush[i], cfg, i, &s.header->names);
 	while (receive(&s.ring))
 		if (random_below(2))
 			work(&s, flush, random_below(n), false);

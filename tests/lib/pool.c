@@ -24,9 +24,8 @@ void pool_start_list(const char *const *options)
 	pool_cfg = core_settings(options);
 	ck_assert_msg(!region_create(&pool_region, pool_cfg, &error), "%s",
 		      error.text);
-	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region.ring,
-				       pool_region.arenas, false, pool_notify,
-				       &pool_notified),
+	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region, false,
+				       pool_notify, &pool_notified),
 			 0);
 }
 

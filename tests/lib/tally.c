@@ -201,7 +201,7 @@ void tally_take(struct tally *t, const char *name, enum framing framing,
 	}
 }
 
-/* `<worker>_<pid>_<unix nanoseconds>.log` */
+/* `<worker>_<daemon>_<nanoseconds>.log` */
 static int good_name(const char *name)
 {
 	unsigned long long ns;

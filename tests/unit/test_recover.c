@@ -228,7 +228,7 @@ static int leave(void *arg)
 		if (i == 2 || i == 4)
 			transfer_take(&s.ring, &s.arenas[i == 4], &wanted);
 	}
-	flush_open(&flush, cfg, 1);
+	flush_open(&flush, cfg, 1, &s.header->names);
 	if (flush_probe(&flush))
 		return 1;
 	/* with a point, it dies in this */

@@ -131,7 +131,7 @@ START_TEST(an_adopted_region_goes_on_and_counts_anew)
 	create(&s, cfg);
 	ck_assert(core_put(&s.ring, "message", 7));
 	transfer_take(&s.ring, &s.arenas[1], &wanted);
-	flush_open(&flush, cfg, 1);
+	flush_open(&flush, cfg, 1, &s.header->names);
 	ck_assert_int_eq(transfer_flush(&s.arenas[1], &flush, &bytes), 0);
 	region_close(&s);
 	ck_assert_int_eq(open_old(&s), 0);
@@ -195,6 +195,34 @@ static const struct {
 	{ "files.prefix=other", true },
 	{ "buffer.forced=1s", true },
 };
+
+START_TEST(each_region_has_a_number_of_its_own_for_names)
+{
+	struct config *cfg = small();
+	uint64_t before = 0;
+	struct region s;
+	unsigned i;
+
+	for (i = 0; i < 10; i++) {
+		create(&s, cfg);
+		ck_assert_uint_ge(s.header->names.number, 1);
+		ck_assert_uint_le(s.header->names.number, REGION_NUMBER_MAX);
+		ck_assert_uint_ne(s.header->names.number, before);
+		before = s.header->names.number;
+		region_close(&s);
+	}
+	/* what is damaged is replaced, and the number stays otherwise */
+	ck_assert_int_eq(open_old(&s), 0);
+	ck_assert_uint_eq(s.header->names.number, before);
+	s.header->names.last_ns = UINT64_MAX;
+	region_close(&s);
+	ck_assert_int_eq(open_old(&s), 0);
+	ck_assert_uint_ne(s.header->names.number, before);
+	ck_assert_uint_eq(s.header->names.last_ns, 0);
+	region_close(&s);
+	config_free(cfg);
+}
+END_TEST
 
 START_TEST(a_region_fits_exactly_what_decides_its_layout)
 {
@@ -596,6 +624,7 @@ int main(void)
 	tcase_add_test(tc, the_next_process_finds_ring_and_arenas);
 	tcase_add_test(tc, an_adopted_region_goes_on_and_counts_anew);
 	tcase_add_loop_test(tc, the_extremes_of_the_settings_can_be_made, 0, 4);
+	tcase_add_test(tc, each_region_has_a_number_of_its_own_for_names);
 	tcase_add_loop_test(tc, a_region_fits_exactly_what_decides_its_layout,
 			    0, sizeof(changes) / sizeof(changes[0]));
 	tc = core_case(suite, "refused");

@@ -27,6 +27,7 @@ static struct core_ring c;
 static uint64_t now;
 static struct arena arenas[MOST];
 static struct flush flushes[MOST];
+static struct region_names names = { .number = 7 };
 static void *mem[MOST];
 static size_t arena_len;
 static struct config *cfg;
@@ -60,7 +61,7 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 		mem[i] = core_map(arena_len);
 		arena_open(&arenas[i], mem[i], size, 100, FRAMING_NEWLINE);
 		arena_format(&arenas[i]);
-		flush_open(&flushes[i], cfg, i);
+		flush_open(&flushes[i], cfg, i, &names);
 		workers.list[i].arena = &arenas[i];
 	}
 	settings.cfg = cfg;

@@ -16,6 +16,7 @@ static struct config *cfg;
 static struct core_ring c;
 static struct arena arenas[ARENAS];
 static struct flush flushes[ARENAS];
+static struct region_names names = { .number = 7 };
 static void *mem[ARENAS];
 static size_t arena_len;
 
@@ -32,7 +33,7 @@ static void setup(uint64_t queue, uint64_t max, uint64_t size,
 		mem[i] = core_map(arena_len);
 		arena_open(&arenas[i], mem[i], size, max, framing);
 		arena_format(&arenas[i]);
-		flush_open(&flushes[i], cfg, i);
+		flush_open(&flushes[i], cfg, i, &names);
 	}
 }
 
@@ -421,13 +422,36 @@ START_TEST(a_temp_file_that_cannot_be_removed_is_not_forgotten)
 }
 END_TEST
 
+START_TEST(temp_files_of_others_are_passed_over_and_kept)
+{
+	char name[FLUSH_NAME], path[PATH_MAX];
+	unsigned i;
+
+	setup(8, 100, 5, FRAMING_NONE);
+	ck_assert_int_eq(mkdir(cfg->temp, 0700), 0);
+	names.last_ns = UINT64_C(9000000000000000000);
+	for (i = 0; i < 3; i++) {
+		flush_name(&flushes[0], name);
+		ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
+		file_write(path, "another's", 9);
+	}
+	names.last_ns = UINT64_C(9000000000000000000);
+	send_text("aaaa");
+	take_all(0);
+	ck_assert_int_eq(file(0), 0);
+	EXPECT_FILES("aaaa");
+	ck_assert_uint_eq(core_count(cfg->temp), 3);
+	finish();
+}
+END_TEST
+
 START_TEST(file_names_that_are_taken_are_passed_over)
 {
 	char name[FLUSH_NAME];
 	unsigned i;
 
 	setup(8, 100, 5, FRAMING_NONE);
-	flushes[0].last_ns = UINT64_C(9000000000000000000);
+	names.last_ns = UINT64_C(9000000000000000000);
 	for (i = 0; i < 30; i++) {
 		char path[PATH_MAX];
 
@@ -435,14 +459,13 @@ START_TEST(file_names_that_are_taken_are_passed_over)
 		snprintf(path, sizeof(path), "%s/%s", cfg->files_path, name);
 		file_write(path, "taken", 5);
 	}
-	flushes[0].last_ns = UINT64_C(9000000000000000000);
+	names.last_ns = UINT64_C(9000000000000000000);
 	send_text("aaaa");
 	take_all(0);
 	ck_assert_int_eq(file(0), 0);
 	ck_assert_uint_eq(core_count(cfg->files_path), 31);
 	ck_assert_uint_eq(core_count(cfg->temp), 0);
-	ck_assert_uint_eq(flushes[0].last_ns,
-			  UINT64_C(9000000000000000000) + 31);
+	ck_assert_uint_eq(names.last_ns, UINT64_C(9000000000000000000) + 31);
 	finish();
 }
 END_TEST
@@ -582,6 +605,7 @@ int main(void)
 		tc, a_rename_of_which_nobody_can_tell_is_asked_about_again, 0,
 		3);
 	tcase_add_test(tc, a_temp_file_that_cannot_be_removed_is_not_forgotten);
+	tcase_add_test(tc, temp_files_of_others_are_passed_over_and_kept);
 	tcase_add_test(tc, file_names_that_are_taken_are_passed_over);
 	tcase_add_test(tc,
 		       a_directory_in_which_every_name_is_taken_is_an_error);

@@ -370,9 +370,8 @@ START_TEST(threads_that_cannot_be_made_are_an_error)
 	ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
 	limit.rlim_cur = pages * 4096 + (100UL << 20);
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
-	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region.ring,
-				       pool_region.arenas, false, pool_notify,
-				       &pool_notified),
+	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region, false,
+				       pool_notify, &pool_notified),
 			 -EAGAIN);
 	/* those that were made are gone */
 	ck_assert_ptr_null(pool.list);
