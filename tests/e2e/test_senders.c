@@ -274,7 +274,7 @@ static char *fill_in(const char *script, const char *recipe)
 START_TEST(a_common_sender_is_as_the_manual_says)
 {
 	const char *recipe = senders[_i].recipe;
-	char *manual = manual_words(PAGE), *script, *content, *at;
+	char *manual = manual_words(PAGE), *local, *script, *content, *at;
 	const char *wanted = senders[_i].files;
 	size_t len;
 
@@ -287,12 +287,13 @@ START_TEST(a_common_sender_is_as_the_manual_says)
 		return;
 	}
 	daemon_start(bed_text("files.framing=%s", senders[_i].framing));
-	recipe = text_replace(recipe, "/run/bufwriter.sock", bed.sock);
-	script = fill_in(senders[_i].script, recipe);
+	local = text_replace(recipe, "/run/bufwriter.sock", bed.sock);
+	script = fill_in(senders[_i].script, local);
 	if (script_run(bed.root, script)) {
 		script_dump(bed.root);
 		ck_abort_msg("%s failed", senders[_i].program);
 	}
+	free(local);
 	free(script);
 	daemon_stop(NULL);
 	content = files_content(bed.files, &len);
