@@ -303,13 +303,19 @@ static int run_workers(struct daemon *d)
 	return 0;
 }
 
-/* For systemd: the start goes on for longer than TimeoutStartSec=. */
-static void report_waiting(struct daemon *d)
+/*
+ * The disk refuses what is to be recovered.  Senders do not wait for it, and
+ * systemd learns that the start takes longer than TimeoutStartSec=.
+ */
+static void recovery_waits(struct daemon *d)
 {
 	const char *remedy;
 	int error = start_waits_for(&d->res, &remedy);
 
-	if (error && !d->stopping)
+	if (!error)
+		return;
+	listener_recovery_waits(&d->listener);
+	if (!d->stopping)
 		systemd_notify("STATUS=Recovery waits for the disk: %s; %s.\n"
 			       "EXTEND_TIMEOUT_USEC=%" PRIu64,
 			       strerror(error), remedy,
@@ -320,7 +326,7 @@ static void report_waiting(struct daemon *d)
 static void recovery_notified(struct daemon *d)
 {
 	if (!start_is_done(&d->res)) {
-		report_waiting(d);
+		recovery_waits(d);
 		return;
 	}
 	d->failed = start_finish(&d->res);

@@ -26,12 +26,12 @@
 #define DRAIN_MOST 65536
 #define WAKE_MS 1
 /*
- * The patience of a start, if buffer.timeout is shorter: a common recovery
- * takes milliseconds, and what the kernel has queued since the process before
- * is not dropped because the machine is busy.  Systemd's own pause before a
- * restart is of the same order.
+ * The patience of a start that gets on, if buffer.timeout is shorter: a common
+ * recovery takes milliseconds, but a large one on a busy machine takes seconds,
+ * and what the kernel has queued since the process before is not dropped for
+ * that.  See listener_recovery_waits().
  */
-#define START_NS CLOCK_SECOND
+#define START_NS (5 * CLOCK_SECOND)
 
 bool listener_polls(const struct listener *l)
 {
@@ -346,6 +346,13 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 	start_wait_timer(l, cfg->buffer_timeout_ns > START_NS ?
 				    cfg->buffer_timeout_ns :
 				    START_NS);
+}
+
+void listener_recovery_waits(struct listener *l)
+{
+	if (l->state == LISTENER_WAITING && !l->ring && !l->hurried)
+		start_wait_timer(l, l->cfg->buffer_timeout_ns);
+	l->hurried = true;
 }
 
 void listener_begin(struct listener *l, struct ring *ring,

@@ -103,6 +103,7 @@ struct listener {
 	uint64_t ring_high;	   /* most messages that waited in the ring */
 	uint64_t emptied; /* times that the socket's queue was read empty */
 	struct stats_listener stats;
+	bool hurried; /* see listener_recovery_waits() */
 	/* loop thread, DRAINING */
 	uint64_t drain_left; /* datagrams that may still be taken */
 	void (*drained)(void *arg);
@@ -112,11 +113,16 @@ struct listener {
 /*
  * Starts the listener on `fd` (SOCK_DGRAM; it stays the caller's, and so do
  * all other arguments).  The socket is made blocking, with a timeout for
- * receiving.  There is no ring yet, but I4 holds from here on: after
- * buffer.timeout datagrams are dropped and counted.
+ * receiving.  There is no ring yet: after buffer.timeout, and at least 5 s,
+ * datagrams are dropped and counted.
  */
 void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 		    const struct config *cfg);
+/*
+ * The disk refuses what the start has to recover, which may take for ever: from
+ * now on senders wait for buffer.timeout and no longer.
+ */
+void listener_recovery_waits(struct listener *l);
 /* The start is complete: from now on datagrams go into the ring. */
 void listener_begin(struct listener *l, struct ring *ring,
 		    struct workers *workers);
