@@ -460,9 +460,11 @@ int main(int argc, char **argv)
 {
 	static struct daemon d;
 	struct reload *settings = &d.settings;
-	enum action action = arguments_parse(&d.arguments, argc, argv);
+	enum action action;
 	int status;
 
+	log_open();
+	action = arguments_parse(&d.arguments, argc, argv);
 	if (action == ACTION_DONE)
 		return fflush(stdout) ? EX_IOERR : 0;
 	if (action == ACTION_WRONG)
@@ -471,7 +473,6 @@ int main(int argc, char **argv)
 		return check_clean(d.arguments.region);
 	if (action != ACTION_TEST)
 		hold_requests(SIG_BLOCK);
-	log_open();
 	settings->file = d.arguments.file;
 	settings->options = d.arguments.options;
 	settings->noptions = d.arguments.noptions;

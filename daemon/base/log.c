@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -67,8 +68,24 @@ static bool is_systemds(void)
 	       st.st_ino == ino;
 }
 
+/*
+ * A descriptor below 3 that is closed would be that of the next file opened,
+ * and lines of the log would go into it.
+ */
+static void open_standard(void)
+{
+	int fd = 0;
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		if (fcntl(fd, F_GETFD) >= 0)
+			fd++;
+		else
+			fd = open("/dev/null", O_RDWR);
+}
+
 void log_open(void)
 {
+	open_standard();
 	log_priorities = is_systemds();
 	/* Reads the time zone now, so that localtime_r() in a thread need not. */
 	tzset();

@@ -25,7 +25,8 @@
 #include "conf/config.h"
 
 /*
- * Before threads start: finds out whether systemd reads standard error.  Until
+ * Before any file is opened: opens /dev/null for those of the descriptors 0 to
+ * 2 that are closed, and finds out whether systemd reads standard error.  Until
  * log_start() the caller's own thread writes each line.
  */
 void log_open(void);

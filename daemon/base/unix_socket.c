@@ -10,17 +10,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/path.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* asm-generic/socket.h, Linux 6.16 */
 #endif
+
+/* How long another daemon may take over a stale socket. */
+#define LOCK_WAIT_MS 1000
+#define LOCK_TRY_MS 5
 
 #define QLEN_SYSCTL "/proc/sys/net/unix/max_dgram_qlen"
 
@@ -102,8 +109,8 @@ static int probe(int type, const struct sockaddr_un *addr)
 	return err;
 }
 
-/* 0: the path is free now.  Removes a socket that nobody listens on. */
-static int remove_stale(int type, const struct sockaddr_un *addr)
+/* 1: nobody listens on this socket; 0: the path is free; or -errno. */
+static int is_stale(int type, const struct sockaddr_un *addr)
 {
 	struct unix_socket old;
 	struct stat st;
@@ -132,6 +139,51 @@ static int remove_stale(int type, const struct sockaddr_un *addr)
 	if (err != ECONNREFUSED)
 		/* a full backlog (EAGAIN) or another type: it is in use */
 		return -EADDRINUSE;
+	return 1;
+}
+
+/*
+ * The lock of the socket's directory, or -errno.  Two daemons that start at the
+ * same moment may find one stale socket, and the second must not remove the
+ * socket that the first has just made.  Whoever may read the directory can hold
+ * its lock, so the wait is short, and a daemon without the lock goes on.
+ */
+static int lock_directory(const char *path, unsigned wait_ms)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_TRY_MS * CLOCK_MS };
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd;
+
+	/* Settings have absolute paths. */
+	snprintf(dir, sizeof(dir), "%s", path);
+	strrchr(dir, '/')[1] = 0;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
+		if (wait_ms < LOCK_TRY_MS) {
+			close(fd);
+			return -EWOULDBLOCK;
+		}
+		wait_ms -= LOCK_TRY_MS;
+		nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
+/*
+ * 0: the path is free now; a socket that nobody listens on was removed.  Needs
+ * the directory's lock where there is one to remove.
+ */
+static int remove_stale(int type, const struct sockaddr_un *addr, int *lock)
+{
+	int stale = is_stale(type, addr);
+
+	if (stale == 1 && *lock < 0) {
+		*lock = lock_directory(addr->sun_path, LOCK_WAIT_MS);
+		stale = is_stale(type, addr);
+	}
+	if (stale != 1)
+		return stale;
+	(void)FAILPOINT("socket.stale");
 	return unlink(addr->sun_path) && errno != ENOENT ? -errno : 0;
 }
 
@@ -197,8 +249,12 @@ static int explain(struct failure *failure, int err, const char *section,
 			   path, strerror(-err), directory_hint(err));
 }
 
-/* Binds it, and remembers which file that made.  0 or -errno. */
-static int bind_file(struct unix_socket *s, const struct sockaddr_un *addr)
+/*
+ * Binds it, and remembers which file that made.  A stream socket listens at
+ * once, because without that it looks stale.  0 or -errno.
+ */
+static int bind_file(struct unix_socket *s, int type,
+		     const struct sockaddr_un *addr)
 {
 	struct stat st;
 	mode_t mask;
@@ -208,6 +264,8 @@ static int bind_file(struct unix_socket *s, const struct sockaddr_un *addr)
 	mask = umask(0177);
 	err = bind(s->fd, (const void *)addr, sizeof(*addr)) ? -errno : 0;
 	umask(mask);
+	if (!err && type == SOCK_STREAM && listen(s->fd, SOMAXCONN))
+		err = -errno;
 	if (!err && lstat(s->path, &st))
 		err = -errno;
 	if (err)
@@ -224,6 +282,37 @@ void unix_socket_refuse_descriptors(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
 }
 
+static int make_socket(struct unix_socket *s, int type,
+		       const struct sockaddr_un *addr)
+{
+	int err;
+
+	s->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0)
+		return -errno;
+	/* Before the name: nobody can have sent one by then. */
+	unix_socket_refuse_descriptors(s->fd);
+	err = bind_file(s, type, addr);
+	if (err) {
+		close(s->fd);
+		s->fd = -1;
+	}
+	return err;
+}
+
+static int take_path(struct unix_socket *s, int type,
+		     const struct sockaddr_un *addr)
+{
+	int lock = lock_directory(addr->sun_path, 0);
+	int err = remove_stale(type, addr, &lock);
+
+	if (!err)
+		err = make_socket(s, type, addr);
+	if (lock >= 0)
+		close(lock);
+	return err;
+}
+
 int unix_socket_bind(struct unix_socket *s, int type, const char *path,
 		     uint64_t mode, const char *group, const char *section,
 		     struct failure *failure)
@@ -237,20 +326,9 @@ int unix_socket_bind(struct unix_socket *s, int type, const char *path,
 	strcpy(addr.sun_path, path);
 	strcpy(s->path, path);
 	path_make_parent(path);
-	err = remove_stale(type, &addr);
+	err = take_path(s, type, &addr);
 	if (err)
 		return explain(failure, err, section, path);
-	s->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd < 0)
-		return explain(failure, -errno, section, path);
-	/* Before the name: nobody can have sent one by then. */
-	unix_socket_refuse_descriptors(s->fd);
-	err = bind_file(s, &addr);
-	if (err) {
-		close(s->fd);
-		s->fd = -1;
-		return explain(failure, err, section, path);
-	}
 	err = set_owner(s, mode, group, section, failure);
 	if (err)
 		unix_socket_close(s);

@@ -44,6 +44,7 @@ struct bed {
 	const char *points_log;
 	const char *notify; /* NOTIFY_SOCKET of the next daemon, or NULL */
 	int standard_error; /* of the next daemon; 0: it writes to `log` */
+	int bare;	    /* the next daemon starts without 0, 1 and 2 */
 	pid_t pid;	    /* the daemon, or 0 */
 };
 

@@ -128,6 +128,8 @@ static void child(int binary, const char **args)
 		_exit(126);
 	close(log);
 	close(null);
+	if (bed.bare)
+		close_range(0, 2, 0);
 	if (bed.held == 3)
 		fcntl(3, F_SETFD, 0);
 	else if (bed.held >= 0 && dup2(bed.held, 3) < 0)
