@@ -164,13 +164,20 @@ static void derive_names(struct loader *load)
 
 /* --- paths --------------------------------------------------------------- */
 
+/* Beside files.path, where a copy of that does not go. */
 static char *temp_path(const struct config *cfg)
 {
+	int len = (int)strlen(cfg->files_path);
 	char *path;
 
 	if (*cfg->files_temp)
 		return strdup(cfg->files_temp);
-	return asprintf(&path, "%s/.tmp", cfg->files_path) < 0 ? NULL : path;
+	while (len && cfg->files_path[len - 1] == '/')
+		len--;
+	return asprintf(&path, "%.*s%s.tmp", len, cfg->files_path,
+			len ? "" : "/") < 0 ?
+		       NULL :
+		       path;
 }
 
 /* --- the derived texts --------------------------------------------------- */

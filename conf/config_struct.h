@@ -62,7 +62,7 @@ struct config {
 	/* files_prefix and files_suffix with their % words replaced */
 	const char *prefix;
 	const char *suffix;
-	/* files_temp, or <files_path>/.tmp if that is empty */
+	/* files_temp, or <files_path>.tmp if that is empty */
 	const char *temp;
 	/* base name of the file without .ini, "bufwriter" without a file */
 	const char *instance;

@@ -14,13 +14,33 @@
 #include <sys/vfs.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include <unistd.h>
 
 #include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
 #include "daemon/filing/flush.h"
+#include "daemon/filing/temp_dir.h"
 #include "daemon/region/region_file.h"
+
+/* Where a copy of files.path takes unfinished files along, say so. */
+static void report_temp(const struct config *cfg, const char *why)
+{
+	if (why[0])
+		log_warning("files.temp: %s: %s; unfinished files are dot "
+			    "files inside %s instead, and a copy of it takes "
+			    "them along; make %s a directory of user %u, mode "
+			    "0700, on the mount of %s, or name one in "
+			    "files.temp",
+			    cfg->temp, why, cfg->files_path, cfg->temp,
+			    (unsigned)geteuid(), cfg->files_path);
+	else if (temp_dir_is_inside(cfg))
+		log_warning("files.temp: %s is inside %s, and a copy of that "
+			    "takes unfinished files along; name a directory "
+			    "beside it, or leave files.temp empty",
+			    cfg->temp, cfg->files_path);
+}
 
 /* After the recovery, which looks for the temp directory that this makes. */
 static int open_files(struct start *s, const struct config *cfg,
@@ -34,11 +54,8 @@ static int open_files(struct start *s, const struct config *cfg,
 	if (err)
 		return flush_explain(&probe, err, failure);
 	s->made_beside = probe.beside;
-	if (s->made_beside)
-		log_warning("files.temp: %s is on another file system than "
-			    "%s, or is the same directory; unfinished files "
-			    "are dot files inside %s instead",
-			    cfg->temp, cfg->files_path, cfg->files_path);
+	report_temp(cfg, probe.why_beside);
+	temp_dir_remove_former(cfg);
 	return 0;
 }
 

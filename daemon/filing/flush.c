@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
+#include "daemon/filing/temp_dir.h"
 
 void flush_open(struct flush *f, const struct config *cfg, unsigned worker,
 		struct region_names *names)
@@ -28,6 +30,7 @@ void flush_open(struct flush *f, const struct config *cfg, unsigned worker,
 static int failed(struct flush *f, int err, const char *op, const char *where)
 {
 	f->op = op;
+	f->vanished = false;
 	snprintf(f->where, sizeof(f->where), "%s", where);
 	return err;
 }
@@ -68,20 +71,16 @@ int flush_check(struct flush *f)
 
 int flush_probe(struct flush *f)
 {
-	const char *temp = f->cfg->temp;
-	struct stat d = { 0 }, t = { 0 };
+	const char *op;
 	int err;
 
-	err = check_directory(f, f->cfg->files_path, &d);
+	f->why_beside[0] = 0;
+	err = flush_check(f);
 	if (err)
 		return err;
-	if (mkdir(temp, 0700) && errno != EEXIST)
-		return failed(f, -errno, "mkdir", temp);
-	err = check_directory(f, temp, &t);
-	/* In a link to files.path, unfinished files would have final names. */
-	if (!err)
-		f->beside = d.st_dev != t.st_dev || d.st_ino == t.st_ino;
-	return err;
+	err = temp_dir_probe(f->cfg, &op, f->why_beside);
+	f->beside = err > 0;
+	return err < 0 ? failed(f, err, op, f->cfg->temp) : 0;
 }
 
 int flush_explain(const struct flush *f, int err, struct failure *failure)
@@ -94,6 +93,13 @@ int flush_explain(const struct flush *f, int err, struct failure *failure)
 			   err == -ENOENT ?
 				   "create the directory, or name another" :
 				   remedy_at(err, f->where));
+}
+
+const char *flush_remedy(const struct flush *f, int err)
+{
+	return f->vanished ? "another program took this unfinished file away; "
+			     "let none touch the directory" :
+			     remedy_at(err, f->where);
 }
 
 void flush_name(struct flush *f, char name[FLUSH_NAME])
@@ -114,8 +120,34 @@ void flush_name(struct flush *f, char name[FLUSH_NAME])
 	assert(n > 0 && n < FLUSH_NAME);
 }
 
-/* Somebody may have deleted the directory of temp files. */
-static int open_temp(struct flush *f, const char *path)
+/*
+ * Makes files.temp if somebody has deleted it.  -EXDEV: somebody else's is in
+ * its place, and from now on unfinished files are elsewhere.
+ */
+static int check_temp(struct flush *f)
+{
+	int fd;
+
+	if (f->beside)
+		return 0;
+	fd = temp_dir_open(f->cfg->temp, true);
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (!temp_dir_is_foreign(fd))
+		return failed(f, fd, "open", f->cfg->temp);
+	f->beside = true;
+	/* What is there is not ours to delete. */
+	f->foreign = true;
+	log_warning("files.temp: %s is not the daemon's alone any more; "
+		    "unfinished files are dot files inside %s instead, until "
+		    "the next start",
+		    f->cfg->temp, f->cfg->files_path);
+	return failed(f, -EXDEV, "open", f->cfg->temp);
+}
+
+static int open_temp(const char *path)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
 	int err = FAILPOINT("flush.open");
@@ -124,9 +156,6 @@ static int open_temp(struct flush *f, const char *path)
 	if (err)
 		return err;
 	fd = open(path, flags, 0600);
-	if (fd < 0 && errno == ENOENT && !f->beside &&
-	    !mkdir(f->cfg->temp, 0700))
-		fd = open(path, flags, 0600);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -191,7 +220,10 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	err = temp_path(f, name, f->beside, path);
 	if (err)
 		return failed(f, err, "name", f->cfg->temp);
-	fd = open_temp(f, path);
+	err = check_temp(f);
+	if (err)
+		return err;
+	fd = open_temp(path);
 	f->foreign = fd == -EEXIST;
 	if (fd < 0)
 		return failed(f, fd, "open", path);
@@ -283,6 +315,26 @@ int flush_sync_names(struct flush *f, const char *dir)
 	return err ? failed(f, err, "fsync", dir) : 0;
 }
 
+/* Is the file that flush_write() made still at its place? */
+static bool is_temp_there(const struct flush *f, const char *from)
+{
+	struct stat st;
+
+	return !lstat(from, &st) && st.st_dev == f->temp.st_dev &&
+	       st.st_ino == f->temp.st_ino && st.st_uid == f->temp.st_uid;
+}
+
+/* Says which of the two is not there: the temp file or files.path. */
+static int rename_failed(struct flush *f, int err, const char *from,
+			 const char *to)
+{
+	if (err != -ENOENT || is_temp_there(f, from))
+		return failed(f, err, "rename", to);
+	failed(f, err, "rename", from);
+	f->vanished = true;
+	return err;
+}
+
 /* The first half of flush_publish(). */
 static int rename_temp(struct flush *f, const char *name)
 {
@@ -297,6 +349,9 @@ static int rename_temp(struct flush *f, const char *name)
 	if (err)
 		return failed(f, err, "name", f->cfg->files_path);
 	err = FAILPOINT("flush.rename");
+	/* Another file, of whoever laid it there, is not renamed. */
+	if (!err && !is_temp_there(f, from))
+		err = -ENOENT;
 	if (!err)
 		err = flush_rename(from, to);
 	if (!err)
@@ -308,14 +363,14 @@ static int rename_temp(struct flush *f, const char *name)
 	f->pending = did < 0;
 	if (err == -EXDEV && !f->beside && !f->pending) {
 		/*
-		 * Two mounts of one file system; flush_probe() cannot see
-		 * that.  The temp file stays: without it, recovery would
-		 * conclude that the rename happened.
+		 * Two mounts of one file system, which not every kernel tells
+		 * flush_probe().  The temp file stays: without it, recovery
+		 * would conclude that the rename happened.
 		 */
 		f->beside = true;
 		(void)FAILPOINT("flush.crossed");
 	}
-	return failed(f, err, "rename", to);
+	return rename_failed(f, err, from, to);
 }
 
 int flush_publish(struct flush *f, const char *name)

@@ -33,10 +33,11 @@ struct flush {
 	unsigned worker;
 	struct region_names *names;
 	/*
-	 * The temp file is a dot file in files.path, because files.temp is on
-	 * another file system or is the same directory.
+	 * The temp file is a dot file in files.path, because it cannot be in
+	 * files.temp: see temp_dir.h.
 	 */
 	bool beside;
+	char why_beside[128]; /* after flush_probe() */
 	/* the temp file that flush_write() completed last */
 	struct stat temp;
 	/*
@@ -50,6 +51,7 @@ struct flush {
 	/* after a failure: the operation and its path */
 	const char *op;
 	char where[PATH_MAX];
+	bool vanished; /* where is the temp file, and it is gone */
 };
 
 /* `names` outlives it; NULL where no name is made. */
@@ -62,9 +64,9 @@ void flush_open(struct flush *f, const struct config *cfg, unsigned worker,
  */
 int flush_check(struct flush *f);
 /*
- * Checks files.path and files.temp before the first file.  Creates files.temp
- * if it is missing, and sets f->beside if the two are on different file
- * systems, or are the same directory.
+ * Checks files.path and files.temp before the first file.  Makes files.temp if
+ * it is missing.  If unfinished files cannot be there, sets f->beside and says
+ * why in f->why_beside, which is "" otherwise.
  * 0 or -errno with op and where.
  */
 int flush_probe(struct flush *f);
@@ -84,7 +86,8 @@ void flush_name(struct flush *f, char name[FLUSH_NAME]);
 /*
  * Writes the complete temp file for this name, which it makes.  On failure it
  * deletes the temp file, if it can.  0 or -errno; with f->foreign: a file of
- * that name is there, which is not the daemon's.
+ * that name is there, which is not the daemon's;
+ * -EXDEV: f->beside was set (write again).
  */
 int flush_write(struct flush *f, const char *name, const void *data,
 		size_t len);
@@ -96,7 +99,7 @@ int flush_write(struct flush *f, const char *name, const void *data,
  * 0 or -errno.  With f->pending: call this again, with the same name.  Without
  * it the rename did not happen, and -EEXIST means: the name is taken (take
  * another, write again); -EXDEV: f->beside was set (write again); -ENOENT: no
- * temp file (or no directory).
+ * temp file (or no directory): `where` tells which.
  */
 int flush_publish(struct flush *f, const char *name);
 /*
@@ -105,6 +108,9 @@ int flush_publish(struct flush *f, const char *name);
  * is still there.
  */
 int flush_discard(struct flush *f, const char *name, bool beside);
+
+/* What the operator can do about this failure of one of these functions. */
+const char *flush_remedy(const struct flush *f, int err);
 
 /* The pause before the second try at a failed file. */
 #define FLUSH_PAUSE_NS (100 * CLOCK_MS)

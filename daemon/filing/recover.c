@@ -80,7 +80,7 @@ static void wait_for_disk(struct recovery *rec, struct refusal *refusal,
 			  int err)
 {
 	struct timespec ts = clock_timespec(refusal->pause_ns);
-	const char *remedy = remedy_at(err, rec->flush.where);
+	const char *remedy = flush_remedy(&rec->flush, err);
 
 	if (err != refusal->last || remedy != refusal->said)
 		log_error("recovery: %s %s: %s; %s; the data is kept and tried "

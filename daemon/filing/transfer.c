@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/filing/temp_dir.h"
 #include "daemon/region/ring_check.h"
 
 /* Names tried before the directory is considered to be at fault. */
@@ -272,6 +273,22 @@ static const char *dir_of(const struct arena *a, const struct region_dirs *dirs)
 }
 
 /*
+ * Is the directory of the temp file the daemon's alone, so that what is there,
+ * or is not, proves something?
+ */
+static bool is_trusted(const struct arena *a, const struct region_dirs *dirs)
+{
+	int fd;
+
+	if (is_beside(a))
+		return true;
+	fd = temp_dir_open(dirs->temp, false);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/*
  * The temp file of an arena: 1 and its path; 0: it is gone; -errno: that
  * cannot be found out, for example because its directory is gone, too.  Only
  * the place that the record names counts: in the other place the same name may
@@ -283,6 +300,8 @@ static int find_temp(const struct arena *a, const struct region_dirs *dirs,
 	const char *dir = dir_of(a, dirs);
 	int found;
 
+	if (!is_trusted(a, dirs))
+		return -EPERM;
 	/* A path that does not fit was never opened. */
 	if (flush_path(path, dir, is_beside(a) ? "." : "", a->name))
 		return 0;
@@ -292,6 +311,15 @@ static int find_temp(const struct arena *a, const struct region_dirs *dirs,
 	return exists(dir) > 0 ? 0 : -ENOENT;
 }
 
+/* Does the file of the recorded name prove that the rename happened? */
+static bool is_final_there(const struct arena *a,
+			   const struct region_dirs *dirs)
+{
+	char to[PATH_MAX];
+
+	return !flush_path(to, dirs->path, "", a->name) && exists(to) > 0;
+}
+
 /* 1: the rename is finished; 0: it had happened; -errno: it cannot be. */
 static int finish_rename(const struct arena *a, const struct region_dirs *dirs)
 {
@@ -299,6 +327,8 @@ static int finish_rename(const struct arena *a, const struct region_dirs *dirs)
 	struct stat temp;
 	int found = find_temp(a, dirs, from), err;
 
+	if (found < 0 && is_final_there(a, dirs))
+		return 0;
 	if (found <= 0)
 		return found;
 	err = flush_path(to, dirs->path, "", a->name);

@@ -185,7 +185,7 @@ static void count_flush(struct worker *w, enum reason why, uint64_t bytes,
 
 static void set_failing(struct worker *w, int err)
 {
-	const char *remedy = remedy_at(err, w->flush.where);
+	const char *remedy = flush_remedy(&w->flush, err);
 	int before = load_relaxed(&w->error);
 
 	stats_add(&w->stats.failures, 1);

@@ -24,21 +24,27 @@ static const char *place(const char *name)
 	return dir;
 }
 
+static void send_text(const char *text)
+{
+	int fd = send_open();
+
+	send_one(fd, text, strlen(text));
+	close(fd);
+}
+
 /*
  * Sends a message; starts a daemon with this files.path, which dies at the
  * failpoint.
  */
 static void die_at(const char *point, const char *dir, const char *message)
 {
-	int fd, status;
+	int status;
 
 	bed.points = point;
 	daemon_spawn("buffer.forced=5ms", bed_text("files.path=%s", dir));
 	if (message) {
 		REQUIRE(daemon_ready(), "no start");
-		fd = send_open();
-		send_one(fd, message, strlen(message));
-		close(fd);
+		send_text(message);
 	}
 	status = daemon_wait();
 	REQUIRE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
@@ -66,13 +72,54 @@ START_TEST(a_temp_directory_that_vanished_with_its_file_loses_nothing)
 	const char *dir = place("a");
 
 	die_at("flush.marked=kill", dir, "precious");
-	ck_assert_int_eq(unlink(bed_text("%s/.tmp/x", dir)), -1);
-	ck_assert_int_eq(rename(bed_text("%s/.tmp", dir),
+	ck_assert_int_eq(unlink(bed_text("%s.tmp/x", dir)), -1);
+	ck_assert_int_eq(rename(bed_text("%s.tmp", dir),
 				bed_text("%s/gone", bed.root)),
 			 0);
 	daemon_start(bed_text("files.path=%s", dir));
 	daemon_stop(NULL);
 	ck_assert_uint_eq(times_in(dir, "precious"), 1);
+}
+END_TEST
+
+/*
+ * Without its directory, a missing temp file proves nothing; the final file
+ * does.
+ */
+START_TEST(a_final_file_proves_that_its_rename_happened)
+{
+	const char *dir = place("a");
+
+	die_at("flush.renamed=kill", dir, "precious");
+	ck_assert_uint_eq(times_in(dir, "precious"), 1);
+	/* now, and before there was such a place */
+	ck_assert(!rmdir(bed_text("%s.tmp", dir)) ||
+		  !rmdir(bed_text("%s/.tmp", dir)));
+	daemon_start(bed_text("files.path=%s", dir));
+	daemon_stop(NULL);
+	ck_assert_uint_eq(times_in(dir, "precious"), 1);
+}
+END_TEST
+
+/* Earlier versions had unfinished files in .tmp inside files.path. */
+START_TEST(an_upgrade_finishes_what_is_in_the_former_place)
+{
+	const char *dir = place("a"), *former = bed_text("%s/.tmp", dir);
+	const char *path = bed_text("files.path=%s", dir);
+
+	bed.points = "flush.marked=kill";
+	daemon_start("buffer.forced=5ms", path,
+		     bed_text("files.temp=%s", former));
+	send_text("precious");
+	daemon_wait();
+	ck_assert(!dir_empty(former));
+	bed.points = NULL;
+	daemon_start(path);
+	REQUIRE(log_count("recovered: messages=1 ") == 1, "not recovered");
+	ck_assert(!file_exists(former));
+	daemon_stop(NULL);
+	ck_assert_uint_eq(times_in(dir, "precious"), 1);
+	ck_assert(dir_empty(bed_text("%s.tmp", dir)));
 }
 END_TEST
 
@@ -128,6 +175,8 @@ int main(void)
 
 	tcase_add_test(
 		t, a_temp_directory_that_vanished_with_its_file_loses_nothing);
+	tcase_add_test(t, a_final_file_proves_that_its_rename_happened);
+	tcase_add_test(t, an_upgrade_finishes_what_is_in_the_former_place);
 	tcase_add_test(
 		t, directories_that_change_from_start_to_start_lose_nothing);
 	return suite_run(suite, CK_NOFORK);

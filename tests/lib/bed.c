@@ -78,7 +78,7 @@ void bed_open(void)
 	make_path(bed.control, "control");
 	make_path(bed.state, "state");
 	make_path(bed.files, "files");
-	make_path(bed.temp, "files/.tmp");
+	make_path(bed.temp, "files.tmp");
 	make_path(bed.conf, "bed.ini");
 	make_path(bed.log, "stderr");
 	make_path(bed.block, "block");

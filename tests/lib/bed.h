@@ -29,7 +29,7 @@ struct bed {
 	char control[BED_PATH];
 	char state[BED_PATH];
 	char files[BED_PATH];
-	char temp[BED_PATH];  /* files + /.tmp, the daemon's default */
+	char temp[BED_PATH];  /* files + .tmp, the daemon's default */
 	char conf[BED_PATH];  /* settings file, empty unless the test writes */
 	char log[BED_PATH];   /* standard error of the last daemon started */
 	char block[BED_PATH]; /* the file of bed_block() */

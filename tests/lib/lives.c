@@ -286,8 +286,8 @@ bool lives_one(const struct variant *v, unsigned number, const char *kill)
 
 void lives_expect_clean(const char *what)
 {
-	static const char *const dirs[] = { "files", "files/.tmp", "other",
-					    "other/.tmp" };
+	static const char *const dirs[] = { "files", "files.tmp", "other",
+					    "other.tmp" };
 	unsigned i;
 
 	for (i = 0; i < 4; i++)

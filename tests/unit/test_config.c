@@ -269,7 +269,7 @@ START_TEST(without_a_file_everything_has_its_default)
 	ck_assert_str_eq(cfg->instance, "bufwriter");
 	ck_assert_str_eq(cfg->prefix, "");
 	ck_assert_str_eq(cfg->suffix, ".log");
-	ck_assert_str_eq(cfg->temp, "/var/log/bufwriter/.tmp");
+	ck_assert_str_eq(cfg->temp, "/var/log/bufwriter.tmp");
 	ck_assert_ptr_null(cfg->file);
 	config_free(cfg);
 }
@@ -463,7 +463,7 @@ START_TEST(merge_takes_what_a_reload_applies_and_nothing_else)
 	ck_assert_ptr_nonnull(merged);
 	ck_assert_str_eq(merged->prefix, "name-test");
 	ck_assert_str_eq(merged->suffix, "name-test");
-	ck_assert_str_eq(merged->temp, "/var/log/bufwriter/.tmp");
+	ck_assert_str_eq(merged->temp, "/var/log/bufwriter.tmp");
 	ck_assert_str_eq(merged->file, settings_file);
 	for (set = setting_table; set < setting_table + SETTINGS; set++) {
 		setting_format(set, set->reload ? new : old, want,

@@ -127,8 +127,8 @@ static const struct {
 	{ "[state]\npath = /d/m.new\n[control]\nmetrics_file = /d/m.new.new\n",
 	  { "4: control.metrics_file: \"/d/m.new.new\" is also what the daemon "
 	    "makes for state.path" } },
-	{ "[files]\npath = /d\n[state]\npath = /d/.tmp\n",
-	  { "4: state.path: \"/d/.tmp\" is also what the daemon makes for "
+	{ "[files]\npath = /d\n[state]\npath = /d.tmp\n",
+	  { "4: state.path: \"/d.tmp\" is also what the daemon makes for "
 	    "files.path" } },
 	{ "[socket]\npath = /d/b.sock\n[control]\nmetrics_file = /d/b/limits\n",
 	  { "4: control.metrics_file: \"/d/b/limits\" is also what the daemon "

@@ -333,7 +333,7 @@ END_TEST
 
 START_TEST(a_rename_without_a_temp_file_says_so)
 {
-	char name[FLUSH_NAME];
+	char name[FLUSH_NAME], path[PATH_MAX];
 
 	core_mkdir("files");
 	BEGIN("files.suffix=");
@@ -342,6 +342,13 @@ START_TEST(a_rename_without_a_temp_file_says_so)
 	flush_discard(&flush, name, false);
 	ck_assert_int_eq(flush_publish(&flush, name), -ENOENT);
 	expect_none();
+	/* It is named as what it is. */
+	ck_assert(flush.vanished);
+	ck_assert_str_eq(flush.op, "rename");
+	ck_assert_int_eq(flush_path(path, cfg->temp, "", name), 0);
+	ck_assert_str_eq(flush.where, path);
+	ck_assert_ptr_nonnull(strstr(flush_remedy(&flush, -ENOENT),
+				     "took this unfinished file away"));
 	config_free(cfg);
 }
 END_TEST
@@ -398,7 +405,10 @@ START_TEST(a_directory_that_comes_back_is_found_again)
 	ck_assert_int_eq(make("text", name), 0);
 	ck_assert_int_eq(rename(core_path("files"), core_path("moved")), 0);
 	ck_assert_int_eq(make("lost?", name), -ENOENT);
-	ck_assert_str_eq(flush.op, "open");
+	ck_assert_str_eq(flush.op, "rename");
+	ck_assert_str_eq(flush.where, final_path(name));
+	ck_assert(!flush.vanished);
+	ck_assert(flush_discard(&flush, name, false));
 	/* another one under its name, as after a mount */
 	core_mkdir("files");
 	ck_assert_int_eq(make("no", name), 0);
@@ -437,12 +447,14 @@ START_TEST(the_probe_says_what_is_wrong_with_the_directories)
 	unlink(cfg->files_path);
 	core_mkdir("files");
 	file_touch(cfg->temp);
-	ck_assert_int_eq(flush_probe(&flush), -ENOTDIR);
-	ck_assert_str_eq(flush.where, cfg->temp);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	ck_assert(flush.beside);
+	ck_assert_str_eq(flush.why_beside, "it is not a directory");
 	unlink(cfg->temp);
 	ck_assert_int_eq(flush_probe(&flush), 0);
 	ck_assert(file_exists(cfg->temp));
 	ck_assert(!flush.beside);
+	ck_assert_str_eq(flush.why_beside, "");
 	config_free(cfg);
 }
 END_TEST
@@ -474,6 +486,8 @@ END_TEST
 
 START_TEST(the_probe_says_where_the_daemon_may_not_write)
 {
+	char option[PATH_MAX];
+
 	BEGIN("files.suffix=");
 	core_mkdir("files");
 	if (getuid())
@@ -484,8 +498,14 @@ START_TEST(the_probe_says_where_the_daemon_may_not_write)
 	ck_assert_str_eq(flush.where, cfg->files_path);
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
 	ck_assert_int_eq(chmod(cfg->files_path, 0777), 0);
-	ck_assert_int_eq(mkdir(cfg->temp, 0700), 0);
 	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
+	ck_assert_int_eq(flush_probe(&flush), 0);
+	ck_assert(flush.beside);
+	ck_assert_str_eq(flush.why_beside, "it cannot be made: Permission denied");
+	config_free(cfg);
+	/* A directory that the settings name has to be usable. */
+	snprintf(option, sizeof(option), "files.temp=%s", core_path("named"));
+	BEGIN(option);
 	ck_assert_int_eq(flush_probe(&flush), -EACCES);
 	ck_assert_str_eq(flush.where, cfg->temp);
 	ck_assert_int_eq(setresuid(0, 0, 0), 0);
@@ -539,7 +559,7 @@ START_TEST(temp_that_is_a_link_to_the_files_means_dot_files)
 }
 END_TEST
 
-/* One file system in two places: only the rename finds out. */
+/* One file system in two places. */
 START_TEST(a_rename_across_mounts_changes_to_dot_files)
 {
 	char name[FLUSH_NAME], option[PATH_MAX], path[PATH_MAX];
@@ -552,7 +572,10 @@ START_TEST(a_rename_across_mounts_changes_to_dot_files)
 	snprintf(option, sizeof(option), "files.temp=%s", core_path("temp"));
 	BEGIN(option);
 	ck_assert_int_eq(flush_probe(&flush), 0);
-	ck_assert(!flush.beside);
+	ck_assert(flush.beside);
+	ck_assert_str_eq(flush.why_beside, "it is on another mount");
+	/* on a kernel that does not tell mounts apart */
+	flush.beside = false;
 	ck_assert_int_eq(make("text", name), -EXDEV);
 	ck_assert(flush.beside);
 	/* until the arena's record says so, the temp file stays */

@@ -387,9 +387,9 @@ START_TEST(a_temp_file_that_cannot_be_looked_for_is_written_again)
 	lives_begin();
 	ck_assert(core_was_killed(
 		core_child("flush.marked=kill", leave, &first)));
-	snprintf(loop, sizeof(loop), "%s/.tmp", core_path("files"));
+	snprintf(loop, sizeof(loop), "%s", core_path("files.tmp"));
 	ck_assert_int_eq(rename(loop, core_path("gone")), 0);
-	ck_assert_int_eq(symlink(".tmp", loop), 0);
+	ck_assert_int_eq(symlink("files.tmp", loop), 0);
 	second = lives_plan(&variants[5], 1, true);
 	second.out = core_map(sizeof(*second.out));
 	ck_assert_int_eq(core_child(NULL, lives_run, &second), 0);
