@@ -279,7 +279,7 @@ static int run_workers(struct daemon *d)
 	int err;
 
 	region_set_clean(&s->region, false);
-	err = workers_start(&d->workers, d->settings.cfg, &s->region, s->beside,
+	err = workers_start(&d->workers, d->settings.cfg, &s->region, &s->place,
 			    notify_loop, d);
 	if (err) {
 		report_refusal(err);

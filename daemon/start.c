@@ -53,7 +53,17 @@ static int open_files(struct start *s, const struct config *cfg,
 	err = flush_probe(&probe);
 	if (err)
 		return flush_explain(&probe, err, failure);
-	s->made_beside = probe.beside;
+	err = flush_find_group(&probe, failure);
+	if (err < 0)
+		return err;
+	if (err > 0)
+		log_warning("files.group: the daemon's user is not in the "
+			    "group of %s; unfinished files are dot files "
+			    "inside it instead, and a copy of it takes them "
+			    "along; let the user be in that group "
+			    "(SupplementaryGroups= in the unit)",
+			    cfg->files_path);
+	s->made_place = flush_get_place(&probe);
 	report_temp(cfg, probe.why_beside);
 	temp_dir_remove_former(cfg);
 	return 0;
@@ -255,7 +265,7 @@ int start_finish(struct start *s)
 	pthread_join(s->thread, NULL);
 	if (s->failure.err)
 		return exit_status(s->failure.err, &s->failure);
-	s->beside = s->made_beside;
+	s->place = s->made_place;
 	s->region = s->made;
 	s->recovered = s->found;
 	s->complete = true;

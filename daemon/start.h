@@ -20,6 +20,7 @@
 #include "conf/config.h"
 #include "daemon/base/failure.h"
 #include "daemon/base/unix_socket.h"
+#include "daemon/filing/flush.h"
 #include "daemon/filing/recover.h"
 #include "daemon/intake/limits.h"
 #include "daemon/region/region.h"
@@ -38,14 +39,14 @@ struct start {
 	pthread_t thread;
 	/* main thread, empty before start_finish() */
 	bool complete;
-	bool beside; /* as in struct flush */
+	struct flush_place place;
 	struct region region;
 	struct recovered recovered;
 	/* the recovery's thread, until it is joined */
 	const struct config *cfg;
 	start_notify_fn *notify;
 	void *arg;
-	bool made_beside;
+	struct flush_place made_place;
 	struct region made;
 	struct recovered found;
 	struct failure failure; /* err 0: none */

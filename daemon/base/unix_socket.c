@@ -2,10 +2,8 @@
 /* See unix_socket.h. */
 #include "daemon/base/unix_socket.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
+#include "daemon/base/group.h"
 #include "daemon/base/path.h"
 
 #ifndef SO_PASSRIGHTS
@@ -30,26 +29,6 @@
 #define LOCK_TRY_MS 5
 
 #define QLEN_SYSCTL "/proc/sys/net/unix/max_dgram_qlen"
-
-/* Group by name or number: 0 and *gid, or -ENOENT. */
-static int find_group(const char *name, gid_t *gid)
-{
-	struct group *g = getgrnam(name);
-	unsigned long n;
-	char *end;
-
-	if (g) {
-		*gid = g->gr_gid;
-		return 0;
-	}
-	if (!isdigit((unsigned char)*name))
-		return -ENOENT;
-	n = strtoul(name, &end, 10);
-	if (*end || n >= (gid_t)-1)
-		return -ENOENT;
-	*gid = n;
-	return 0;
-}
 
 /*
  * A descriptor that stands for the socket file, or -errno: -ESTALE if another
@@ -195,7 +174,7 @@ static int set_owner(const struct unix_socket *s, uint64_t mode,
 	gid_t gid = 0;
 	int err;
 
-	if (*group && find_group(group, &gid))
+	if (*group && group_find(group, &gid))
 		return failure_set(failure, -ENOENT,
 				   "%s.group: there is no group \"%s\"; name "
 				   "one from /etc/group, or leave it empty",

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/base/group.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 #include "daemon/filing/temp_dir.h"
@@ -93,6 +94,74 @@ int flush_explain(const struct flush *f, int err, struct failure *failure)
 			   err == -ENOENT ?
 				   "create the directory, or name another" :
 				   remedy_at(err, f->where));
+}
+
+/*
+ * The group of a final file: that of files.group, or the one that a file made
+ * in files.path would get.
+ */
+static gid_t wanted_group(const struct flush *f)
+{
+	struct stat st;
+
+	if (f->has_group)
+		return f->group;
+	if (!stat(f->cfg->files_path, &st) && st.st_mode & S_ISGID)
+		return st.st_gid;
+	return getegid();
+}
+
+/* -EPERM if the daemon may not give a file to this group. */
+static int try_group(const struct flush *f, gid_t group)
+{
+	const char *dir = f->beside ? f->cfg->files_path : f->cfg->temp;
+	/* It has no name.  A file system without such files is not tried. */
+	int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	int err = 0;
+
+	if (fd < 0)
+		return 0;
+	if (fchown(fd, (uid_t)-1, group) && errno == EPERM)
+		err = -EPERM;
+	close(fd);
+	return err;
+}
+
+int flush_find_group(struct flush *f, struct failure *failure)
+{
+	const char *name = f->cfg->files_group;
+	int err;
+
+	f->has_group = name[0];
+	if (f->has_group && group_find(name, &f->group))
+		return failure_set(failure, -ENOENT,
+				   "files.group: there is no group \"%s\"; "
+				   "name one from /etc/group, or leave it "
+				   "empty",
+				   name);
+	err = try_group(f, wanted_group(f));
+	if (err && f->has_group)
+		return failure_set(failure, err,
+				   "files.group: cannot give files to group "
+				   "%s: %s; let the daemon's user be in it "
+				   "(SupplementaryGroups= in the unit)",
+				   name, strerror(-err));
+	if (!err || f->beside)
+		return 0;
+	f->beside = true;
+	return 1;
+}
+
+struct flush_place flush_get_place(const struct flush *f)
+{
+	return (struct flush_place){ f->beside, f->has_group, f->group };
+}
+
+void flush_set_place(struct flush *f, const struct flush_place *place)
+{
+	f->beside = place->beside;
+	f->has_group = place->has_group;
+	f->group = place->group;
 }
 
 const char *flush_remedy(const struct flush *f, int err)
@@ -183,6 +252,30 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/* After fstat() of the temp file.  -EXDEV: f->beside was set. */
+static int set_group(struct flush *f, int fd)
+{
+	gid_t wanted;
+	int err = FAILPOINT("flush.group");
+
+	/* In files.path itself the kernel does it. */
+	if (err || (f->beside && !f->has_group))
+		return err;
+	wanted = wanted_group(f);
+	if (f->temp.st_gid == wanted || !fchown(fd, (uid_t)-1, wanted))
+		return 0;
+	err = -errno;
+	if (err != -EPERM || f->has_group)
+		return err;
+	/* files.path got another group while the daemon runs */
+	log_warning("files.group: the daemon's user is not in group %u, that "
+		    "of %s; unfinished files are dot files inside it, until "
+		    "the next start; let the user be in that group",
+		    (unsigned)wanted, f->cfg->files_path);
+	f->beside = true;
+	return -EXDEV;
+}
+
 /* Everything between open and close; *op is the operation that failed. */
 static int fill_temp(struct flush *f, int fd, const void *data, size_t len,
 		     const char **op)
@@ -194,6 +287,10 @@ static int fill_temp(struct flush *f, int fd, const void *data, size_t len,
 		return -errno;
 	*op = "write";
 	err = write_all(fd, data, len);
+	if (err)
+		return err;
+	*op = "fchown";
+	err = set_group(f, fd);
 	if (err)
 		return err;
 	*op = "fchmod";

@@ -28,6 +28,13 @@
 
 #define FLUSH_NAME 256 /* NAME_MAX and its NUL */
 
+/* What the start finds out about files, for all threads that make some. */
+struct flush_place {
+	bool beside;	/* as in struct flush */
+	bool has_group; /* files.group is not empty */
+	gid_t group;
+};
+
 struct flush {
 	const struct config *cfg; /* its owner may change it between files */
 	unsigned worker;
@@ -38,6 +45,8 @@ struct flush {
 	 */
 	bool beside;
 	char why_beside[128]; /* after flush_probe() */
+	bool has_group;	      /* files get `group`, which files.group names */
+	gid_t group;
 	/* the temp file that flush_write() completed last */
 	struct stat temp;
 	/*
@@ -71,7 +80,16 @@ int flush_check(struct flush *f);
  */
 int flush_probe(struct flush *f);
 /*
- * After one of these two failed: sets the failure, which says which setting is
+ * After flush_probe(): finds the group that files get, and whether the daemon
+ * may give it to them.  0; 1: it may not give them the group of files.path, so
+ * f->beside was set, where the kernel gives it; -errno with a failure.
+ */
+int flush_find_group(struct flush *f, struct failure *failure);
+/* What was found out in one struct flush, and its use in another. */
+struct flush_place flush_get_place(const struct flush *f);
+void flush_set_place(struct flush *f, const struct flush_place *place);
+/*
+ * After flush_check() or flush_probe() failed: sets the failure, which says which setting is
  * wrong and why, and returns err.
  */
 int flush_explain(const struct flush *f, int err, struct failure *failure);

@@ -225,6 +225,9 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	err = look_at(rec, flush_probe, error);
 	if (err)
 		return err;
+	err = flush_find_group(&rec->flush, error);
+	if (err < 0)
+		return err;
 	for (i = 0; i < s->header->workers; i++)
 		flush_arena(rec, &s->arenas[i]);
 	file_messages(rec);

@@ -43,7 +43,8 @@ enum reason { FULL, FORCED, ASKED };
 /* -- loop thread --------------------------------------------------------- */
 
 void worker_open(struct worker *w, unsigned index, struct arena *arena,
-		 bool beside, const struct worker_orders *orders)
+		 const struct flush_place *place,
+		 const struct worker_orders *orders)
 {
 	memset(w, 0, sizeof(*w));
 	w->orders = orders;
@@ -51,7 +52,7 @@ void worker_open(struct worker *w, unsigned index, struct arena *arena,
 	w->index = index;
 	w->cfg = load_relaxed(&orders->cfg);
 	flush_open(&w->flush, w->cfg, index, orders->names);
-	w->flush.beside = beside;
+	flush_set_place(&w->flush, place);
 	atomic_init(&w->state, WORKER_LOOKING);
 }
 

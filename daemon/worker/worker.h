@@ -104,11 +104,12 @@ struct worker {
 /* -- loop thread --------------------------------------------------------- */
 
 /*
- * Prepares a worker.  `arena` and `orders` outlive its thread; `beside` as in
- * struct flush.
+ * Prepares a worker.  `arena` and `orders` outlive its thread; `place` is used
+ * during the call.
  */
 void worker_open(struct worker *w, unsigned index, struct arena *arena,
-		 bool beside, const struct worker_orders *orders);
+		 const struct flush_place *place,
+		 const struct worker_orders *orders);
 /* Starts the thread, which inherits the signal mask.  0 or -errno. */
 int worker_start(struct worker *w);
 

@@ -21,7 +21,7 @@ static void wake_all(struct workers *ws)
 }
 
 static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
-		     bool beside)
+		     const struct flush_place *place)
 {
 	sigset_t all, before;
 	unsigned i;
@@ -30,7 +30,7 @@ static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (i = 0; i < count && !err; i++) {
-		worker_open(&ws->list[i], i, &arenas[i], beside, &ws->orders);
+		worker_open(&ws->list[i], i, &arenas[i], place, &ws->orders);
 		err = worker_start(&ws->list[i]);
 		if (!err)
 			ws->count++;
@@ -40,8 +40,8 @@ static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 }
 
 int workers_start(struct workers *ws, const struct config *cfg,
-		  struct region *region, bool beside, worker_notify_fn *notify,
-		  void *arg)
+		  struct region *region, const struct flush_place *place,
+		  worker_notify_fn *notify, void *arg)
 {
 	int err;
 
@@ -57,7 +57,7 @@ int workers_start(struct workers *ws, const struct config *cfg,
 				 cfg->buffer_workers * sizeof(struct worker));
 	if (!ws->list)
 		return -ENOMEM;
-	err = start_all(ws, cfg->buffer_workers, region->arenas, beside);
+	err = start_all(ws, cfg->buffer_workers, region->arenas, place);
 	if (err) {
 		workers_stop(ws);
 		workers_join(ws);

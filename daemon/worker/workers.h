@@ -42,12 +42,12 @@ struct workers_totals {
 
 /*
  * Starts cfg->buffer_workers threads, one for each arena.  All signals are
- * blocked in them.  `beside` as in struct flush; notify(arg) is called by
+ * blocked in them.  `place` is used during the call; notify(arg) is called by
  * workers.  Region and settings outlive the threads.  0 or -errno.
  */
 int workers_start(struct workers *ws, const struct config *cfg,
-		  struct region *region, bool beside, worker_notify_fn *notify,
-		  void *arg);
+		  struct region *region, const struct flush_place *place,
+		  worker_notify_fn *notify, void *arg);
 
 /*
  * After messages were published: puts them into arenas of parked workers, as

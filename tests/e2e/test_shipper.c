@@ -55,6 +55,14 @@ static bool is_root_and_has(const char *program)
 	return true;
 }
 
+static void send_text(const char *text)
+{
+	int fd = send_open();
+
+	send_one(fd, text, strlen(text));
+	close(fd);
+}
+
 static const char *make_dir(const char *name, unsigned mode, unsigned uid,
 			    unsigned gid)
 {
@@ -129,15 +137,152 @@ START_TEST(rsync_of_root_takes_every_message_once)
 }
 END_TEST
 
-/* --- a directory that another user has laid ------------------------------ */
-
-static void send_text(const char *text)
+START_TEST(rsync_of_another_user_takes_every_message_once)
 {
-	int fd = send_open();
-
-	send_one(fd, text, strlen(text));
-	close(fd);
+	if (!is_root_and_has("rsync"))
+		return;
+	ck_assert_int_eq(chown(bed.files, 0, NOBODY), 0);
+	ck_assert_int_eq(chmod(bed.files, 02770), 0);
+	bed.points = "flush.rename=sleep:3";
+	daemon_start("buffer.size=16K", "files.permission=0440");
+	ship_under_load(NOBODY, make_dir("to", 0700, NOBODY, NOBODY));
 }
+END_TEST
+
+/* --- the group of files -------------------------------------------------- */
+
+/* Files one message with these options; the group of the file. */
+static gid_t group_of_a_file(const char *option)
+{
+	struct stat st;
+	char name[256];
+	FILE *pipe;
+
+	daemon_start("files.permission=0440", option);
+	send_text("mine");
+	daemon_stop(NULL);
+	pipe = popen(bed_text("ls %s", bed.files), "r");
+	ck_assert_ptr_nonnull(pipe);
+	ck_assert_int_eq(fscanf(pipe, "%255s", name), 1);
+	pclose(pipe);
+	ck_assert_int_eq(stat(bed_text("%s/%s", bed.files, name), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0440);
+	return st.st_gid;
+}
+
+START_TEST(files_get_the_group_of_a_directory_with_the_setgid_bit)
+{
+	if (!is_root_and_has(NULL))
+		return;
+	/* The directory of unfinished files is older. */
+	daemon_start();
+	daemon_stop(NULL);
+	ck_assert_int_eq(chown(bed.files, 0, STRANGER), 0);
+	ck_assert_int_eq(chmod(bed.files, 02770), 0);
+	ck_assert_uint_eq(group_of_a_file("files.sync=none"), STRANGER);
+}
+END_TEST
+
+START_TEST(files_get_the_group_of_the_daemon_without_it)
+{
+	if (!is_root_and_has(NULL))
+		return;
+	ck_assert_int_eq(chown(bed.files, 0, STRANGER), 0);
+	ck_assert_int_eq(chmod(bed.files, 0770), 0);
+	/* also if the directory of unfinished files has another */
+	ck_assert_int_eq(mkdir(bed.temp, 0700), 0);
+	ck_assert_int_eq(chown(bed.temp, 0, STRANGER), 0);
+	ck_assert_int_eq(chmod(bed.temp, 02700), 0);
+	ck_assert_uint_eq(group_of_a_file("files.sync=none"), 0);
+}
+END_TEST
+
+START_TEST(files_get_the_group_that_the_settings_name)
+{
+	if (!is_root_and_has(NULL))
+		return;
+	/* not that of the directory */
+	ck_assert_int_eq(chown(bed.files, 0, NOBODY), 0);
+	ck_assert_int_eq(chmod(bed.files, 02770), 0);
+	ck_assert_uint_eq(group_of_a_file(bed_text("files.group=%d", STRANGER)),
+			  STRANGER);
+}
+END_TEST
+
+START_TEST(files_get_a_group_that_the_daemon_is_a_member_of)
+{
+	const gid_t ship = STRANGER;
+
+	if (!is_root_and_has(NULL))
+		return;
+	bed.unprivileged = true;
+	daemon_start();
+	daemon_stop(NULL);
+	ck_assert_int_eq(chown(bed.files, NOBODY, STRANGER), 0);
+	ck_assert_int_eq(chmod(bed.files, 02770), 0);
+	/* The daemon inherits them. */
+	ck_assert_int_eq(setgroups(1, &ship), 0);
+	ck_assert_uint_eq(group_of_a_file("files.sync=none"), STRANGER);
+	ck_assert_int_eq(setgroups(0, NULL), 0);
+	REQUIRE(!log_count("dot files"), "needlessly there are dot files");
+}
+END_TEST
+
+/* A daemon that is not in that group: only the kernel gives it. */
+START_TEST(files_get_a_group_that_the_daemon_is_not_in)
+{
+	if (!is_root_and_has(NULL))
+		return;
+	ck_assert_int_eq(chown(bed.files, NOBODY, STRANGER), 0);
+	ck_assert_int_eq(chmod(bed.files, 02770), 0);
+	bed.unprivileged = true;
+	ck_assert_uint_eq(group_of_a_file("files.sync=none"), STRANGER);
+	REQUIRE(log_count("warning: files.group:", "dot files") == 1,
+		"it does not say why there are dot files");
+}
+END_TEST
+
+START_TEST(a_group_that_appears_while_the_daemon_runs_is_given)
+{
+	struct stat st;
+
+	if (!is_root_and_has(NULL))
+		return;
+	ck_assert_int_eq(chown(bed.files, NOBODY, NOBODY), 0);
+	bed.unprivileged = true;
+	daemon_start("buffer.workers=1", "files.suffix=", "files.prefix=");
+	ck_assert_int_eq(chown(bed.files, NOBODY, STRANGER), 0);
+	ck_assert_int_eq(chmod(bed.files, 02770), 0);
+	send_text("mine");
+	daemon_stop(NULL);
+	ck_assert_uint_eq(files_count(bed.files), 1);
+	ck_assert_int_eq(RUN_AS(0, "sh", "-c",
+				bed_text("test $(stat -c %%g %s/*) = %d",
+					 bed.files, STRANGER)),
+			 0);
+	ck_assert_int_eq(stat(bed.temp, &st), 0);
+	ck_assert(dir_empty(bed.temp));
+}
+END_TEST
+
+START_TEST(a_group_that_cannot_be_given_is_refused)
+{
+	static const char *const groups[][2] = {
+		{ "files.group=65533", "cannot give files to group 65533" },
+		{ "files.group=no-such-group", "there is no group" },
+	};
+
+	if (!is_root_and_has(NULL))
+		return;
+	bed.unprivileged = true;
+	daemon_spawn(groups[_i][0]);
+	ck_assert_int_eq(WEXITSTATUS(daemon_wait()), 78);
+	REQUIRE(log_count("error: files.group:", groups[_i][1]) == 1,
+		"it does not say what is wrong");
+}
+END_TEST
+
+/* --- a directory that another user has laid ------------------------------ */
 
 static const char *temp_option(void)
 {
@@ -260,6 +405,16 @@ int main(void)
 
 	tcase_add_test(t, rsync_is_called_here_as_the_readme_calls_it);
 	tcase_add_test(t, rsync_of_root_takes_every_message_once);
+	tcase_add_test(t, rsync_of_another_user_takes_every_message_once);
+	t = bed_case(suite, "group");
+	tcase_add_test(t,
+		       files_get_the_group_of_a_directory_with_the_setgid_bit);
+	tcase_add_test(t, files_get_the_group_of_the_daemon_without_it);
+	tcase_add_test(t, files_get_the_group_that_the_settings_name);
+	tcase_add_test(t, files_get_a_group_that_the_daemon_is_a_member_of);
+	tcase_add_test(t, files_get_a_group_that_the_daemon_is_not_in);
+	tcase_add_test(t, a_group_that_appears_while_the_daemon_runs_is_given);
+	tcase_add_loop_test(t, a_group_that_cannot_be_given_is_refused, 0, 2);
 	t = bed_case(suite, "strangers");
 	tcase_add_loop_test(t, a_temp_directory_of_somebody_else_is_refused, 0,
 			    4);

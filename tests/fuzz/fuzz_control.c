@@ -130,6 +130,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* Workers without threads; see on_event(). */
 static void open_workers(void)
 {
+	static const struct flush_place place;
 	unsigned i;
 
 	memset(worker_list, 0, WORKERS * sizeof(struct worker));
@@ -139,7 +140,7 @@ static void open_workers(void)
 	workers.orders.ring = &region.ring;
 	atomic_init(&workers.orders.cfg, settings.cfg);
 	for (i = 0; i < WORKERS; i++)
-		worker_open(&worker_list[i], i, &region.arenas[i], false,
+		worker_open(&worker_list[i], i, &region.arenas[i], &place,
 			    &workers.orders);
 }
 

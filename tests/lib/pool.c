@@ -17,6 +17,7 @@ void pool_notify(void *arg)
 
 void pool_start_list(const char *const *options)
 {
+	static const struct flush_place place;
 	struct failure error;
 
 	log_set_level(0);
@@ -24,7 +25,7 @@ void pool_start_list(const char *const *options)
 	pool_cfg = core_settings(options);
 	ck_assert_msg(!region_create(&pool_region, pool_cfg, &error), "%s",
 		      error.text);
-	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region, false,
+	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region, &place,
 				       pool_notify, &pool_notified),
 			 0);
 }

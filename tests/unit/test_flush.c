@@ -408,7 +408,7 @@ START_TEST(a_directory_that_comes_back_is_found_again)
 	ck_assert_str_eq(flush.op, "rename");
 	ck_assert_str_eq(flush.where, final_path(name));
 	ck_assert(!flush.vanished);
-	ck_assert(flush_discard(&flush, name, false));
+	ck_assert_int_eq(flush_discard(&flush, name, false), 0);
 	/* another one under its name, as after a mount */
 	core_mkdir("files");
 	ck_assert_int_eq(make("no", name), 0);

@@ -354,6 +354,7 @@ END_TEST
 /* Address space for a few stacks only. */
 START_TEST(threads_that_cannot_be_made_are_an_error)
 {
+	static const struct flush_place place;
 	struct failure error;
 	struct rlimit limit;
 	unsigned long pages;
@@ -370,7 +371,7 @@ START_TEST(threads_that_cannot_be_made_are_an_error)
 	ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
 	limit.rlim_cur = pages * 4096 + (100UL << 20);
 	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
-	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region, false,
+	ck_assert_int_eq(workers_start(&pool, pool_cfg, &pool_region, &place,
 				       pool_notify, &pool_notified),
 			 -EAGAIN);
 	/* those that were made are gone */
