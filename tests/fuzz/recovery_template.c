@@ -42,6 +42,8 @@ static void find_header(struct template *t, struct region_header *h)
 	add(t, h, &h->dirs[0].seq, 8, false);
 	add(t, h, &h->dirs[1].seq, 8, false);
 	add(t, h, &h->clean, 8, false);
+	add(t, h, &h->names.number, 8, false);
+	add(t, h, &h->names.last_ns, 8, false);
 	mark(t, h, h, sizeof(*h), true);
 	mark(t, h, &h->dirs_seq, 8, false);
 }
