@@ -564,6 +564,15 @@ static void read_shipped(const char *dir)
 	closedir(shipped);
 }
 
+static void write_plan(void)
+{
+	FILE *to = fopen(bed_text("%s/plan", bed.root), "w");
+
+	ck_assert_ptr_nonnull(to);
+	plan_print(&plan, to);
+	fclose(to);
+}
+
 START_TEST(every_message_is_in_one_file_or_in_one_drop_counter)
 {
 	const char *wrong, *shipped = bed_text("%s/shipped", bed.root);
@@ -572,6 +581,7 @@ START_TEST(every_message_is_in_one_file_or_in_one_drop_counter)
 
 	snprintf(to, sizeof(to), "%s", shipped);
 	ck_assert_int_eq(mkdir(to, 0777), 0);
+	write_plan();
 	stage_open(plan.disk);
 	ledger_open(&plan);
 	bed_hold_socket();

@@ -229,3 +229,55 @@ void plan_make(struct plan *plan, uint64_t seed)
 	for (i = 0; i < plan->lives; i++)
 		plan_life(&plan->life[i], never);
 }
+
+/* -- in words ------------------------------------------------------------ */
+
+static void print_settings(const struct settings *s, FILE *to)
+{
+	fprintf(to, "timeout %d ms, forced %s, stop %s, sync %s, prefix '%s'\n",
+		(int)s->timeout_ms, s->forced, s->stop_timeout, s->sync,
+		s->prefix);
+}
+
+static void print_life(const struct life *life, FILE *to)
+{
+	static const char *const ends[] = { "TERM", "INT", "KILL",
+					    "KILL at the start", "KILL at" };
+	const struct settings *s = &life->settings;
+	const struct fault *f;
+	unsigned i;
+
+	fprintf(to, "  workers %u, queue %u, size %s, framing %s, ", s->workers,
+		s->queue_size, s->size, framing_words[s->framing]);
+	print_settings(s, to);
+	for (i = 0; i < life->faults; i++) {
+		f = &life->fault[i];
+		fprintf(to, "  fault %u: %s=%s@%u%s\n", i, f->point, f->action,
+			f->nth, f->always ? " from the start" : "");
+	}
+	for (i = 0; i < life->steps; i++) {
+		fprintf(to, "  after %u ms %s %u ", life->step[i].pause_ms,
+			plan_deed_words[life->step[i].deed],
+			life->step[i].which);
+		print_settings(&life->step[i].settings, to);
+	}
+	fprintf(to, "  end: %s", ends[life->end]);
+	if (life->end == END_KILL_POINT)
+		fprintf(to, " %s@%u", life->kill_point, life->kill_nth);
+	fprintf(to, "%s\n", life->mends ? ", and all is mended" : "");
+}
+
+void plan_print(const struct plan *plan, FILE *to)
+{
+	unsigned i;
+
+	fprintf(to, "disk %s, max_message %u, %s\n", plan->disk,
+		plan->max_message, plan->ships ? "shipper" : "no shipper");
+	for (i = 0; i < plan->flows; i++)
+		fprintf(to, "sender %u: %u to %u bytes\n", i, plan->flow[i].min,
+			plan->flow[i].max);
+	for (i = 0; i < plan->lives; i++) {
+		fprintf(to, "life %u:\n", i);
+		print_life(&plan->life[i], to);
+	}
+}

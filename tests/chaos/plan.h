@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
@@ -110,6 +111,9 @@ struct plan {
 };
 
 void plan_make(struct plan *plan, uint64_t seed);
+
+/* The decisions, for whoever looks into a round that failed. */
+void plan_print(const struct plan *plan, FILE *to);
 
 extern const char *const plan_deed_words[DEEDS];
 
