@@ -54,7 +54,7 @@ static const char *take_option(void *arg, int letter, const char *value)
 /* Also prints what the daemon says about why the flush takes so long. */
 static int print_failure(const struct ask *a)
 {
-	char why[300];
+	char why[500];
 	int status = ask_print_failure(a, "flush");
 
 	if (!json_at(a->answer, "why"))

@@ -14,20 +14,26 @@
 #include "daemon/base/systemd.h"
 #include "daemon/control/show.h"
 
+/* How soon the status line has the number of later drops. */
+#define DROPPED_MS 1000
+
 /* -- the status line in systemd ------------------------------------------ */
 
 static int send_status(enum control_status status, int error,
-		       const char *remedy)
+		       const char *remedy, const struct dropped *dropped)
 {
-	char text[HEALTH_ERROR];
+	char text[HEALTH_ERROR], drops[HEALTH_DROPS];
+
+	health_explain_drops(drops, dropped);
 
 	switch (status) {
 	case CONTROL_FAILING:
 		health_explain_error(text, error, remedy);
-		return systemd_notify("STATUS=Failing: %s.", text);
+		return systemd_notify("STATUS=Failing: %s%s.", text, drops);
 	case CONTROL_DROPPING:
 		return systemd_notify("STATUS=Dropping datagrams: the ring is "
-				      "full.");
+				      "full%s.",
+				      drops);
 	case CONTROL_LISTENING:
 	default:
 		return systemd_notify("STATUS=Listening.");
@@ -43,20 +49,24 @@ static void on_report_timer(uv_timer_t *timer);
 static void report(struct control *c, enum control_status status, int error,
 		   const char *remedy)
 {
-	uint64_t now, missed;
+	struct dropped dropped;
+	uint64_t now, missed, sum;
 	int err = -EAGAIN;
 
+	dropped_read(&dropped, &c->commands.from.listener->stats);
+	sum = status == CONTROL_LISTENING ? 0 : dropped_sum(&dropped);
 	if ((c->reported == status && c->reported_error == error &&
-	     c->reported_remedy == remedy) ||
+	     c->reported_remedy == remedy && c->reported_dropped == sum) ||
 	    c->stopping)
 		return;
 	now = clock_now();
 	if (log_limit(&c->report_limit, now, &missed))
-		err = send_status(status, error, remedy);
+		err = send_status(status, error, remedy, &dropped);
 	if (!err) {
 		c->reported = status;
 		c->reported_error = error;
 		c->reported_remedy = remedy;
+		c->reported_dropped = sum;
 	} else if (err == -EAGAIN &&
 		   !uv_is_active((uv_handle_t *)&c->report_timer)) {
 		uv_timer_start(&c->report_timer, on_report_timer,
@@ -80,6 +90,11 @@ static void report_status(struct control *c)
 		report(c, CONTROL_DROPPING, 0, NULL);
 	else
 		report(c, CONTROL_LISTENING, 0, NULL);
+	/* Their number grows without a change of the state. */
+	if (from->listener->state == LISTENER_DROPPING &&
+	    !uv_is_active((uv_handle_t *)&c->report_timer))
+		uv_timer_start(&c->report_timer, on_report_timer, DROPPED_MS,
+			       0);
 }
 
 static void on_report_timer(uv_timer_t *timer)

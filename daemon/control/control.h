@@ -30,6 +30,7 @@ struct control {
 	enum control_status reported;
 	int reported_error; /* errno, with CONTROL_FAILING */
 	const char *reported_remedy;
+	uint64_t reported_dropped; /* with both that name a trouble */
 	struct log_limit report_limit;
 	enum listener_state listener_seen; /* before the last sleep */
 	bool stopping;			   /* main reports, not control */

@@ -49,6 +49,40 @@ void health_explain_error(char text[HEALTH_ERROR], int error,
 		 strerror(error), remedy);
 }
 
+static void add_reasons(struct text *t, const struct dropped *d)
+{
+#define DROPPED(name, doc) \
+	if (d->name)       \
+		text_add(t, " " #name " %" PRIu64, d->name);
+#include "daemon/base/stats.def"
+}
+
+void health_explain_drops(char text[HEALTH_DROPS], const struct dropped *d)
+{
+	uint64_t n = dropped_sum(d);
+	struct text t;
+
+	text_open(&t, text, HEALTH_DROPS);
+	if (!n)
+		return;
+	text_add(&t, "; %" PRIu64 " datagram%s dropped since the start:", n,
+		 n == 1 ? " was" : "s were");
+	add_reasons(&t, d);
+}
+
+/* Whatever the trouble is, nobody may take it for one without a loss. */
+static void add_drops(struct health *h, const struct snapshot *s)
+{
+	char text[HEALTH_DROPS];
+	struct dropped all;
+	size_t len = strlen(h->why);
+
+#define DROPPED(name, doc) all.name = s->name;
+#include "daemon/base/stats.def"
+	health_explain_drops(text, &all);
+	snprintf(h->why + len, sizeof(h->why) - len, "%s", text);
+}
+
 /* At least one worker fails: speaks of the one that has for longest. */
 static void judge_workers(struct health *h, const struct snapshot *s)
 {
@@ -86,7 +120,8 @@ static void judge_disk(struct health *h, uint64_t flushing_ns)
 	      flushing_ns / 1e9, hangs ? "hangs" : "is slow");
 }
 
-static void judge_drops(struct health *h, const struct snapshot *s,
+/* True: the sentence says how many. */
+static bool judge_drops(struct health *h, const struct snapshot *s,
 			uint64_t dropped)
 {
 	/* Rounded up: a daemon can drop in its first moment. */
@@ -98,12 +133,10 @@ static void judge_drops(struct health *h, const struct snapshot *s,
 	text_add(&why,
 		 "%" PRIu64 " datagram%s dropped in the last %" PRIu64 " s:",
 		 dropped, dropped == 1 ? " was" : "s were", seconds);
-#define DROPPED(name, doc)  \
-	if (s->recent.name) \
-		text_add(&why, " " #name " %" PRIu64, s->recent.name);
-#include "daemon/base/stats.def"
+	add_reasons(&why, &s->recent);
 	text_add(&why, "; the last one %.1f s ago",
 		 s->since_last_drop_ns / 1e9);
+	return true;
 }
 
 /* The start is not complete: there is no ring yet, and no worker. */
@@ -129,6 +162,7 @@ static void judge_recovery(struct health *h, const struct snapshot *s,
 void health_judge(struct health *h, const struct snapshot *s,
 		  const struct sources *from)
 {
+	bool about_drops = false;
 	uint64_t dropped = dropped_sum(&s->recent);
 	uint64_t flushing_ns = longest_flush(s);
 
@@ -153,7 +187,7 @@ void health_judge(struct health *h, const struct snapshot *s,
 	else if (listener_is_stopping(from->listener))
 		judge(h, HEALTH_DEGRADED, "the daemon is stopping");
 	else if (dropped)
-		judge_drops(h, s, dropped);
+		about_drops = judge_drops(h, s, dropped);
 	else if (flushing_ns >= DISK_WATCH_SLOW_NS)
 		judge_disk(h, flushing_ns);
 	else if (s->listener == LISTENER_WAITING)
@@ -166,6 +200,8 @@ void health_judge(struct health *h, const struct snapshot *s,
 		      from->recovered->aside);
 	else
 		judge(h, HEALTH_OK, "nothing is wrong");
+	if (h->level != HEALTH_OK && !about_drops)
+		add_drops(h, s);
 }
 
 const char *health_word(enum health_level level)

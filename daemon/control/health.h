@@ -10,7 +10,7 @@
 
 enum health_level { HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILING };
 
-#define HEALTH_WHY 280
+#define HEALTH_WHY 480
 
 struct health {
 	enum health_level level;
@@ -34,5 +34,11 @@ int health_error(const struct sources *from, const char **remedy);
 #define HEALTH_ERROR 200
 void health_explain_error(char text[HEALTH_ERROR], int error,
 			  const char *remedy);
+/*
+ * What is said of drops behind every other trouble (I7): how many since the
+ * start, by reason.  Begins with "; ", and is empty without one.
+ */
+#define HEALTH_DROPS 160
+void health_explain_drops(char text[HEALTH_DROPS], const struct dropped *d);
 
 #endif

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -88,6 +89,65 @@ static int is_told(const char *message)
 
 	return take_told(text) && strcmp(text, message) == 0;
 }
+
+/* The number of drops that systemd was told last, or 0. */
+static unsigned long told_drops;
+
+static int is_told_of(unsigned long drops)
+{
+	char text[TOLD];
+	const char *at;
+
+	while (take_told(text)) {
+		ck_assert_ptr_null(strstr(text, "nothing is lost"));
+		at = strstr(text, "are kept; ");
+		at = at ? at : strstr(text, "is kept; ");
+		if (at && strncmp(text, "STATUS=Failing: ", 16) == 0)
+			told_drops = strtoul(strchr(at, ';') + 1, NULL, 10);
+	}
+	return told_drops == drops;
+}
+
+/* I7: with a full disk and drops, nobody says that nothing is lost. */
+START_TEST(drops_are_named_wherever_a_full_disk_is)
+{
+	const char *drops;
+	unsigned long n;
+	int fd, i;
+
+	open_manager();
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.workers=1", "buffer.size=1K",
+		     "buffer.queue_size=16", "buffer.timeout=1ms");
+	fd = send_open();
+	/* more than the arena holds */
+	for (i = 0; i < 60; i++)
+		send_one(fd, "a message of forty bytes, or nearly so..", 40);
+	UNTIL(ask_number("gauges.workers_failing") == 1);
+	for (i = 0; i < 500; i++)
+		send_one(fd, "a message of forty bytes, or nearly so..", 40);
+	send_drain(fd);
+	n = (unsigned long)ask_number("messages.dropped");
+	ck_assert_uint_gt(n, 0);
+	drops = bed_text("%lu datagrams were dropped since the start: "
+			 "ring_full %lu",
+			 n, n);
+	command("status --check");
+	command_expect(drops);
+	command("status");
+	command_expect(drops);
+	command("status --json");
+	command_expect(drops);
+	ck_assert_int_ne(command("flush --timeout 100ms"), 0);
+	command_expect(drops);
+	ck_assert_ptr_null(strstr(command_output, "nothing is lost"));
+	UNTIL(is_told_of(n));
+	bed_release();
+	daemon_stop(NULL);
+	close(manager);
+}
+END_TEST
 
 START_TEST(systemd_is_told_that_messages_are_dropped)
 {
@@ -200,6 +260,7 @@ int main(void)
 
 	tcase_add_test(t, systemd_is_told_what_changes_and_nothing_else);
 	tcase_add_test(t, systemd_is_told_that_messages_are_dropped);
+	tcase_add_test(t, drops_are_named_wherever_a_full_disk_is);
 	tcase_add_test(t, systemd_is_told_once_a_second_at_most);
 	tcase_add_test(t, systemd_is_told_ready_when_its_queue_has_room);
 	tcase_add_test(t, systemd_is_told_a_status_later_if_its_queue_was_full);

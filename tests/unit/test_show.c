@@ -264,6 +264,9 @@ START_TEST(health_is_judged_by_the_worst)
 	/* Not "nothing is lost": a datagram was dropped (I7). */
 	ck_assert_ptr_nonnull(strstr(health.why, "their data is kept"));
 	ck_assert_ptr_null(strstr(health.why, "lost"));
+	ck_assert_ptr_nonnull(strstr(health.why, "; 1 datagram was dropped "
+						 "since the start: too_large "
+						 "1"));
 	close_parts();
 }
 END_TEST
