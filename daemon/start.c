@@ -21,6 +21,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
 #include "daemon/filing/flush.h"
+#include "daemon/filing/leftovers.h"
 #include "daemon/filing/temp_dir.h"
 #include "daemon/region/region_file.h"
 
@@ -40,6 +41,21 @@ static void report_temp(const struct config *cfg, const char *why)
 			    "takes unfinished files along; name a directory "
 			    "beside it, or leave files.temp empty",
 			    cfg->temp, cfg->files_path);
+}
+
+static void remove_leftovers(const struct config *cfg, uint64_t former,
+			     bool beside)
+{
+	unsigned n;
+
+	if (beside)
+		n = leftovers_remove(cfg->files_path, true, former);
+	else
+		n = leftovers_remove(cfg->temp, false, former);
+	if (n)
+		log_notice("removed %u unfinished files that an earlier life "
+			   "of the daemon left in %s",
+			   n, beside ? cfg->files_path : cfg->temp);
 }
 
 /* After the recovery, which looks for the temp directory that this makes. */
@@ -65,6 +81,7 @@ static int open_files(struct start *s, const struct config *cfg,
 			    cfg->files_path);
 	s->made_place = flush_get_place(&probe);
 	report_temp(cfg, probe.why_beside);
+	remove_leftovers(cfg, s->found.former, probe.beside);
 	temp_dir_remove_former(cfg);
 	return 0;
 }

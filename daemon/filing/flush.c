@@ -486,6 +486,15 @@ int flush_publish(struct flush *f, const char *name)
 	return err;
 }
 
+static bool is_foreign(const char *temp)
+{
+	int fd = temp_dir_open(temp, false);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && temp_dir_is_foreign(fd);
+}
+
 int flush_discard(struct flush *f, const char *name, bool beside)
 {
 	char path[PATH_MAX];
@@ -496,5 +505,8 @@ int flush_discard(struct flush *f, const char *name, bool beside)
 	if (temp_path(f, name, beside, path) || !unlink(path))
 		return 0;
 	err = -errno;
+	/* What is in a directory of somebody else is not ours to delete. */
+	if (!beside && is_foreign(f->cfg->temp))
+		return 0;
 	return lstat(path, &st) ? 0 : failed(f, err, "unlink", path);
 }

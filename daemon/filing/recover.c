@@ -234,6 +234,7 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	/* I5, and region_set_clean() asserts the same of the arenas. */
 	assert(is_ring_empty(&s->ring.layout));
 	region_set_clean(s, true);
+	rec->out->former = s->header->names.number;
 	(void)FAILPOINT("recover.done");
 	return 0;
 }

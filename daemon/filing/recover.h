@@ -13,6 +13,7 @@
 
 struct recovered {
 	uint64_t messages; /* filed by this start */
+	uint64_t former;   /* the number in names of the old region, or 0 */
 	uint64_t files;
 	uint64_t bytes;
 	uint64_t ns;	      /* how long recovery took */

@@ -123,6 +123,55 @@ START_TEST(an_upgrade_finishes_what_is_in_the_former_place)
 }
 END_TEST
 
+/* Killed with a temp file, and then the region is told to forget it. */
+START_TEST(what_a_former_life_left_is_removed_and_nothing_else)
+{
+	const char *dir = place("a"), *temp = place("t"), *name;
+	const char *path = bed_text("files.path=%s", dir);
+	const char *option = bed_text("files.temp=%s", temp);
+	static const char *const others[] = {
+		"notes.log",
+		"1_2_3.log",
+		"0_77_1700000000000000001.log",
+		"x_0_1700000000000000001",
+	};
+	size_t i;
+	FILE *pipe;
+	char left[256];
+
+	ck_assert_int_eq(chmod(temp, 0700), 0);
+	bed.points = "flush.marked=kill";
+	daemon_start("buffer.forced=5ms", path, option);
+	send_text("precious");
+	daemon_wait();
+	bed.points = NULL;
+	pipe = popen(bed_text("ls %s", temp), "r");
+	ck_assert_ptr_nonnull(pipe);
+	ck_assert_int_eq(fscanf(pipe, "%255s", left), 1);
+	pclose(pipe);
+	/* the temp file of another worker that nobody knows any more */
+	name = bed_text("%s/9%s", temp, left + 1);
+	file_touch(name);
+	for (i = 0; i < 4; i++)
+		file_touch(bed_text("%s/%s", temp, others[i]));
+	daemon_start(path, option);
+	REQUIRE(log_count("removed 1 unfinished files", temp) == 1,
+		"it does not say what it removed");
+	daemon_stop(NULL);
+	ck_assert(!file_exists(name));
+	for (i = 0; i < 4; i++)
+		ck_assert(file_exists(bed_text("%s/%s", temp, others[i])));
+	ck_assert_uint_eq(times_in(dir, "precious"), 1);
+	/* from before the boot, when no region knows it */
+	ck_assert_int_eq(
+		system(bed_text("touch -d 2001-01-01 %s/0_77_*", temp)), 0);
+	daemon_start(path, option);
+	daemon_stop(NULL);
+	ck_assert(!file_exists(bed_text("%s/%s", temp, others[2])));
+	ck_assert(file_exists(bed_text("%s/%s", temp, others[0])));
+}
+END_TEST
+
 START_TEST(directories_that_change_from_start_to_start_lose_nothing)
 {
 	static const char *const second[] = {
@@ -176,6 +225,7 @@ int main(void)
 	tcase_add_test(
 		t, a_temp_directory_that_vanished_with_its_file_loses_nothing);
 	tcase_add_test(t, a_final_file_proves_that_its_rename_happened);
+	tcase_add_test(t, what_a_former_life_left_is_removed_and_nothing_else);
 	tcase_add_test(t, an_upgrade_finishes_what_is_in_the_former_place);
 	tcase_add_test(
 		t, directories_that_change_from_start_to_start_lose_nothing);
