@@ -237,6 +237,8 @@ static int open_control(struct daemon *d)
 		.workers_most = d->settings.cfg->buffer_workers,
 		.start = &d->res,
 		.watch = &d->sockets.data,
+		.region_watch = &d->sockets.region,
+		.lock_watch = &d->sockets.lock,
 		.settings = &d->settings,
 		.recovered = &d->res.recovered,
 		.qlen = d->res.qlen,
@@ -286,6 +288,7 @@ static int run_workers(struct daemon *d)
 		return EX_OSERR;
 	}
 	d->running = true;
+	sockets_watch_region(&d->sockets, &d->loop.uv);
 	boost_this_thread(d);
 	listener_begin(&d->listener, &s->region.ring, &d->workers);
 	watchdog_start(&d->watchdog, &d->loop.uv, &d->workers);

@@ -2,6 +2,7 @@
 /* See sockets.h. */
 #include "daemon/sockets.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -39,7 +40,7 @@ static int renew_data(struct sockets *s, struct failure *failure)
 	s->start->fd = s->start->socket.fd;
 	listener_replace(s->listener, s->start->fd);
 	unix_socket_close(&old);
-	socket_watch_renew(&s->data);
+	path_watch_renew(&s->data);
 	log_warning("socket.path: %s had been removed; it is there again",
 		    cfg->socket_path);
 	return 0;
@@ -59,7 +60,7 @@ static int renew_commands(struct sockets *s, struct failure *failure)
 	}
 	control_replace(s->control, s->start->control.fd);
 	unix_socket_close(&old);
-	socket_watch_renew(&s->commands);
+	path_watch_renew(&s->commands);
 	log_warning("control.path: %s had been removed; it is there again",
 		    cfg->control_path);
 	return 0;
@@ -119,11 +120,41 @@ void sockets_open(struct sockets *s, uv_loop_t *uv, struct start *start,
 	s->retry_timer.data = s;
 	s->open = true;
 	unix_socket_name(start->fd, path);
-	socket_watch_open(&s->data, uv, path, on_data_lost, s);
+	path_watch_open(&s->data, uv, path, on_data_lost, s);
 	path[0] = 0;
 	if (start->control.fd >= 0)
 		unix_socket_name(start->control.fd, path);
-	socket_watch_open(&s->commands, uv, path, on_commands_lost, s);
+	path_watch_open(&s->commands, uv, path, on_commands_lost, s);
+}
+
+static void on_region_lost(void *arg)
+{
+	struct sockets *s = arg;
+
+	log_error("state.path: %s was removed, or another file is in its "
+		  "place: a crash loses the messages in memory; restart the "
+		  "daemon",
+		  s->region.path);
+}
+
+static void on_lock_lost(void *arg)
+{
+	struct sockets *s = arg;
+
+	log_error("state.path: the lock file %s was removed, or another file "
+		  "is in its place; restart the daemon",
+		  s->lock.path);
+}
+
+void sockets_watch_region(struct sockets *s, uv_loop_t *uv)
+{
+	const char *state = s->settings->cfg->state_path;
+	char path[PATH_MAX] = "";
+
+	path_watch_open(&s->region, uv, state, on_region_lost, s);
+	if (state[0])
+		snprintf(path, sizeof(path), "%s.lock", state);
+	path_watch_open(&s->lock, uv, path, on_lock_lost, s);
 }
 
 void sockets_close(struct sockets *s)
@@ -132,6 +163,8 @@ void sockets_close(struct sockets *s)
 		return;
 	s->open = false;
 	uv_close((uv_handle_t *)&s->retry_timer, NULL);
-	socket_watch_close(&s->data);
-	socket_watch_close(&s->commands);
+	path_watch_close(&s->data);
+	path_watch_close(&s->commands);
+	path_watch_close(&s->region);
+	path_watch_close(&s->lock);
 }

@@ -203,7 +203,7 @@ static void check_queue_length(struct start *s)
 static int exit_status(int err, const struct failure *failure)
 {
 	log_error("%s", failure->text);
-	return err == -EADDRINUSE ? EX_TEMPFAIL : EX_CONFIG;
+	return err == -EADDRINUSE || err == -EBUSY ? EX_TEMPFAIL : EX_CONFIG;
 }
 
 int start_open(struct start *s, const struct config *cfg)

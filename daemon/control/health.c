@@ -159,6 +159,21 @@ static void judge_recovery(struct health *h, const struct snapshot *s,
 		      drops ? ", and new datagrams are dropped" : "");
 }
 
+static void judge_region(struct health *h, const struct sources *from)
+{
+	if (from->region_watch->lost)
+		judge(h, HEALTH_FAILING,
+		      "a crash loses the messages in memory: %.100s was "
+		      "removed, or another file is in its place; restart the "
+		      "daemon",
+		      from->region_watch->path);
+	else
+		judge(h, HEALTH_FAILING,
+		      "the lock file %.100s was removed, or another file is "
+		      "in its place; restart the daemon",
+		      from->lock_watch->path);
+}
+
 void health_judge(struct health *h, const struct snapshot *s,
 		  const struct sources *from)
 {
@@ -166,7 +181,9 @@ void health_judge(struct health *h, const struct snapshot *s,
 	uint64_t dropped = dropped_sum(&s->recent);
 	uint64_t flushing_ns = longest_flush(s);
 
-	socket_watch_check(from->watch);
+	path_watch_check(from->watch);
+	path_watch_check(from->region_watch);
+	path_watch_check(from->lock_watch);
 	if (!from->start->complete)
 		judge_recovery(h, s, from);
 	else if (from->watch->lost)
@@ -178,6 +195,8 @@ void health_judge(struct health *h, const struct snapshot *s,
 						    "restart the socket unit");
 	else if (s->workers_failing)
 		judge_workers(h, s);
+	else if (from->region_watch->lost || from->lock_watch->lost)
+		judge_region(h, from);
 	else if (flushing_ns >= DISK_WATCH_HANGS_NS)
 		judge_disk(h, flushing_ns);
 	else if (s->listener == LISTENER_DROPPING)

@@ -15,7 +15,7 @@
 #include "daemon/control/rate.h"
 #include "daemon/filing/recover.h"
 #include "daemon/intake/listener.h"
-#include "daemon/intake/socket_watch.h"
+#include "daemon/base/path_watch.h"
 #include "daemon/region/arena.h"
 #include "daemon/region/ring.h"
 #include "daemon/reload.h"
@@ -29,8 +29,10 @@ struct sources {
 	struct workers *workers; /* none before the start is complete */
 	unsigned workers_most;	 /* memory for so many */
 	struct reload *settings;
-	const struct start *start;  /* whether it is complete */
-	struct socket_watch *watch; /* whether datagrams can reach it */
+	const struct start *start; /* whether it is complete */
+	struct path_watch *watch;  /* whether datagrams can reach it */
+	/* whether a next start finds the region, and this one's lock */
+	struct path_watch *region_watch, *lock_watch;
 	const struct recovered *recovered;
 	char socket[UNIX_SOCKET_NAME]; /* where datagrams come in */
 	int qlen;		       /* see unix_socket_qlen() */

@@ -9,8 +9,8 @@
  * process (the receive headers are the kernel's struct mmsghdr; of these only
  * msg_len is read again).
  *
- * Only one process at a time uses a region: `<path>.lock` is locked with
- * flock(2) and holds the owner's process id.  One thread at a time calls these
+ * Only one process at a time uses a region: it is locked with flock(2) as long
+ * as it is mapped, and so is `<path>.lock`, which holds the owner's process id.  One thread at a time calls these
  * functions: the recovery's, then the main thread.
  */
 #ifndef BUFWRITER_REGION_H

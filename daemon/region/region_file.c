@@ -42,6 +42,36 @@ static int write_owner(int fd)
 	return written == n ? 0 : -EIO;
 }
 
+/*
+ * The lock file can be removed, the region cannot be swapped: a region that is
+ * open anywhere is locked itself, too.  A mapping keeps the open file, and so
+ * the lock, when its descriptor is closed.
+ */
+static int lock_region(int fd, const char *path, struct failure *error)
+{
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	return failure_set(error, -EBUSY,
+			   "state.path: %s is in use by another process, "
+			   "although its lock file was removed; stop that "
+			   "process first, or give this one another state.path",
+			   path);
+}
+
+/* Before anything is touched: does a process use the region without a lock
+ * file? */
+static int check_unused(const char *path, struct failure *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int err;
+
+	if (fd < 0)
+		return 0;
+	err = lock_region(fd, path, error);
+	close(fd);
+	return err;
+}
+
 int region_file_lock(const char *path, struct failure *error)
 {
 	char lock[PATH_MAX];
@@ -61,6 +91,9 @@ int region_file_lock(const char *path, struct failure *error)
 		err = refuse_busy(fd, path, error);
 		goto out;
 	}
+	err = check_unused(path, error);
+	if (err)
+		goto out;
 	err = write_owner(fd);
 	if (err)
 		failure_set(error, err,
@@ -115,6 +148,8 @@ int region_file_open(const char *path, size_t *bytes, struct failure *error)
 				   strerror(errno));
 	err = check_file(fd, path, bytes, error);
 	if (!err)
+		err = lock_region(fd, path, error);
+	if (!err)
 		return fd;
 	close(fd);
 	return err;
@@ -135,8 +170,11 @@ int region_file_make(const char *path, size_t bytes, char made[PATH_MAX],
 	do {
 		err = posix_fallocate(fd, 0, bytes);
 	} while (err == EINTR);
-	if (!err)
+	if (!err) {
+		/* Nobody else knows this file yet. */
+		(void)flock(fd, LOCK_EX | LOCK_NB);
 		return fd;
+	}
 	close(fd);
 	unlink(made);
 	return failure_set(error, -err,

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Socket files that somebody removes, or replaces, while the daemon runs. */
+/*
+ * Socket files, and the region's, that somebody removes, or replaces, while
+ * the daemon runs.
+ */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/ask.h"
@@ -121,6 +126,76 @@ START_TEST(a_lost_path_of_systemds_socket_is_failing)
 }
 END_TEST
 
+/* --- the region ---------------------------------------------------------- */
+
+/* Removed, or replaced by another file. */
+START_TEST(a_region_that_lost_its_file_is_failing)
+{
+	const char *path = _i & 1 ? bed_text("%s.lock", bed.state) : bed.state;
+
+	daemon_start();
+	ck_assert_int_eq(command("status --check"), 0);
+	if (_i & 2) {
+		file_touch(bed_text("%s/x", bed.root));
+		ck_assert_int_eq(rename(bed_text("%s/x", bed.root), path), 0);
+	} else {
+		ck_assert_int_eq(unlink(path), 0);
+	}
+	UNTIL(log_count("error: state.path:", path, "restart the daemon") == 1);
+	ck_assert_int_eq(command("status --check"), 2);
+	ck_assert_ptr_nonnull(strstr(command_output, path));
+	ck_assert_ptr_nonnull(strstr(command_output, "restart the daemon"));
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* Starts a daemon on the region of the first; its exit status. */
+static int start_second(void)
+{
+	struct bed first = bed;
+	int status = -1;
+
+	bed.pid = 0;
+	snprintf(bed.sock, sizeof(bed.sock), "%.90s/sock2", bed.root);
+	snprintf(bed.control, sizeof(bed.control), "%.90s/control2", bed.root);
+	snprintf(bed.log, sizeof(bed.log), "%.90s/log2", bed.root);
+	daemon_spawn();
+	if (daemon_ready())
+		daemon_stop(NULL);
+	else
+		status = daemon_wait();
+	bed = first;
+	return status;
+}
+
+START_TEST(without_the_lock_file_the_region_is_still_locked)
+{
+	struct totals totals;
+	unsigned i, lines = 0;
+	size_t len;
+	char *text;
+	int fd, status;
+
+	daemon_start("buffer.forced=0");
+	fd = send_open();
+	for (i = 0; i < 300; i++)
+		send_one(fd, "message", 7);
+	send_drain(fd);
+	ck_assert_int_eq(unlink(bed_text("%s.lock", bed.state)), 0);
+	status = start_second();
+	REQUIRE(WIFEXITED(status) && WEXITSTATUS(status) == 75,
+		"a second daemon ran, %d", status);
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	daemon_stop(&totals);
+	ck_assert_uint_eq(totals.written, 300);
+	text = files_content(bed.files, &len);
+	for (i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	free(text);
+	ck_assert_uint_eq(lines, 300);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("paths");
@@ -131,5 +206,8 @@ int main(void)
 	tcase_add_test(t, a_control_socket_that_was_removed_is_made_again);
 	tcase_add_test(t, a_path_that_another_program_took_is_failing);
 	tcase_add_test(t, a_lost_path_of_systemds_socket_is_failing);
+	t = bed_case(suite, "region");
+	tcase_add_loop_test(t, a_region_that_lost_its_file_is_failing, 0, 4);
+	tcase_add_test(t, without_the_lock_file_the_region_is_still_locked);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -70,7 +70,7 @@ static struct config *defaults;
 static struct region region;
 static struct worker *worker_list;
 static struct start start;
-static struct socket_watch watch;
+static struct path_watch watch;
 static struct listener listener;
 static struct workers workers;
 static struct reload settings;
@@ -164,6 +164,8 @@ static void open_daemon(void)
 		.settings = &settings,
 		.start = &start,
 		.watch = &watch,
+		.region_watch = &watch,
+		.lock_watch = &watch,
 		.recovered = &recovered,
 		.socket = "/run/\xff\"\n.sock",
 		.started_mono_ns = clock_now(),

@@ -39,7 +39,7 @@ static struct stats_control control;
 static struct rate rate;
 static struct sources from;
 static struct start start;
-static struct socket_watch socket_watch;
+static struct path_watch path_watch;
 static struct snapshot snapshot;
 static struct health health;
 static char *text_memory;
@@ -70,7 +70,9 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 				 .workers = &workers,
 				 .workers_most = count,
 				 .start = &start,
-				 .watch = &socket_watch,
+				 .watch = &path_watch,
+				 .region_watch = &path_watch,
+				 .lock_watch = &path_watch,
 				 .settings = &settings,
 				 .recovered = &recovered,
 				 .qlen = 512,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See socket_watch.h. */
-#include "daemon/intake/socket_watch.h"
+/* See path_watch.h. */
+#include "daemon/base/path_watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +12,11 @@ static void on_event(uv_fs_event_t *event, const char *name, int events,
 	(void)name;
 	(void)events;
 	(void)status;
-	socket_watch_check(event->data);
+	path_watch_check(event->data);
 }
 
 /* The file at the path is the right one now. */
-static void remember(struct socket_watch *w)
+static void remember(struct path_watch *w)
 {
 	struct stat st;
 
@@ -26,12 +26,12 @@ static void remember(struct socket_watch *w)
 		w->ino = st.st_ino;
 	}
 	w->lost = false;
-	/* An error leaves socket_watch_check(), which the status calls. */
+	/* An error leaves path_watch_check(), which the status calls. */
 	(void)uv_fs_event_start(&w->event, on_event, w->path, 0);
 }
 
-void socket_watch_open(struct socket_watch *w, uv_loop_t *uv, const char *path,
-		       socket_watch_fn *on_lost, void *arg)
+void path_watch_open(struct path_watch *w, uv_loop_t *uv, const char *path,
+		     path_watch_fn *on_lost, void *arg)
 {
 	memset(w, 0, sizeof(*w));
 	w->on_lost = on_lost;
@@ -44,10 +44,10 @@ void socket_watch_open(struct socket_watch *w, uv_loop_t *uv, const char *path,
 	w->open = true;
 	remember(w);
 	/* Lost before the watch began? */
-	socket_watch_check(w);
+	path_watch_check(w);
 }
 
-void socket_watch_check(struct socket_watch *w)
+void path_watch_check(struct path_watch *w)
 {
 	struct stat st;
 
@@ -59,7 +59,7 @@ void socket_watch_check(struct socket_watch *w)
 	w->on_lost(w->arg);
 }
 
-void socket_watch_renew(struct socket_watch *w)
+void path_watch_renew(struct path_watch *w)
 {
 	if (!w->open)
 		return;
@@ -67,7 +67,7 @@ void socket_watch_renew(struct socket_watch *w)
 	remember(w);
 }
 
-void socket_watch_close(struct socket_watch *w)
+void path_watch_close(struct path_watch *w)
 {
 	if (w->open)
 		uv_close((uv_handle_t *)&w->event, NULL);
