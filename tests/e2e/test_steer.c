@@ -573,6 +573,54 @@ START_TEST(the_datagram_socket_is_told_from_the_control_socket)
 }
 END_TEST
 
+/* The command of ExecReload= in a unit, with the bed's paths. */
+static const char *reload_command(const char *unit)
+{
+	const char *build = getenv("BW_BUILD");
+	char *text = file_read(unit, NULL);
+	char *line = strstr(text, "\nExecReload=");
+	char *end = line + 1;
+	const char *made;
+
+	/* to the end of a line that does not go on */
+	do {
+		end = strchr(end + 1, '\n');
+		if (end[-1] == '\\')
+			end[-1] = ' ';
+	} while (end[-1] == ' ');
+	*end = 0;
+	/* systemd runs `/bin/sh -c '...'`, and writes a dollar twice */
+	line = strchr(line, '\'') + 1;
+	end[-1] = 0;
+	file_write(bed_text("%s/reload", bed.root), line, strlen(line));
+	made = bed_text("cd %s && sed -i 's:/usr/sbin:%s:g; "
+			"s:/etc/bufwriter/[^ ]*:%s:g; s:[$][$]:$:g' reload && "
+			"MAINPID=%d sh reload",
+			bed.root, build ? build : "build", bed.conf,
+			(int)bed.pid);
+	free(text);
+	return made;
+}
+
+static const char *const units[] = { "systemd/bufwriter.service",
+				     "systemd/bufwriter@.service" };
+
+/* With a mistake in the file, systemctl reload fails and changes nothing. */
+START_TEST(the_reload_of_the_unit_checks_the_file_first)
+{
+	bed_write_conf("[files]\nprefix = one_\n");
+	daemon_start();
+	bed_write_conf("[files]\nprefix = two_\nnonsense = 1\n");
+	ck_assert_int_ne(system(reload_command(units[_i])), 0);
+	ck_assert_ptr_nonnull(strstr(ask("ping"), "pong"));
+	ck_assert_uint_eq(log_count("reload"), 0);
+	bed_write_conf("[files]\nprefix = two_\n");
+	ck_assert_int_eq(system(reload_command(units[_i])), 0);
+	UNTIL(log_count("reload: files.prefix changed") == 1);
+	daemon_stop(NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("steer");
@@ -613,5 +661,7 @@ int main(void)
 			    sizeof(printing) / sizeof(printing[0]));
 	tcase_add_test(t, an_answer_that_cannot_be_written_is_an_error);
 	tcase_add_test(t, the_datagram_socket_is_told_from_the_control_socket);
+	tcase_add_loop_test(t, the_reload_of_the_unit_checks_the_file_first, 0,
+			    2);
 	return suite_run(suite, CK_NOFORK);
 }
