@@ -14,7 +14,6 @@
 #include <sys/vfs.h>
 #include <sysexits.h>
 #include <unistd.h>
-#include <unistd.h>
 
 #include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"

@@ -23,7 +23,8 @@
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define LONG_300 LONG_100 LONG_100 LONG_100
 
-#define KEYS_FILES "path, temp, prefix, suffix, permission, group, framing, sync"
+#define KEYS_FILES \
+	"path, temp, prefix, suffix, permission, group, framing, sync"
 
 /* expected reports behind `FILE:`; clang-format makes this unreadable */
 /* clang-format off */

@@ -501,7 +501,8 @@ START_TEST(the_probe_says_where_the_daemon_may_not_write)
 	ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
 	ck_assert_int_eq(flush_probe(&flush), 0);
 	ck_assert(flush.beside);
-	ck_assert_str_eq(flush.why_beside, "it cannot be made: Permission denied");
+	ck_assert_str_eq(flush.why_beside,
+			 "it cannot be made: Permission denied");
 	config_free(cfg);
 	/* A directory that the settings name has to be usable. */
 	snprintf(option, sizeof(option), "files.temp=%s", core_path("named"));
