@@ -231,7 +231,8 @@ static void make_noise(int spare)
 static void empty_files(void)
 {
 	ck_assert_int_eq(
-		system(bed_text("rm -rf '%s' %s.bad*", bed.files, bed.state)),
+		system(bed_text("rm -rf '%s' '%s' %s.bad*", bed.files, bed.temp,
+				bed.state)),
 		0);
 	ck_assert_int_eq(mkdir(bed.files, 0777), 0);
 }
