@@ -256,8 +256,28 @@ static int set_aside(const struct config *cfg, struct recovered *out,
 	return 0;
 }
 
-static void report(const struct recovered *out)
+/*
+ * What a file says of itself is true: messages are named and framed by the
+ * settings under which they were taken.
+ */
+static void use_form(struct recovery *rec, struct config *then)
 {
+	const struct region_form *form = region_header_form(rec->s->header);
+
+	if (!form)
+		return;
+	then->prefix = form->prefix;
+	then->suffix = form->suffix;
+	rec->flush.cfg = then;
+}
+
+static void report(const struct recovered *out, const struct region_form *form,
+		   const struct config *cfg)
+{
+	if (out->messages && form && !region_form_fits(form, cfg))
+		log_notice("recovered files have the former settings: prefix "
+			   "%s, suffix %s, and framing",
+			   form->prefix, form->suffix);
 	if (out->messages)
 		log_notice("recovered: messages=%" PRIu64 " files=%" PRIu64
 			   " bytes=%" PRIu64 " from the process before, in "
@@ -296,6 +316,7 @@ int recover_region(struct region *s, const struct config *cfg,
 				.out = out };
 	uint64_t start_ns = clock_now(), number, last_ns;
 	int err = -ENOENT, check;
+	struct config then = *cfg;
 
 	memset(out, 0, sizeof(*out));
 	flush_open(&rec.flush, cfg, 0, NULL);
@@ -316,15 +337,16 @@ int recover_region(struct region *s, const struct config *cfg,
 	if (err)
 		return err;
 	rec.flush.names = &s->header->names;
+	use_form(&rec, &then);
 	err = recover_old(&rec, error);
 	if (err) {
 		region_close(s);
 		return err;
 	}
 	out->ns = clock_now() - start_ns;
-	report(out);
+	report(out, region_header_form(s->header), cfg);
 	if (region_header_fits(s->header, cfg)) {
-		region_adopt(s);
+		region_adopt(s, cfg);
 		return 0;
 	}
 	number = s->header->names.number;

@@ -210,6 +210,7 @@ static int check_header(int fd, const char *path, size_t bytes,
 int region_open_old(struct region *s, const char *path,
 		    enum config_framing framing, struct failure *error)
 {
+	const struct region_form *form;
 	size_t bytes = 0;
 	int fd, err;
 
@@ -223,6 +224,8 @@ int region_open_old(struct region *s, const char *path,
 	close(fd);
 	if (!err)
 		err = region_header_check_boot(s->header, error);
+	if (!err && (form = region_header_form(s->header)))
+		framing = form->framing;
 	if (!err && (err = open_parts(s, framing)))
 		failure_set(error, err, "out of memory");
 	if (!err)
@@ -234,13 +237,16 @@ int region_open_old(struct region *s, const char *path,
 	return err;
 }
 
-void region_adopt(struct region *s)
+void region_adopt(struct region *s, const struct config *cfg)
 {
 	uint64_t i;
 
 	(void)populate(s);
-	for (i = 0; i < s->header->workers; i++)
+	region_header_use_form(s->header, cfg);
+	for (i = 0; i < s->header->workers; i++) {
 		arena_restart(&s->arenas[i]);
+		s->arenas[i].framing = cfg->files_framing;
+	}
 	ring_adopt(&s->ring);
 	(void)FAILPOINT("region.adopted");
 }

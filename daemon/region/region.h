@@ -40,7 +40,8 @@ int region_create(struct region *s, const struct config *cfg,
 		  struct failure *error);
 
 /*
- * Maps the region that a dead process left and checks every part of it.
+ * Maps the region that a dead process left and checks every part of it.  Its
+ * arenas have the framing that it records, or `framing` if it records none.
  * 0; -ENOENT: there is none, or one from before a reboot that has nothing to
  * file; -EBADMSG: the region is not sound; -errno: it cannot be read, or does
  * not belong to the daemon.  Each error with a text.
@@ -48,8 +49,9 @@ int region_create(struct region *s, const struct config *cfg,
 int region_open_old(struct region *s, const char *path,
 		    enum config_framing framing, struct failure *error);
 
-/* Takes over an old region from which everything was filed. */
-void region_adopt(struct region *s);
+/* Takes over an old region from which everything was filed, for these settings.
+ */
+void region_adopt(struct region *s, const struct config *cfg);
 
 /*
  * Records in the header whether a later start has anything to file.  Only a

@@ -81,6 +81,55 @@ void region_header_use_dirs(struct region_header *h, const struct config *cfg)
 	store_release(&h->dirs_seq, seq);
 }
 
+/* -- form ---------------------------------------------------------------- */
+
+static uint64_t form_check(const struct region_form *f)
+{
+	return checksum(CHECKSUM_START, f, offsetof(struct region_form, check));
+}
+
+const struct region_form *region_header_form(const struct region_header *h)
+{
+	uint64_t seq = load_relaxed(&h->form_seq);
+	const struct region_form *f = &h->form[seq & 1];
+
+	if (f->seq != seq || f->check != form_check(f) ||
+	    f->framing > FRAMING_LENGTH)
+		return NULL;
+	if (!memchr(f->prefix, 0, sizeof(f->prefix)) ||
+	    !memchr(f->suffix, 0, sizeof(f->suffix)) || f->prefix[0] == '.' ||
+	    strchr(f->prefix, '/') || strchr(f->suffix, '/') ||
+	    strlen(f->prefix) + strlen(f->suffix) > REGION_AFFIX_BOTH)
+		return NULL;
+	return f;
+}
+
+bool region_form_fits(const struct region_form *form, const struct config *cfg)
+{
+	return form->framing == (uint64_t)cfg->files_framing &&
+	       !strcmp(form->prefix, cfg->prefix) &&
+	       !strcmp(form->suffix, cfg->suffix);
+}
+
+void region_header_use_form(struct region_header *h, const struct config *cfg)
+{
+	const struct region_form *now = region_header_form(h);
+	uint64_t seq = load_relaxed(&h->form_seq) + 1;
+	struct region_form *f = &h->form[seq & 1];
+
+	if (now && region_form_fits(now, cfg))
+		return;
+	memset(f, 0, sizeof(*f));
+	f->seq = seq;
+	f->framing = cfg->files_framing;
+	snprintf(f->prefix, sizeof(f->prefix), "%s", cfg->prefix);
+	snprintf(f->suffix, sizeof(f->suffix), "%s", cfg->suffix);
+	f->check = form_check(f);
+	(void)FAILPOINT("region.form");
+	/* release: the form comes first; only recovery reads it */
+	store_release(&h->form_seq, seq);
+}
+
 /* -- names --------------------------------------------------------------- */
 
 static uint64_t random_number(void)
@@ -165,6 +214,7 @@ void region_header_describe(struct region_header *h, const struct config *cfg)
 	read_boot_id(h->boot);
 	fill_dirs(&h->dirs[0], 0, cfg);
 	region_header_use_names(h);
+	region_header_use_form(h, cfg);
 	region_header_seal(h);
 }
 

@@ -21,6 +21,8 @@
 #define REGION_PATH 3584 /* settings allow 3500 */
 #define REGION_HEADER_BYTES 16384
 #define REGION_NUMBER_MAX INT32_MAX
+#define REGION_AFFIX 256      /* NAME_MAX and its NUL */
+#define REGION_AFFIX_BOTH 195 /* settings leave 60 bytes for the numbers */
 
 /* Where files were going: the temp file of a rename in doubt is there. */
 struct region_dirs {
@@ -41,6 +43,18 @@ struct region_names {
 	_Atomic uint64_t last_ns; /* the latest time in a name */
 };
 
+/*
+ * The settings under which messages are taken: how they are framed, and what
+ * their file's name says of that.
+ */
+struct region_form {
+	uint64_t seq;	  /* the value of form_seq that selects this one */
+	uint64_t framing; /* enum config_framing */
+	char prefix[REGION_AFFIX];
+	char suffix[REGION_AFFIX];
+	uint64_t check; /* over all of the above */
+};
+
 struct region_header {
 	char magic[8];
 	uint32_t version;
@@ -59,6 +73,12 @@ struct region_header {
 	_Atomic uint64_t clean;
 	/* Not in the checksums: damage here makes other names, and no harm. */
 	struct region_names names;
+	/*
+	 * As dirs_seq and dirs.  Older daemons left zeroes, which no checksum
+	 * fits: the form is not known then.
+	 */
+	_Atomic uint64_t form_seq;
+	struct region_form form[2];
 };
 
 _Static_assert(sizeof(struct ring_geometry) == 32, "region layout");
@@ -66,6 +86,8 @@ _Static_assert(sizeof(struct region_dirs) == 7184, "region layout");
 _Static_assert(offsetof(struct region_header, boot) == 80, "region layout");
 _Static_assert(offsetof(struct region_header, clean) == 14480, "region layout");
 _Static_assert(offsetof(struct region_header, names) == 14488, "region layout");
+_Static_assert(sizeof(struct region_form) == 536, "region layout");
+_Static_assert(offsetof(struct region_header, form) == 14512, "region layout");
 _Static_assert(sizeof(struct region_header) <= REGION_HEADER_BYTES,
 	       "region layout");
 
@@ -94,6 +116,17 @@ const struct region_dirs *region_header_dirs(const struct region_header *h);
  * is RENAMING.  Safe to be killed in.
  */
 void region_header_use_dirs(struct region_header *h, const struct config *cfg);
+
+/* The settings under which the region's messages were taken; NULL: that is not
+ * known. */
+const struct region_form *region_header_form(const struct region_header *h);
+/*
+ * From now on messages are taken under these settings.  The framing changes
+ * only while the region is empty.  Safe to be killed in.
+ */
+void region_header_use_form(struct region_header *h, const struct config *cfg);
+/* Are these the settings under which files are made now? */
+bool region_form_fits(const struct region_form *form, const struct config *cfg);
 
 /* Gives the region a number of its own if it has none that makes sense. */
 void region_header_use_names(struct region_header *h);

@@ -48,6 +48,7 @@ int workers_start(struct workers *ws, const struct config *cfg,
 	assert(cfg && cfg->buffer_workers > 0);
 	memset(ws, 0, sizeof(*ws));
 	ws->ring = &region->ring;
+	ws->header = region->header;
 	ws->orders.ring = &region->ring;
 	ws->orders.names = &region->header->names;
 	ws->orders.notify = notify;
@@ -185,6 +186,8 @@ void workers_configure(struct workers *ws, const struct config *cfg)
 	struct worker_orders *o = &ws->orders;
 
 	assert(cfg);
+	if (ws->header)
+		region_header_use_form(ws->header, cfg);
 	/* Both pair with heed_orders(), worker.c; the settings come first. */
 	store_release(&o->cfg, cfg);
 	store_release(&o->cfg_generation, load_relaxed(&o->cfg_generation) + 1);

@@ -26,6 +26,7 @@
 struct workers {
 	/* constant after start */
 	struct ring *ring;
+	struct region_header *header;
 	struct worker *list;
 	unsigned count;
 	/* shared: the loop thread writes, workers read */

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -129,6 +130,63 @@ START_TEST(no_name_of_a_former_life_comes_again)
 }
 END_TEST
 
+/*
+ * The complete files hold these messages, in either order, and their names end
+ * so.
+ */
+static void expect_files(const char *suffix, const char *one, const char *two,
+			 size_t len)
+{
+	size_t got;
+	char *bytes = files_content(bed.files, &got);
+	DIR *dir = opendir(bed.files);
+	const struct dirent *e;
+
+	while ((e = readdir(dir)))
+		REQUIRE(e->d_name[0] == '.' ||
+				!strcmp(strrchr(e->d_name, '.'), suffix),
+			"%s does not end in %s", e->d_name, suffix);
+	closedir(dir);
+	ck_assert_uint_eq(got, len);
+	REQUIRE(!memcmp(bytes, one, len) || !memcmp(bytes, two, len),
+		"other bytes: %.*s", (int)got, bytes);
+	free(bytes);
+}
+
+/* Messages in an arena and in the ring, and then other settings. */
+START_TEST(what_was_taken_is_named_and_framed_as_it_was_then)
+{
+	const char *shipped = bed_text("%s/shipped", bed.root);
+	int fd;
+
+	ck_assert_int_eq(mkdir(shipped, 0777), 0);
+	bed_block();
+	bed.points = bed_point("flush.write", "stall", "");
+	daemon_start("files.framing=length", "files.suffix=.bin",
+		     "buffer.workers=1", "buffer.forced=0", "buffer.size=4");
+	fd = send_open();
+	send_one(fd, "arena", 5);
+	send_one(fd, "ring", 4);
+	send_drain(fd);
+	close(fd);
+	daemon_kill();
+	bed.points = NULL;
+	daemon_start("files.framing=newline", "files.suffix=.log",
+		     "buffer.workers=1", "buffer.size=64K", "buffer.forced=0",
+		     bed_text("buffer.queue_size=%u", _i ? 64 : 1024));
+	ck_assert_uint_ge(log_count("former settings", ".bin"), 1);
+	expect_files(".bin", "\5\0\0\0arena\4\0\0\0ring",
+		     "\4\0\0\0ring\5\0\0\0arena", 17);
+	ship(shipped);
+	fd = send_open();
+	send_one(fd, "new", 3);
+	send_drain(fd);
+	close(fd);
+	daemon_stop(NULL);
+	expect_files(".log", "new\n", "new\n", 4);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("names");
@@ -136,5 +194,8 @@ int main(void)
 
 	tcase_add_test(t, two_daemons_with_one_process_id_share_a_directory);
 	tcase_add_test(t, no_name_of_a_former_life_comes_again);
+	t = bed_case(suite, "other settings");
+	tcase_add_loop_test(
+		t, what_was_taken_is_named_and_framed_as_it_was_then, 0, 2);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -136,7 +136,7 @@ START_TEST(an_adopted_region_goes_on_and_counts_anew)
 	region_close(&s);
 	ck_assert_int_eq(open_old(&s), 0);
 	ck_assert_uint_eq(s.arenas[1].now.written, 1);
-	region_adopt(&s);
+	region_adopt(&s, cfg);
 	ck_assert_uint_eq(s.arenas[1].now.written, 0);
 	ck_assert_uint_eq(ring_published(&s.ring), 9);
 	ck_assert(core_put(&s.ring, "message", 7));
