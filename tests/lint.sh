@@ -76,7 +76,7 @@ templates() {
 			-e 's/\(bufwriter\)@\(%i\)*\.\(socket\|service\)/\1.\3/' \
 			-e 's,%t,/run,' -e 's/bufwriter-%i/bufwriter/g' \
 			-e 's/%i\.ini/bufwriter.ini/' \
-			-e 's/ \\$//' -e '/^\t-o /d' \
+			-e '/^ExecStart=/s/ \\$//' -e '/^\t-o /d' \
 			"systemd/bufwriter@.$kind" |
 			diff -u "systemd/bufwriter.$kind" - || return 1
 	done
