@@ -65,7 +65,7 @@ START_TEST(example_compiles_and_sends)
 	/* Compiled with the library's source, so that sanitizers do not matter. */
 	snprintf(command, sizeof(command),
 		 "%s -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "
-		 "-Iclient/library -o '%s/example' '%s' "
+		 "-I. -Iclient/library -o '%s/example' '%s' "
 		 "client/library/*.c",
 		 cc != NULL ? cc : "cc", receiver.dir, path);
 	ck_assert_int_eq(system(command), 0);
