@@ -47,6 +47,7 @@ static const char *const moments[] = {
 static uint8_t *region, *damaged, *is_message;
 static size_t region_len;
 static struct tally sent;    /* taken from the kernel before the death */
+static char left[BED_PATH];  /* unfinished files at that moment */
 static char filed[BED_PATH]; /* files that were complete before the death */
 
 static int is_text(uint8_t c)
@@ -123,7 +124,10 @@ static void leave_region(const char *moment)
 	close(bed.held);
 	bed.held = -1;
 	snprintf(filed, sizeof(filed), "%s/filed", bed.root);
+	snprintf(left, sizeof(left), "%s/left", bed.root);
 	ck_assert_int_eq(rename(bed.files, filed), 0);
+	ck_assert_int_eq(system(bed_text("cp -a '%s' '%s'", bed.temp, left)),
+			 0);
 	/*
 	 * What a recovery of the undamaged region files, and the files of
 	 * before.
@@ -228,13 +232,15 @@ static void make_noise(int spare)
 	write_region(len);
 }
 
-static void empty_files(void)
+/* As at the moment of death, but for the final files. */
+static void restore_files(void)
 {
-	ck_assert_int_eq(
-		system(bed_text("rm -rf '%s' '%s' %s.bad*", bed.files, bed.temp,
-				bed.state)),
-		0);
-	ck_assert_int_eq(mkdir(bed.files, 0777), 0);
+	const char *shell = bed_text("rm -rf '%s' '%s' %s.bad* && mkdir '%s' &&"
+				     " cp -a '%s' '%s'",
+				     bed.files, bed.temp, bed.state, bed.files,
+				     left, bed.temp);
+
+	ck_assert_int_eq(system(shell), 0);
 }
 
 /*
@@ -266,7 +272,7 @@ START_TEST(a_damaged_region_never_keeps_the_daemon_from_starting)
 	for (i = 0; i < n; i++) {
 		spare = i % 2 == 0;
 		make_noise(spare);
-		empty_files();
+		restore_files();
 		daemon_start(SETTINGS);
 		was_aside = log_count("set aside") > 0;
 		aside += was_aside;
@@ -327,7 +333,7 @@ START_TEST(a_region_of_another_version_or_length_is_logged_when_it_is_set_aside)
 	ck_assert_int_eq(
 		system(bed_text("S=%s; (%s) 2>/dev/null", bed.state, k->what)),
 		0);
-	empty_files();
+	restore_files();
 	daemon_start(SETTINGS);
 	REQUIRE(log_count("set aside", k->said) == 1, "not said: %s", k->said);
 	daemon_stop(NULL);
