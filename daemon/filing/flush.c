@@ -16,6 +16,7 @@
 #include "daemon/base/group.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
+#include "daemon/filing/rename.h"
 #include "daemon/filing/temp_dir.h"
 
 void flush_open(struct flush *f, const struct config *cfg, unsigned worker,
@@ -342,52 +343,6 @@ int flush_write(struct flush *f, const char *name, const void *data, size_t len)
 	return 0;
 }
 
-int flush_rename(const char *from, const char *to)
-{
-	struct stat st;
-
-	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
-		return FAILPOINT("rename.done");
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	/*
-	 * A file system without the flag.  Worker, daemon and nanosecond in
-	 * the name make it unique, so a check before the rename is as good.
-	 */
-	if (!lstat(to, &st))
-		return -EEXIST;
-	return rename(from, to) ? -errno : FAILPOINT("rename.done");
-}
-
-/* 1: something is there; 0: nothing is; -errno: that cannot be found out. */
-static int look(const char *path, struct stat *st)
-{
-	int err = FAILPOINT("rename.look");
-
-	if (!err && lstat(path, st))
-		err = -errno;
-	if (!err)
-		return 1;
-	return err == -ENOENT || err == -ENOTDIR ? 0 : err;
-}
-
-int flush_did_rename(const char *dir, const char *from, const char *to,
-		     const struct stat *temp, bool sure)
-{
-	struct stat st;
-	int found = look(to, &st);
-
-	if (found > 0)
-		return st.st_dev == temp->st_dev && st.st_ino == temp->st_ino;
-	if (found < 0 || !sure)
-		return found;
-	/* A shipper may have taken the file: then it is in neither place. */
-	found = look(from, &st);
-	if (found)
-		return found > 0 ? 0 : found;
-	return look(dir, &st);
-}
-
 static int sync_directory(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -450,11 +405,11 @@ static int rename_temp(struct flush *f, const char *name)
 	if (!err && !is_temp_there(f, from))
 		err = -ENOENT;
 	if (!err)
-		err = flush_rename(from, to);
+		err = rename_noreplace(from, to);
 	if (!err)
 		return 0;
 	sure = err != -ENOENT || f->pending;
-	did = flush_did_rename(dir, from, to, &f->temp, sure);
+	did = rename_happened(dir, from, to, &f->temp, sure);
 	if (did > 0)
 		return 0;
 	f->pending = did < 0;

@@ -144,18 +144,6 @@ static inline uint64_t flush_pause_after(uint64_t pause_ns)
 /* The path of a file: dir, '/', leading, name.  0 or -ENAMETOOLONG. */
 int flush_path(char out[PATH_MAX], const char *dir, const char *leading,
 	       const char *name);
-/* renameat2(2) with RENAME_NOREPLACE, or the nearest that the file system
- * offers.  0 or -errno. */
-int flush_rename(const char *from, const char *to);
-
-/*
- * flush_rename() failed with `err`; did it happen all the same?  `temp` is the
- * file that was at `from`, in the directory `dir`; `sure`: it was certainly
- * there.  1, 0, or -errno: that cannot be found out now.
- */
-int flush_did_rename(const char *dir, const char *from, const char *to,
-		     const struct stat *temp, bool sure);
-
 /*
  * With files.sync = data, fsync(2) on a directory: its names survive a power
  * failure.  0 or -errno with op and where.

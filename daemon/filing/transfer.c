@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/filing/rename.h"
 #include "daemon/filing/temp_dir.h"
 #include "daemon/region/ring_check.h"
 
@@ -335,9 +336,9 @@ static int finish_rename(const struct arena *a, const struct region_dirs *dirs)
 	if (!err && lstat(from, &temp))
 		err = -errno;
 	if (!err) {
-		err = flush_rename(from, to);
-		if (err && flush_did_rename(dir_of(a, dirs), from, to, &temp,
-					    true) > 0)
+		err = rename_noreplace(from, to);
+		if (err &&
+		    rename_happened(dir_of(a, dirs), from, to, &temp, true) > 0)
 			err = 0;
 	}
 	(void)FAILPOINT("recover.renamed");

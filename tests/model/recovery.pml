@@ -199,7 +199,7 @@ active proctype recovery()
 #endif
 		fi
 	   }
-	/* daemon/filing/flush.c flush_rename() */
+	/* daemon/filing/rename.c rename_noreplace() */
 	:: d_step { recovery_at == R_RENAME ->
 		if
 		:: temp[arena] != NONE -> rename_file(arena)

@@ -159,7 +159,7 @@ inline write_file(a)
 	temp[a] = COMPLETE
 }
 
-/* daemon/filing/flush.c flush_rename() */
+/* daemon/filing/rename.c rename_noreplace() */
 inline rename_file(a)
 {
 	assert(temp[a] == COMPLETE || torn);
@@ -344,7 +344,7 @@ active [WORKERS] proctype worker()
 	   }
 #ifdef RENAME_BELIEVED
 	/* it happens and reports an error, as on NFS, and nobody looks;
-	 * daemon/filing/flush.c flush_did_rename() makes a success of that */
+	 * daemon/filing/rename.c rename_happened() makes a success of that */
 	:: d_step { worker_at[me] == W_RENAME && failures < FAILURES ->
 		failures++;
 		rename_file(me);

@@ -10,6 +10,7 @@
 
 #include "tests/lib/core.h"
 #include "daemon/filing/flush.h"
+#include "daemon/filing/rename.h"
 #include "daemon/base/remedy.h"
 
 static struct flush flush;
@@ -313,7 +314,7 @@ START_TEST(a_file_that_is_gone_was_renamed_if_it_was_certainly_there)
 	ck_assert_int_eq(flush_path(from, cfg->temp, "", name), 0);
 	ck_assert_int_eq(flush_path(to, cfg->files_path, "", name), 0);
 	ck_assert_int_eq(flush_path(other, core_dir, "", "other"), 0);
-#define DID(sure) flush_did_rename(cfg->temp, from, to, &flush.temp, sure)
+#define DID(sure) rename_happened(cfg->temp, from, to, &flush.temp, sure)
 	ck_assert_int_eq(DID(true), 0);
 	file_touch(to); /* another's */
 	ck_assert_int_eq(DID(true), 0);
