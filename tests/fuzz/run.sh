@@ -7,6 +7,7 @@
 #
 # BW_BUILD      where the targets are
 # FUZZ_SECONDS  how long each runs (60)
+# FUZZ_SEED     the same number makes the same inputs; 0: others each time (0)
 #
 # A target begins with the seeds in the tree and with what its last runs found,
 # in $BW_BUILD/corpus.  An input that fails is kept in $BW_BUILD/failed.
@@ -53,7 +54,7 @@ fuzz() {
 	status=0
 	# shellcheck disable=SC2086 # words on purpose
 	timeout -k 10 $((seconds + 120)) nice -n 19 $fixed "$target" \
-		-max_total_time="$seconds" -max_len=4096 -timeout=10 \
+		-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
 		-rss_limit_mb=1024 -print_final_stats=1 -verbosity=1 \
 		-artifact_prefix="$BW_BUILD/failed/$1-" $dict \
 		"$corpus" "$here/seeds/$1" >"$log" 2>&1 </dev/null || status=$?
