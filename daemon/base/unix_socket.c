@@ -131,6 +131,7 @@ static int lock_directory(const char *path, unsigned wait_ms)
 {
 	const struct timespec pause = { .tv_nsec = LOCK_TRY_MS * CLOCK_MS };
 	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	uint64_t until_ns = clock_now() + wait_ms * CLOCK_MS;
 	int fd;
 
 	/* Settings have absolute paths. */
@@ -138,11 +139,10 @@ static int lock_directory(const char *path, unsigned wait_ms)
 	strrchr(dir, '/')[1] = 0;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
-		if (wait_ms < LOCK_TRY_MS) {
+		if (clock_now() >= until_ns) {
 			close(fd);
 			return -EWOULDBLOCK;
 		}
-		wait_ms -= LOCK_TRY_MS;
 		nanosleep(&pause, NULL);
 	}
 	return fd;

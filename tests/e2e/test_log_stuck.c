@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -186,6 +187,20 @@ START_TEST(what_was_lost_is_counted_and_told)
 }
 END_TEST
 
+/* As on a busy machine, where each short sleep takes long. */
+START_TEST(the_stop_is_bounded_where_sleeps_are_long)
+{
+	double since;
+
+	ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 100 * 1000 * 1000ul), 0);
+	START(_i);
+	ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 0ul), 0);
+	since = suite_now();
+	stop_in_time();
+	ck_assert_double_lt(suite_now() - since, suite_limit() / 4);
+}
+END_TEST
+
 START_TEST(a_reader_that_is_gone_ends_nothing)
 {
 	START(_i);
@@ -222,6 +237,8 @@ int main(void)
 		tcase, a_worker_that_reports_a_bad_disk_files_when_it_is_good,
 		0, 2);
 	tcase_add_loop_test(tcase, what_was_lost_is_counted_and_told, 0, 2);
+	tcase_add_loop_test(tcase, the_stop_is_bounded_where_sleeps_are_long, 0,
+			    2);
 	tcase_add_loop_test(tcase, a_reader_that_is_gone_ends_nothing, 0, 2);
 	tcase_add_test(tcase, a_full_disk_under_the_log_is_counted);
 	return suite_run(suite, CK_NOFORK);
