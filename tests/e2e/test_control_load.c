@@ -251,7 +251,7 @@ static void open_terminal(struct terminal *t, const char *args)
 	setenv("TERM", "xterm", 1);
 	execl("/bin/sh", "sh", "-c",
 	      bed_text("trap : INT; stty -a; %s/bufwriter top -s %s %s; echo status=$?; "
-		       "stty -a",
+		       "stty -a; echo the end",
 		       build ? build : "build", bed.control, args),
 	      NULL);
 	_exit(127);
@@ -276,8 +276,11 @@ static int shows(struct terminal *t, const char *part)
 /* The terminal has the same settings before and after. */
 static void require_restored(struct terminal *t)
 {
-	const char *first = strstr(t->screen, "speed "), *last, *end;
+	const char *first, *last, *end;
 
+	/* the second list of settings has come in full */
+	UNTIL(shows(t, "the end"));
+	first = strstr(t->screen, "speed ");
 	ck_assert_ptr_nonnull(first);
 	last = strstr(first + 1, "speed ");
 	ck_assert_ptr_nonnull(last);
