@@ -15,7 +15,7 @@
 #include "daemon/worker/workers.h"
 
 /* A flush takes milliseconds.  After this long the disk is slow, or hangs. */
-#define DISK_WATCH_SLOW_NS UINT64_C(10000000000)
+#define DISK_WATCH_SLOW_NS WORKER_SLOW_NS
 #define DISK_WATCH_HANGS_NS UINT64_C(60000000000)
 
 struct disk_watch_flush {

@@ -35,9 +35,6 @@
 #include "daemon/base/remedy.h"
 #include "daemon/filing/transfer.h"
 
-/* A flush that takes so long is in the log, see disk_watch.h. */
-#define SLOW_NS (10 * CLOCK_SECOND)
-
 enum reason { FULL, FORCED, ASKED };
 
 /* -- loop thread --------------------------------------------------------- */
@@ -250,7 +247,7 @@ static bool flush_arena(struct worker *w, enum reason why)
 	set_working(w);
 	took_ns = clock_now() - began_ns;
 	count_flush(w, why, bytes, took_ns);
-	if (took_ns >= SLOW_NS && !refused)
+	if (took_ns >= WORKER_SLOW_NS && !refused)
 		log_notice("worker %u: a file took %.1f s to write; nothing of "
 			   "it is lost",
 			   w->index, took_ns / 1e9);

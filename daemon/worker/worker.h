@@ -48,6 +48,9 @@
 #include "daemon/region/region_header.h"
 #include "daemon/region/ring.h"
 
+/* A flush takes milliseconds.  One that takes this long is in the log. */
+#define WORKER_SLOW_NS UINT64_C(10000000000)
+
 enum worker_state {
 	WORKER_PARKED,
 	WORKER_LENT,

@@ -50,7 +50,6 @@ static void fail_and_recover(const char *point, const char *error,
 			     const char *sync)
 {
 	struct sender *s;
-	struct tally tally;
 
 	bed_block();
 	bed.points = bed_point(point, error, "");
@@ -67,11 +66,7 @@ static void fail_and_recover(const char *point, const char *error,
 	bed_release();
 	sender_wait(s);
 	daemon_stop(NULL);
-	tally_open(&tally);
-	tally_expect_sender(&tally, s);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(s);
 	ck_assert(dir_empty(bed.temp));
 }
 
@@ -107,18 +102,13 @@ static const char *const single[] = {
 START_TEST(a_single_failure_or_short_writes_change_nothing)
 {
 	struct sender *s;
-	struct tally tally;
 
 	bed.points = single[_i];
 	daemon_start("buffer.workers=2", "buffer.size=8K");
 	s = sender_start(&flow);
 	sender_wait(s);
 	daemon_stop(NULL);
-	tally_open(&tally);
-	tally_expect_sender(&tally, s);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(s);
 	ck_assert(dir_empty(bed.temp));
 }
 END_TEST
@@ -127,7 +117,6 @@ END_TEST
 START_TEST(a_rename_that_happened_and_reports_an_error_doubles_nothing)
 {
 	struct sender *s;
-	struct tally tally;
 
 	bed.points = "rename.done=EIO@1;rename.done=ESTALE@2;"
 		     "rename.done=ENOENT@3;rename.done=EXDEV@4;"
@@ -138,11 +127,7 @@ START_TEST(a_rename_that_happened_and_reports_an_error_doubles_nothing)
 	sender_wait(s);
 	daemon_stop(NULL);
 	REQUIRE(complaints() == 0, "%u complaints", complaints());
-	tally_open(&tally);
-	tally_expect_sender(&tally, s);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(s);
 	ck_assert(dir_empty(bed.temp));
 }
 END_TEST
@@ -151,7 +136,6 @@ END_TEST
 START_TEST(a_directory_that_cannot_be_synced_is_tried_until_it_is)
 {
 	struct sender *s;
-	struct tally tally;
 
 	bed_block();
 	bed.points = bed_point("flush.names", "EIO", "");
@@ -172,11 +156,7 @@ START_TEST(a_directory_that_cannot_be_synced_is_tried_until_it_is)
 	/* when what waits in the kernel's queue has found room in the ring */
 	UNTIL(strstr(ask("status"), "\"health\":\"ok\""));
 	daemon_stop(NULL);
-	tally_open(&tally);
-	tally_expect_sender(&tally, s);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(s);
 }
 END_TEST
 
@@ -203,7 +183,6 @@ static void break_and_repair(void (*repair)(void))
 {
 	struct flow endless = { .id = 1, .min = 1, .max = 500, .pause_us = 200 };
 	struct sender *s = sender_start(&endless);
-	struct tally tally;
 
 	UNTIL(complaints() >= 1);
 	UNTIL(failed_flushes() >= 3);
@@ -213,11 +192,7 @@ static void break_and_repair(void (*repair)(void))
 	daemon_stop(NULL);
 	/* Each of two workers complains once at most. */
 	ck_assert_uint_le(complaints(), 2);
-	tally_open(&tally);
-	tally_expect_sender(&tally, s);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(s);
 }
 
 static void make_files(void)
@@ -330,7 +305,6 @@ END_TEST
 
 START_TEST(a_disk_that_stays_broken_leaves_the_data_for_the_next_start)
 {
-	struct tally tally;
 	struct sender *s;
 	int status;
 
@@ -354,11 +328,7 @@ START_TEST(a_disk_that_stays_broken_leaves_the_data_for_the_next_start)
 	daemon_start();
 	UNTIL(bed_queue_empty());
 	daemon_stop(NULL);
-	tally_open(&tally);
-	tally_expect_sender(&tally, s);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(s);
 }
 END_TEST
 

@@ -116,7 +116,6 @@ END_TEST
 START_TEST(a_stop_during_a_recovery_leaves_everything_for_the_next_start)
 {
 	struct sender *first = leave_in_memory();
-	struct tally tally;
 	int status;
 
 	start_on_a_full_disk("100ms");
@@ -130,11 +129,7 @@ START_TEST(a_stop_during_a_recovery_leaves_everything_for_the_next_start)
 	bed_release();
 	daemon_start();
 	daemon_stop(NULL);
-	tally_open(&tally);
-	tally_expect_sender(&tally, first);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(first);
 }
 END_TEST
 
@@ -142,7 +137,6 @@ END_TEST
 START_TEST(a_stop_during_a_recovery_waits_for_the_disk)
 {
 	struct sender *first = leave_in_memory();
-	struct tally tally;
 
 	start_on_a_full_disk("1h");
 	daemon_signal(SIGTERM);
@@ -150,11 +144,7 @@ START_TEST(a_stop_during_a_recovery_waits_for_the_disk)
 	bed_release();
 	daemon_stop(NULL);
 	ck_assert_uint_eq(log_count("ready"), 0);
-	tally_open(&tally);
-	tally_expect_sender(&tally, first);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(first);
 }
 END_TEST
 
@@ -164,7 +154,6 @@ static char elsewhere[BED_PATH + 16];
 START_TEST(a_recovery_waits_for_a_directory_that_is_missing)
 {
 	struct sender *first = leave_in_memory();
-	struct tally tally;
 
 	snprintf(elsewhere, sizeof(elsewhere), "%s.away", bed.files);
 	ck_assert_int_eq(rename(bed.files, elsewhere), 0);
@@ -176,11 +165,7 @@ START_TEST(a_recovery_waits_for_a_directory_that_is_missing)
 	ck_assert_int_eq(rename(elsewhere, bed.files), 0);
 	UNTIL(log_count("ready"));
 	daemon_stop(NULL);
-	tally_open(&tally);
-	tally_expect_sender(&tally, first);
-	tally_read(&tally, bed.files, NEWLINE);
-	tally_require_exact(&tally);
-	tally_close(&tally);
+	tally_require_sender(first);
 }
 END_TEST
 

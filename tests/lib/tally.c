@@ -279,3 +279,14 @@ void tally_require_exact(struct tally *t)
 		" doubled, %" PRIu64 " torn, %" PRIu64 " odd; %s",
 		t->expected, t->lost, t->doubled, t->torn, t->odd, t->first);
 }
+
+void tally_require_sender(const struct sender *sender)
+{
+	struct tally tally;
+
+	tally_open(&tally);
+	tally_expect_sender(&tally, sender);
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}

@@ -56,5 +56,10 @@ void tally_read(struct tally *tally, const char *dir, enum framing framing);
 void tally_judge(struct tally *tally);
 /* tally_judge(), and fails the test unless everything is there once. */
 void tally_require_exact(struct tally *tally);
+/*
+ * The files of the bed, one message a line, hold exactly what this ended sender
+ * sent; else fails the test.
+ */
+void tally_require_sender(const struct sender *sender);
 
 #endif
