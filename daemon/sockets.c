@@ -90,6 +90,9 @@ static void on_data_lost(void *arg)
 {
 	struct sockets *s = arg;
 
+	/* The stop closes a socket of our own, and removes its file. */
+	if (listener_is_stopping(s->listener))
+		return;
 	if (s->start->socket.fd >= 0)
 		renew(s, false);
 	else
