@@ -8,68 +8,32 @@
  * the ring for the listener, READY.  A failure before READY is one line in the
  * log and an exit status.
  *
- * Stop: the listener takes what is in the socket's queue, the workers flush
- * everything, and the region is marked clean.  What the disk refuses for
- * longer than buffer.stop_timeout stays in the region for the next start.
+ * The stop is in stop.c.
  *
  * The main thread is the loop thread, see loop.h.
  */
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
+#include <time.h>
 #include <uv.h>
 
 #include "conf/config.h"
-#include "daemon/arguments.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 #include "daemon/base/scheduling.h"
 #include "daemon/base/systemd.h"
-#include "daemon/control/control.h"
-#include "daemon/intake/listener.h"
-#include "daemon/loop.h"
-#include "daemon/reload.h"
-#include "daemon/sockets.h"
-#include "daemon/start.h"
-#include "daemon/watchdog.h"
-#include "daemon/worker/workers.h"
+#include "daemon/daemon.h"
+#include "daemon/stop.h"
 
-/* After buffer.stop_timeout, workers have so long to give up. */
-#define ABANDON_MS 500
-/* What the stop may take beyond buffer.stop_timeout, as systemd is told. */
-#define STOP_SLACK_MS 30000
-/* How long systemd's queue may be full before a message to it is given up. */
+/* How long systemd's queue may be full before READY=1 is given up. */
 #define READY_MS 5000
-#define STOPPING_MS 50
 /* How much longer a start may take that waits for the disk, each time. */
 #define EXTEND_MS 35000
-
-struct daemon {
-	struct arguments arguments;
-	struct reload settings;
-	struct start res;
-	struct workers workers;
-	struct listener listener;
-	struct control control;
-	struct sockets sockets;
-	struct watchdog watchdog;
-	/* loop */
-	struct loop loop;
-	uv_async_t notified;
-	uv_signal_t on_term, on_int, on_hup, on_usr1;
-	uv_timer_t stop_timer;
-	bool running; /* the start is complete, workers run */
-	bool stopping;
-	bool abandoned;
-	bool stopped; /* the loop ends */
-	int failed;   /* exit status of a start that failed, or 0 */
-};
 
 /* Prints lines about settings as a compiler prints its errors. */
 static void print_line(void *arg, const char *line)
@@ -77,60 +41,6 @@ static void print_line(void *arg, const char *line)
 	(void)arg;
 	fprintf(stderr, "%s%s\n",
 		log_has_priorities() ? "<3>" : "bufwriterd: ", line);
-}
-
-/* -- stop ---------------------------------------------------------------- */
-
-static void on_stop_timeout(uv_timer_t *timer);
-
-static void on_drained(void *arg)
-{
-	struct daemon *d = arg;
-
-	/* A sender that still waits for room in the queue gets an error. */
-	start_close_socket(&d->res);
-	workers_stop(&d->workers);
-}
-
-static void begin_stop(struct daemon *d, const char *why)
-{
-	uint64_t ms = clock_ms_up(d->settings.cfg->buffer_stop_timeout_ns);
-
-	if (d->stopping)
-		return;
-	d->stopping = true;
-	log_info("stopping: %s", why);
-	control_stopping(&d->control);
-	/* The stop may take longer than TimeoutStopSec=. */
-	systemd_insist(
-		STOPPING_MS,
-		"STOPPING=1\nSTATUS=Writing what is in memory to files.\n"
-		"EXTEND_TIMEOUT_USEC=%" PRIu64,
-		(ms + STOP_SLACK_MS) * 1000);
-	uv_update_time(&d->loop.uv);
-	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
-	/* A start that is not complete goes on until then. */
-	if (d->running)
-		listener_stop(&d->listener, on_drained, d);
-}
-
-/* The workers had buffer.stop_timeout; now they have ABANDON_MS to give up. */
-static void on_stop_timeout(uv_timer_t *timer)
-{
-	struct daemon *d = timer->data;
-
-	if (d->abandoned) {
-		d->stopped = true;
-		return;
-	}
-	d->abandoned = true;
-	if (!d->running) {
-		listener_stop(&d->listener, on_drained, d);
-		d->stopped = true;
-	}
-	listener_abandon(&d->listener);
-	workers_abandon(&d->workers);
-	uv_timer_start(timer, on_stop_timeout, ABANDON_MS, 0);
 }
 
 /* -- events of the loop -------------------------------------------------- */
@@ -173,7 +83,7 @@ static void on_signal(uv_signal_t *handle, int signum)
 		workers_flush(&d->workers);
 		break;
 	default:
-		begin_stop(d, signum == SIGTERM ? "SIGTERM" : "SIGINT");
+		stop_begin(d, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 	}
 }
 
@@ -207,8 +117,7 @@ static int open_loop(struct daemon *d)
 	watch_signal(d, &d->on_int, SIGINT);
 	watch_signal(d, &d->on_hup, SIGHUP);
 	watch_signal(d, &d->on_usr1, SIGUSR1);
-	uv_timer_init(&d->loop.uv, &d->stop_timer);
-	d->stop_timer.data = d;
+	stop_open(d);
 	return 0;
 }
 
@@ -294,7 +203,7 @@ static int run_workers(struct daemon *d)
 	watchdog_start(&d->watchdog, &d->loop.uv, &d->workers);
 	hold_requests(SIG_UNBLOCK);
 	if (d->stopping) {
-		listener_stop(&d->listener, on_drained, d);
+		stop_drain(d);
 		return 0;
 	}
 	log_info("ready: listening on %s, filing into %s, %u workers",
@@ -376,78 +285,6 @@ static int start(struct daemon *d)
 	return 0;
 }
 
-/* -- the end ------------------------------------------------------------- */
-
-/* Returns how many messages are in memory still: the rest of the sum (I2). */
-static uint64_t report_end(struct daemon *d,
-			   const struct workers_totals *totals)
-{
-	const struct stats_listener *l = &d->listener.stats;
-	uint64_t dropped = stats_get(&l->too_large) + stats_get(&l->ring_full);
-
-	/* A start that failed may have dropped datagrams, too. */
-	if (d->failed && !dropped)
-		return 0;
-	log_info("stopped: received=%" PRIu64 " written=%" PRIu64
-		 " dropped=%" PRIu64 " (too_large=%" PRIu64
-		 " ring_full=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
-		 stats_get(&l->received), totals->written, dropped,
-		 stats_get(&l->too_large), stats_get(&l->ring_full),
-		 totals->files, totals->files_bytes);
-	assert(totals->written + dropped <= stats_get(&l->received));
-	return stats_get(&l->received) - totals->written - dropped;
-}
-
-/* What a stop leaves in memory.  Returns the exit status. */
-static int report_left(struct daemon *d, uint64_t left)
-{
-	if (!left) {
-		region_set_clean(&d->res.region, true);
-		return 0;
-	}
-	log_error("%" PRIu64 " messages could not be filed within "
-		  "buffer.stop_timeout; %s",
-		  left,
-		  d->res.region.anonymous ?
-			  "they are lost, because state.path is empty" :
-			  "they stay in the state region, and the next start "
-			  "files them");
-	return EX_TEMPFAIL;
-}
-
-static int end(struct daemon *d)
-{
-	struct workers_totals totals;
-	uint64_t left;
-	int status = d->failed;
-
-	workers_sum(&d->workers, &totals);
-	left = report_end(d, &totals);
-	if (d->running) {
-		status = report_left(d, left);
-	} else if (!d->failed) {
-		log_error("the recovery was not complete within "
-			  "buffer.stop_timeout; what is not filed stays in the "
-			  "state region, and the next start files it");
-		status = EX_TEMPFAIL;
-	}
-	sockets_close(&d->sockets);
-	control_close(&d->control, d->running && !left);
-	start_unbind(&d->res);
-	systemd_close();
-	if (!workers_exited(&d->workers) || (!d->running && !d->failed)) {
-		/* A thread that hangs at the disk cannot be joined. */
-		log_stop();
-		fflush(NULL);
-		_exit(status);
-	}
-	workers_join(&d->workers);
-	listener_close(&d->listener);
-	loop_close(&d->loop);
-	region_close(&d->res.region);
-	return status;
-}
-
 /* The exit status of --is-clean. */
 static int check_clean(const char *path)
 {
@@ -498,7 +335,7 @@ int main(int argc, char **argv)
 			control_note(&d.control);
 			loop_turn(&d.loop);
 		}
-		status = end(&d);
+		status = stop_end(&d);
 	}
 	log_stop();
 	reload_close(settings);

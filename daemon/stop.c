@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* See stop.h. */
+#include "daemon/stop.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/systemd.h"
+
+/* After buffer.stop_timeout, workers have so long to give up. */
+#define ABANDON_MS 500
+/* What the stop may take beyond buffer.stop_timeout, as systemd is told. */
+#define STOP_SLACK_MS 30000
+/* How long systemd's queue may be full before STOPPING=1 is given up. */
+#define STOPPING_MS 50
+
+static void on_stop_timeout(uv_timer_t *timer);
+
+void stop_open(struct daemon *d)
+{
+	uv_timer_init(&d->loop.uv, &d->stop_timer);
+	d->stop_timer.data = d;
+}
+
+static void on_drained(void *arg)
+{
+	struct daemon *d = arg;
+
+	/* A sender that still waits for room in the queue gets an error. */
+	start_close_socket(&d->res);
+	workers_stop(&d->workers);
+}
+
+void stop_drain(struct daemon *d)
+{
+	listener_stop(&d->listener, on_drained, d);
+}
+
+void stop_begin(struct daemon *d, const char *why)
+{
+	uint64_t ms = clock_ms_up(d->settings.cfg->buffer_stop_timeout_ns);
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	log_info("stopping: %s", why);
+	control_stopping(&d->control);
+	/* The stop may take longer than TimeoutStopSec=. */
+	systemd_insist(
+		STOPPING_MS,
+		"STOPPING=1\nSTATUS=Writing what is in memory to files.\n"
+		"EXTEND_TIMEOUT_USEC=%" PRIu64,
+		(ms + STOP_SLACK_MS) * 1000);
+	uv_update_time(&d->loop.uv);
+	uv_timer_start(&d->stop_timer, on_stop_timeout, ms, 0);
+	/* A start that is not complete goes on until then. */
+	if (d->running)
+		stop_drain(d);
+}
+
+/* The workers had buffer.stop_timeout; now they have ABANDON_MS to give up. */
+static void on_stop_timeout(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	if (d->abandoned) {
+		d->stopped = true;
+		return;
+	}
+	d->abandoned = true;
+	if (!d->running) {
+		stop_drain(d);
+		d->stopped = true;
+	}
+	listener_abandon(&d->listener);
+	workers_abandon(&d->workers);
+	uv_timer_start(timer, on_stop_timeout, ABANDON_MS, 0);
+}
+
+/* -- the end ------------------------------------------------------------- */
+
+/* Returns how many messages are in memory still: the rest of the sum (I2). */
+static uint64_t report_end(struct daemon *d,
+			   const struct workers_totals *totals)
+{
+	const struct stats_listener *l = &d->listener.stats;
+	uint64_t dropped = stats_get(&l->too_large) + stats_get(&l->ring_full);
+
+	/* A start that failed may have dropped datagrams, too. */
+	if (d->failed && !dropped)
+		return 0;
+	log_info("stopped: received=%" PRIu64 " written=%" PRIu64
+		 " dropped=%" PRIu64 " (too_large=%" PRIu64
+		 " ring_full=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
+		 stats_get(&l->received), totals->written, dropped,
+		 stats_get(&l->too_large), stats_get(&l->ring_full),
+		 totals->files, totals->files_bytes);
+	assert(totals->written + dropped <= stats_get(&l->received));
+	return stats_get(&l->received) - totals->written - dropped;
+}
+
+/* What a stop leaves in memory.  Returns the exit status. */
+static int report_left(struct daemon *d, uint64_t left)
+{
+	if (!left) {
+		region_set_clean(&d->res.region, true);
+		return 0;
+	}
+	log_error("%" PRIu64 " messages could not be filed within "
+		  "buffer.stop_timeout; %s",
+		  left,
+		  d->res.region.anonymous ?
+			  "they are lost, because state.path is empty" :
+			  "they stay in the state region, and the next start "
+			  "files them");
+	return EX_TEMPFAIL;
+}
+
+int stop_end(struct daemon *d)
+{
+	struct workers_totals totals;
+	uint64_t left;
+	int status = d->failed;
+
+	workers_sum(&d->workers, &totals);
+	left = report_end(d, &totals);
+	if (d->running) {
+		status = report_left(d, left);
+	} else if (!d->failed) {
+		log_error("the recovery was not complete within "
+			  "buffer.stop_timeout; what is not filed stays in the "
+			  "state region, and the next start files it");
+		status = EX_TEMPFAIL;
+	}
+	sockets_close(&d->sockets);
+	control_close(&d->control, d->running && !left);
+	start_unbind(&d->res);
+	systemd_close();
+	if (!workers_exited(&d->workers) || (!d->running && !d->failed)) {
+		/* A thread that hangs at the disk cannot be joined. */
+		log_stop();
+		fflush(NULL);
+		_exit(status);
+	}
+	workers_join(&d->workers);
+	listener_close(&d->listener);
+	loop_close(&d->loop);
+	region_close(&d->res.region);
+	return status;
+}
