@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "conf/config_names.h"
+#include "conf/machine_id.h"
 
 /*
  * NAME_MAX, and how much of it <worker>_<daemon>_<nanoseconds> may take,
@@ -59,13 +60,24 @@ static void host_name(char *out, size_t room)
 	clean(out);
 }
 
-static const char *percent_word(char c, const char *host, const char *instance)
+/* What the % words stand for. */
+struct words {
+	char host[256];
+	const char *instance;
+	char machine[MACHINE_ID];
+	int machine_err; /* 0, or -errno of machine_id_read() */
+};
+
+/* NULL: unknown, or %m without a machine id. */
+static const char *percent_word(char c, const struct words *words)
 {
 	switch (c) {
 	case 'H':
-		return host;
+		return words->host;
 	case 'i':
-		return instance;
+		return words->instance;
+	case 'm':
+		return words->machine_err ? NULL : words->machine;
 	case '%':
 		return "%";
 	default:
@@ -73,15 +85,25 @@ static const char *percent_word(char c, const char *host, const char *instance)
 	}
 }
 
-static void unknown_percent_word(struct loader *load, const struct setting *set,
-				 const char *at)
+static void wrong_percent_word(struct loader *load, const struct setting *set,
+			       const char *at, const struct words *words)
 {
-	char why[128];
+	int err = words->machine_err;
+	char why[256];
 
-	snprintf(why, sizeof(why),
-		 "\"%%%.1s\" is unknown; allowed: %%H host name, %%i instance, "
-		 "%%%% a percent sign",
-		 at);
+	if (*at == 'm')
+		snprintf(why, sizeof(why),
+			 "\"%%m\" needs the machine id, and %s %s%s; allowed: "
+			 "%%H host name in its place, or a file that "
+			 "'systemd-machine-id-setup' has made",
+			 MACHINE_ID_FILE,
+			 err == -EINVAL ? "holds none" : "cannot be read: ",
+			 err == -EINVAL ? "" : strerror(-err));
+	else
+		snprintf(why, sizeof(why),
+			 "\"%%%.1s\" is unknown; allowed: %%H host name, %%i "
+			 "instance, %%m machine id, %%%% a percent sign",
+			 at);
 	loader_problem(load, set, why);
 }
 
@@ -90,7 +112,7 @@ static void unknown_percent_word(struct loader *load, const struct setting *set,
  * memory.
  */
 static char *expand(struct loader *load, const struct setting *set,
-		    const char *host)
+		    const struct words *words)
 {
 	const char *from = setting_text(set, load->cfg);
 	const char *word;
@@ -107,9 +129,9 @@ static char *expand(struct loader *load, const struct setting *set,
 			fputc(*from, to);
 			continue;
 		}
-		word = percent_word(*++from, host, load->cfg->instance);
+		word = percent_word(*++from, words);
 		if (!word) {
-			unknown_percent_word(load, set, from);
+			wrong_percent_word(load, set, from, words);
 			fclose(to);
 			free(out);
 			return NULL;
@@ -153,11 +175,12 @@ static void derive_names(struct loader *load)
 	const struct setting *prefix = &setting_table[SETTING_files_prefix];
 	const struct setting *suffix = &setting_table[SETTING_files_suffix];
 	struct config *cfg = load->cfg;
-	char host[256];
+	struct words words = { .instance = cfg->instance };
 
-	host_name(host, sizeof(host));
-	cfg->prefix = expand(load, prefix, host);
-	cfg->suffix = expand(load, suffix, host);
+	host_name(words.host, sizeof(words.host));
+	words.machine_err = machine_id_read(MACHINE_ID_FILE, words.machine);
+	cfg->prefix = expand(load, prefix, &words);
+	cfg->suffix = expand(load, suffix, &words);
 	if (cfg->prefix && cfg->suffix)
 		check_names(load, prefix, suffix);
 }

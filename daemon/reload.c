@@ -51,7 +51,7 @@ static void on_restart(void *arg, const char *key)
 }
 
 /*
- * %H in a setting that did not change: names of files begin or end differently
+ * %H or %m in a setting that did not change: names of files begin or end differently
  * all the same.
  */
 static unsigned report_name(const char *key, const char *old_setting,
@@ -60,8 +60,8 @@ static unsigned report_name(const char *key, const char *old_setting,
 {
 	if (strcmp(old_setting, new_setting) || !strcmp(old, new))
 		return 0;
-	log_notice("reload: the host name has changed: %s is now %s, and was "
-		   "%s",
+	log_notice("reload: the host name or the machine id has changed: %s is "
+		   "now %s, and was %s",
 		   key, new, old);
 	pass_on(to, RELOAD_APPLIED, key);
 	return 1;

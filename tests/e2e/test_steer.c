@@ -298,10 +298,12 @@ START_TEST(a_reload_names_a_new_host_name)
 	ck_assert_int_eq(sethostname("second", 6), 0);
 	ck_assert_int_eq(command("reload"), 0);
 	ck_assert_str_eq(command_output, "changed: files.prefix\n");
-	ck_assert_uint_eq(log_count("reload: the host name has changed: "
-				    "files.prefix is now second-, and was "
-				    "first-"),
-			  1);
+	ck_assert_uint_eq(
+		log_count(
+			"reload: the host name or the machine id has changed: "
+			"files.prefix is now second-, and was "
+			"first-"),
+		1);
 	ck_assert_uint_eq(log_count("no setting changed"), 0);
 	fd = send_open();
 	send_one(fd, "one", 3);

@@ -6,11 +6,15 @@
 #include "tests/lib/settings.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
+
+#include "conf/machine_id.h"
 
 /* --- values -------------------------------------------------------------- */
 
@@ -177,7 +181,7 @@ static const struct {
 	  "files.prefix: \".web\" begins with a dot, which marks "
 	  "temporary files; allowed: any other first character" },
 	{ "files.prefix=%x", "\"%x\" is unknown; allowed: %H host name, %i "
-			     "instance, %% a percent sign" },
+			     "instance, %m machine id, %% a percent sign" },
 	{ "files.suffix=a%", "files.suffix: \"%\" is unknown" },
 	{ "files.suffix=/", "contains '/'" },
 	{ "socket.group=a\001", "contains a control character" },
@@ -320,6 +324,73 @@ START_TEST(percent_words_are_replaced_and_host_has_no_slash)
 	ck_assert_str_eq(cfg->files_prefix, "%i-%H-%%i");
 	ck_assert_str_eq(cfg->instance, "test");
 	ck_assert_str_eq(cfg->temp, "/t");
+	config_free(cfg);
+}
+END_TEST
+
+#define ID "0123456789abcdef0123456789abcdef"
+
+/* a file, and what machine_id_read() makes of it */
+static const struct {
+	const char *text;
+	int err;
+} machine_ids[] = {
+	{ ID "\n", 0 },
+	{ ID, 0 },
+	{ "", -EINVAL },
+	{ "uninitialized\n", -EINVAL },
+	{ "0123456789abcdef0123456789abcde\n", -EINVAL },
+	{ ID "0\n", -EINVAL },
+	{ ID " \n", -EINVAL },
+	{ "0123456789ABCDEF0123456789ABCDEF\n", -EINVAL },
+	{ "00000000000000000000000000000000\n", -EINVAL },
+};
+
+START_TEST(a_machine_id_is_32_digits_and_nothing_else)
+{
+	const char *text = machine_ids[_i].text;
+	char id[MACHINE_ID] = "";
+
+	settings_write(text, strlen(text));
+	ck_assert_int_eq(machine_id_read(settings_file, id),
+			 machine_ids[_i].err);
+	ck_assert_str_eq(id, machine_ids[_i].err ? "" : ID);
+}
+END_TEST
+
+/* In a mount namespace of the test. */
+static bool replace_machine_id(const char *text)
+{
+	settings_write(text, strlen(text));
+	return !unshare(CLONE_NEWNS) &&
+	       !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+	       !mount(settings_file, MACHINE_ID_FILE, NULL, MS_BIND, NULL);
+}
+
+START_TEST(the_machine_id_is_in_a_prefix_or_missed_in_one_line)
+{
+	struct reports reports = { 0 };
+	struct config *cfg;
+
+	if (!replace_machine_id(_i ? ID "\n" : "uninitialized\n")) {
+		suite_skip("no mount over " MACHINE_ID_FILE " here");
+		return;
+	}
+	ck_assert_int_eq(settings_option("files.prefix=%m-", &reports, &cfg),
+			 _i ? 0 : -EINVAL);
+	if (_i) {
+		ck_assert_str_eq(cfg->prefix, ID "-");
+		config_free(cfg);
+	} else {
+		ck_assert_uint_eq(reports.n, 1);
+		ck_assert(reports_have(
+			&reports, "files.prefix: \"%m\" needs the machine id, "
+				  "and /etc/machine-id holds none; allowed: "));
+	}
+	reports_clear(&reports);
+	/* It is not missed where no name has it. */
+	ck_assert_int_eq(settings_option("files.prefix=%H-", &reports, &cfg),
+			 0);
 	config_free(cfg);
 }
 END_TEST
@@ -521,6 +592,11 @@ int main(void)
 		rest, each_bound_is_written_as_it_is_printed_and_has_its_order,
 		0, SETTINGS);
 	tcase_add_test(rest, percent_words_are_replaced_and_host_has_no_slash);
+	tcase_add_loop_test(rest, a_machine_id_is_32_digits_and_nothing_else, 0,
+			    sizeof(machine_ids) / sizeof(machine_ids[0]));
+	tcase_add_loop_test(rest,
+			    the_machine_id_is_in_a_prefix_or_missed_in_one_line,
+			    0, 2);
 	tcase_add_loop_test(rest, the_instance_is_the_base_name_of_the_file, 0,
 			    COUNT(instances));
 	tcase_add_test(rest, diff_names_each_changed_key_once_by_what_it_needs);
