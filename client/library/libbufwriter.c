@@ -1,504 +1,159 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client library: one message, one datagram, one system call.
+ * The client library: the calls that write a message.
  *
  * The library runs in the threads of its callers and has no threads of its own.
- * All it knows of the daemon is the path of a socket, and the limit that the
- * daemon publishes beside it; and it shares no source with the daemon.
+ * All it knows of the daemon is the path of a socket and what the daemon
+ * publishes beside it; and it shares no source with the daemon.
  *
- * Why there are no locks and no reference counts.  A handle has one descriptor
- * from bw_open() to bw_close(), and the descriptor always means the same
- * socket: the library never closes it, replaces it or opens a second one.  So
- * no thread can write to a descriptor that another thread has closed.  When
- * the daemon is gone, the socket stays, and connect(2) gives it a new peer.
- * The kernel changes the peer of a datagram socket under the socket's own
- * lock.  This may happen at any time, even while other threads send:
+ * A message takes the first of these roads that is open:
  *
- * - A send that began earlier holds a reference to the old peer.  Either the
- *   old peer receives the datagram, or the send fails with ECONNREFUSED,
- *   ECONNRESET or EPIPE.  It is never both, so sending the message again cannot
- *   duplicate it.
- * - Threads that connect at the same time all name the same path.  The last one
- *   wins, and the others lose nothing, because a connection has no state.  A
- *   thread that looked up the path before a restart may win with the dead
- *   socket; then the next send fails and connects again.
- * - connect(2) on a datagram socket does not wait for the peer.
+ *	lane		a copy into memory that the daemon shares; no system
+ *			call (lane.h, lanes.h)
+ *	datagram	one system call (datagram.h)
  *
- * For the same reason, fork(2) can find nothing half done.  Parent and child
- * share the socket, and a connect(2) in one of them serves both.  They also
- * share the socket's send buffer.
+ * A message that is too long for both has a lane of its own (large.h).
  *
- * How a wait ends in time.  On the fast path the kernel keeps the timeout: the
- * socket has SO_SNDTIMEO, and a blocking send into a full queue waits in line
- * with the other senders.  This is one system call.  A signal or a lost
- * connection leads to the slow path.  The slow path uses MSG_DONTWAIT and
- * poll(2) for the rest of the time, because SO_SNDTIMEO belongs to all threads.
- * The start of a call is read from the coarse clock.  That takes a few
- * nanoseconds and no system call, and it is as precise as the kernel's timeout.
+ * What must be fast is write_to_lane(): a lock that is taken with one try, the
+ * copy, and a look at whether the daemon attends.  All else is in other files
+ * and is called by name.
  */
-#include <assert.h>
 #include <limits.h>
-#include <poll.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
-#include <fcntl.h>
 
 #include "bufwriter.h"
-#include "client/library/limit.h"
+#include "client/library/datagram.h"
+#include "client/library/handle.h"
+#include "client/library/lanes.h"
+#include "client/library/large.h"
 
-#define likely(x) __builtin_expect(!!(x), 1)
-
-/*
- * The send buffer that the library requests.  The kernel doubles the value and
- * allows at most twice net.core.wmem_max, 416 KiB by default, see socket(7).  A
- * datagram must be smaller than the result.  With the default of 208 KiB, a
- * message of the daemon's largest max_message (208 KiB) would be 32 bytes too
- * long.
- */
-#define SEND_BUFFER_BYTES (512 * 1024)
-
-/* Pauses between two tries to reach a daemon that is gone; each one doubles. */
-#define PAUSE_FIRST_MS 1
-#define PAUSE_LAST_MS 50
-
-struct bw {
-	/*
-	 * Shared, atomic: when the daemon was found gone, in milliseconds of
-	 * CLOCK_MONOTONIC, or 0.  The value only bounds a wait and guards no
-	 * other memory, so every access is relaxed and pairs with none.  Every
-	 * call reads it, and it changes only when the daemon goes or returns,
-	 * so it may share a cache line with the constants.
-	 */
-	_Atomic int64_t gone_since_ms;
-	struct bw_limit limit; /* shared, atomic: see limit.h */
-
-	/* constant after bw_open() */
-	int fd;
-	int flags; /* for send(2): with MSG_DONTWAIT if timeout_ms is 0 */
-	int timeout_ms;
-	int slack_ms; /* how much the coarse clock may be behind */
-	struct sockaddr_un address;
-};
-
-static int64_t clock_ms(clockid_t id)
+/* Copies all pieces to the place in a lane. */
+static inline void gather(char *to, const struct iovec *iov, size_t iovcnt)
 {
-	struct timespec ts;
+	size_t i;
 
-	clock_gettime(id, &ts);
-	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
-
-/* When a call begins.  Without a time limit nothing reads the result. */
-static int64_t call_start_ms(const struct bw *bw)
-{
-	return bw->timeout_ms > 0 ? clock_ms(CLOCK_MONOTONIC_COARSE) : 0;
+	for (i = 0; i < iovcnt; i++) {
+		/* An empty piece may have no address. */
+		if (iov[i].iov_len)
+			memcpy(to, iov[i].iov_base, iov[i].iov_len);
+		to += iov[i].iov_len;
+	}
 }
 
 /*
- * The same by the precise clock.  The coarse clock is behind by up to two ticks
- * and a little.  If no more time than that has passed, the call has not waited
- * yet, and it begins now.  Otherwise the result is a little too late rather
- * than too early.
+ * Owner of the lane.  Publishes the message and gives the lane back.  Returns 0
+ * or BW_NO_LANE.
  */
-static int64_t call_start_precise_ms(const struct bw *bw, int64_t start_ms)
+static inline int publish(struct bw *bw, struct bw_lane *lane, char *place,
+			  size_t len)
 {
-	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+	uint64_t attended = bw_lane_publish(lane, place, len);
+	int err;
 
-	return now_ms - start_ms < bw->slack_ms ? now_ms :
-						  start_ms + bw->slack_ms;
-}
-
-/* What is left of the timeout; -1: there is no limit. */
-static int time_left_ms(const struct bw *bw, int64_t start_ms)
-{
-	int64_t left_ms;
-
-	if (bw->timeout_ms <= 0)
-		return bw->timeout_ms == 0 ? 0 : -1;
-	left_ms = start_ms + bw->timeout_ms + 1 - clock_ms(CLOCK_MONOTONIC);
-	if (left_ms <= 0)
+	if (likely(attended > (uint64_t)bw_clock_ms(CLOCK_MONOTONIC_COARSE))) {
+		bw_lane_leave(lane);
 		return 0;
-	return left_ms <= bw->timeout_ms ? left_ms : bw->timeout_ms;
+	}
+	err = bw_lanes_published(bw, lane, len, bw_start_ms(bw));
+	if (err)
+		bw_lane_leave(lane);
+	return err;
 }
 
-/*
- * The same while the daemon is gone.  All callers share one timeout, which
- * began when one of them found the daemon gone.
- */
-static int time_left_for_daemon_ms(struct bw *bw, int64_t start_ms)
+/* The lane that this thread used last has room and is free: 0. */
+static inline int write_to_lane(struct bw *bw, const struct iovec *iov,
+				size_t iovcnt, size_t len)
 {
-	/* Relaxed: an old value only makes this wait longer or shorter. */
-	int64_t since_ms = atomic_load_explicit(&bw->gone_since_ms,
-						memory_order_relaxed);
+	struct bw_lanes *lanes = bw_lanes_of(bw);
+	struct bw_lane *lane;
+	char *place;
 
-	return time_left_ms(bw, since_ms && since_ms < start_ms ? since_ms :
-								  start_ms);
+	if (!lanes)
+		return BW_NO_LANE;
+	lane = bw_lanes_first(lanes);
+	if (!likely(bw_lane_take(lane)))
+		return BW_NO_LANE;
+	place = bw_lane_place(lane, len);
+	if (!likely(place != NULL)) {
+		bw_lane_leave(lane);
+		return BW_NO_LANE;
+	}
+	gather(place, iov, iovcnt);
+	return publish(bw, lane, place, len);
 }
 
-/*
- * Notes that the daemon is gone.  The one send that finds the peer dead gets
- * ECONNREFUSED from the kernel, and all later ones get ENOTCONN.  So
- * ECONNREFUSED begins a new absence, and the others belong to one that may be
- * known already.
- */
-static void note_gone(struct bw *bw, int err)
+/* Any lane, after a wait for room if need be. */
+static int write_to_any_lane(struct bw *bw, const struct iovec *iov,
+			     size_t iovcnt, size_t len, int64_t start_ms)
 {
-	int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-	int64_t none = 0;
-
-	/* Relaxed: of several threads that note an absence, any may win. */
-	if (err == -ECONNREFUSED)
-		atomic_store_explicit(&bw->gone_since_ms, now_ms,
-				      memory_order_relaxed);
-	else
-		atomic_compare_exchange_strong_explicit(&bw->gone_since_ms,
-							&none, now_ms,
-							memory_order_relaxed,
-							memory_order_relaxed);
-}
-
-static void note_back(struct bw *bw)
-{
-	/* Relaxed: a thread that reads an old value waits too short once. */
-	atomic_store_explicit(&bw->gone_since_ms, 0, memory_order_relaxed);
-}
-
-/*
- * The first try has sent the message.  If the daemon was gone, it is back, and
- * another thread or process has connected the socket again.
- */
-static int sent(struct bw *bw)
-{
-	/* Relaxed: if this reads an old value, a later call clears it. */
-	if (!likely(atomic_load_explicit(&bw->gone_since_ms,
-					 memory_order_relaxed) == 0))
-		note_back(bw);
-	return 0;
-}
-
-/*
- * The bare system call: ThreadSanitizer believes that libc's connect() makes a
- * new descriptor, and would report every send of another thread as a race.
- */
-static int connect_daemon(const struct bw *bw)
-{
-	if (syscall(SYS_connect, bw->fd, &bw->address, sizeof(bw->address)))
-		return -errno;
-	return 0;
-}
-
-static int send_now(const struct bw *bw, const struct msghdr *msg)
-{
-	if (sendmsg(bw->fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-		return 0;
-	return -errno;
-}
-
-/* Connects to what may be another daemon, with another limit. */
-static int connect_for(struct bw *bw, const struct msghdr *msg)
-{
-	size_t len = bw_limit_length(msg->msg_iov, msg->msg_iovlen);
-	int err = connect_daemon(bw);
+	struct bw_lane *lane;
+	char *place;
+	int err = bw_lanes_room(bw, len, start_ms, &lane, &place);
 
 	if (err)
 		return err;
-	bw_limit_read(&bw->limit, bw->address.sun_path);
-	return bw_limit_is_exceeded(&bw->limit, len) ? -EMSGSIZE : 0;
+	gather(place, iov, iovcnt);
+	return publish(bw, lane, place, len);
 }
 
-/* The connection is lost; only connect(2) brings it back. */
-static bool is_lost(int err)
+/* The message is longer than the daemon takes as a datagram. */
+static int write_large(struct bw *bw, const struct iovec *iov, size_t iovcnt,
+		       size_t len)
 {
-	return err == -ECONNREFUSED || err == -ECONNRESET || err == -ENOTCONN ||
-	       err == -EPIPE;
-}
-
-/*
- * A new connection may help, now or soon.  This includes EACCES and EPERM: a
- * daemon that starts first binds its socket and then sets group and mode.
- */
-static bool needs_connect(int err)
-{
-	return is_lost(err) || err == -ENOENT || err == -ENOTDIR ||
-	       err == -EACCES || err == -EPERM;
-}
-
-/* Maps the kernel's errors to the few that a caller can act upon. */
-static int public_error(int err)
-{
-	switch (-err) {
-	case EAGAIN:
-		return BW_TIMEOUT;
-	case ENOENT:
-	case ENOTDIR:
-	case ENOTCONN:
-	case ECONNRESET:
-	case EPIPE:
-		return BW_NO_DAEMON;
-	case EPERM:
-		return BW_NOT_PERMITTED;
-	case ENOBUFS:
-		return BW_NO_MEMORY;
-	case ENOTSOCK:
-		return BW_CLOSED;
-	default:
-		return err;
-	}
-}
-
-/* Waits for room in send buffer and queue.  False: no time is left. */
-static bool wait_room(const struct bw *bw, int64_t start_ms)
-{
-	struct pollfd pfd = { .fd = bw->fd, .events = POLLOUT };
-	int left_ms = time_left_ms(bw, start_ms);
-
-	/* The result does not matter: the next send finds out. */
-	if (left_ms)
-		poll(&pfd, 1, left_ms);
-	return left_ms != 0;
-}
-
-/*
- * Waits for a daemon or for memory, and doubles the pause.  False: no time is
- * left.
- */
-static bool wait_pause(struct bw *bw, int64_t start_ms, int *pause_ms)
-{
-	struct timespec ts = { 0, 0 };
-	int left_ms = time_left_for_daemon_ms(bw, start_ms);
-	int ms = *pause_ms;
-
-	if (left_ms == 0)
-		return false;
-	if (left_ms > 0 && left_ms < ms)
-		ms = left_ms;
-	assert(ms > 0 && ms <= PAUSE_LAST_MS);
-	ts.tv_nsec = ms * 1000000L;
-	/* If a signal cuts this short, the next try comes a little earlier. */
-	nanosleep(&ts, NULL);
-	*pause_ms *= 2;
-	if (*pause_ms > PAUSE_LAST_MS)
-		*pause_ms = PAUSE_LAST_MS;
-	return true;
-}
-
-/*
- * The slow path: the first try has failed with err.  A lost connection is made
- * again at once.  The pauses begin when that does not help.
- */
-static int write_slowly(struct bw *bw, const struct msghdr *msg, int err,
-			int64_t start_ms)
-{
-	int pause_ms = PAUSE_FIRST_MS;
-	bool tried = false;
-	bool ready;
-
-	start_ms = call_start_precise_ms(bw, start_ms);
-	if (is_lost(err))
-		note_gone(bw, err);
-	while (err) {
-		if (err == -EINTR) {
-			ready = true;
-		} else if (err == -EAGAIN) {
-			ready = wait_room(bw, start_ms);
-		} else if (needs_connect(err) || err == -ENOBUFS) {
-			ready = !tried || wait_pause(bw, start_ms, &pause_ms);
-			tried = true;
-		} else {
-			ready = false;
-		}
-		if (!ready)
-			return public_error(err);
-
-		if (needs_connect(err))
-			err = connect_for(bw, msg);
-		else
-			err = 0;
-		if (!err)
-			err = send_now(bw, msg);
-		/*
-		 * Each of the three shows that there is a peer.  Newer kernels
-		 * return EMSGSIZE without a peer as well, but then the first
-		 * try got it, and this loop has not connected.
-		 */
-		if (!err || err == -EAGAIN || err == -EMSGSIZE)
-			note_back(bw);
-	}
-	return 0;
+	/* Relaxed: see limit.h. */
+	if (bw->lanes_mode == BW_LANES_NEVER ||
+	    len > atomic_load_explicit(&bw->limit.large, memory_order_relaxed))
+		return BW_TOO_LARGE;
+	return bw_large_write(bw, iov, iovcnt, len, bw_start_ms(bw));
 }
 
 int bw_write(struct bw *bw, const void *data, size_t len)
 {
-	int64_t start_ms = call_start_ms(bw);
-	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	const struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
+	int64_t start_ms;
+	int err;
 
 	if (bw_limit_refuses(&bw->limit, bw->address.sun_path, len))
-		return BW_TOO_LARGE;
-	if (likely(send(bw->fd, data, len, bw->flags) >= 0))
-		return sent(bw);
-	return write_slowly(bw, &msg, -errno, start_ms);
+		return write_large(bw, &iov, 1, len);
+	err = write_to_lane(bw, &iov, 1, len);
+	if (likely(err != BW_NO_LANE))
+		return err;
+	start_ms = bw_start_ms(bw);
+	err = write_to_any_lane(bw, &iov, 1, len, start_ms);
+	if (err == BW_NO_LANE) {
+		err = bw_datagram_write(bw, data, len, start_ms);
+		bw_lanes_count(bw);
+	}
+	return err;
 }
 
 int bw_writev(struct bw *bw, const struct iovec *iov, int iovcnt)
 {
-	int64_t start_ms = call_start_ms(bw);
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov };
+	int64_t start_ms;
+	size_t len;
+	int err;
 
 	/* The kernel would return EMSGSIZE, as for a message that is too large. */
 	if (iovcnt < 0 || iovcnt > IOV_MAX)
 		return BW_INVALID;
 	msg.msg_iovlen = iovcnt;
-	if (iov && bw_limit_refuses(&bw->limit, bw->address.sun_path,
-				    bw_limit_length(iov, msg.msg_iovlen)))
-		return BW_TOO_LARGE;
-	if (likely(sendmsg(bw->fd, &msg, bw->flags) >= 0))
-		return sent(bw);
-	return write_slowly(bw, &msg, -errno, start_ms);
-}
-
-/* A larger size means that the struct was not initialised. */
-#define OPTIONS_MAX_BYTES 4096
-
-/* The first version of the struct had these fields.  They keep their places. */
-#define OPTIONS_FIRST_BYTES (offsetof(struct bw_options, timeout) + sizeof(int))
-_Static_assert(offsetof(struct bw_options, size) == 0 &&
-		       offsetof(struct bw_options, socket) == sizeof(size_t),
-	       "programs that are compiled already know these places");
-
-/*
- * Reads the options of a caller that may have been compiled with an older or a
- * newer header.  A field that the caller does not know gets its default.  A
- * field that only the caller knows must be zero.
- */
-static int options_read(struct bw_options *to, const struct bw_options *from)
-{
-	const unsigned char *bytes = (const unsigned char *)from;
-	size_t n;
-
-	*to = (struct bw_options)BW_OPTIONS;
-	if (!from)
-		return 0;
-	if (from->size < OPTIONS_FIRST_BYTES || from->size > OPTIONS_MAX_BYTES)
-		return BW_INVALID;
-	for (n = sizeof(*to); n < from->size; n++)
-		if (bytes[n])
-			return BW_INVALID;
-	memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
-	return to->timeout < BW_FOREVER ? BW_INVALID : 0;
-}
-
-static int address_set(struct sockaddr_un *address, const char *path)
-{
-	if (!path) {
-		path = secure_getenv("BUFWRITER_SOCKET");
-		if (!path || !*path)
-			path = BW_SOCKET;
+	/* The kernel finds what is wrong with pieces that have no length. */
+	len = iov ? bw_limit_length(iov, msg.msg_iovlen) : 0;
+	if (bw_limit_refuses(&bw->limit, bw->address.sun_path, len))
+		return write_large(bw, iov, msg.msg_iovlen, len);
+	err = BW_NO_LANE;
+	if (likely(len || !iovcnt))
+		err = write_to_lane(bw, iov, msg.msg_iovlen, len);
+	if (likely(err != BW_NO_LANE))
+		return err;
+	start_ms = bw_start_ms(bw);
+	if (len || !iovcnt)
+		err = write_to_any_lane(bw, iov, msg.msg_iovlen, len, start_ms);
+	if (err == BW_NO_LANE) {
+		err = bw_datagram_writev(bw, &msg, start_ms);
+		bw_lanes_count(bw);
 	}
-	if (!*path)
-		return BW_INVALID;
-	if (strlen(path) >= sizeof(address->sun_path))
-		return BW_PATH_TOO_LONG;
-	address->sun_family = AF_UNIX;
-	strcpy(address->sun_path, path);
-	return 0;
-}
-
-/*
- * Moves a descriptor above the standard ones.  Otherwise the text that the
- * program prints could become messages.  Returns the new descriptor or -errno;
- * the old one is closed.
- */
-static int above_standard(int fd)
-{
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-	if (high < 0)
-		high = -errno;
-	close(fd);
-	return high;
-}
-
-/* Returns a descriptor or -errno. */
-static int socket_open(int timeout_ms)
-{
-	const int wanted = SEND_BUFFER_BYTES;
-	struct timeval tv = { 0, 0 }; /* for SO_SNDTIMEO: no limit */
-	socklen_t len = sizeof(int);
-	int buffer = 0;
-	int err;
-	int fd;
-
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (fd <= STDERR_FILENO)
-		fd = above_standard(fd);
-	if (fd < 0)
-		return fd;
-	assert(fd > STDERR_FILENO);
-	getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, &len);
-	if (buffer < wanted)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
-	if (timeout_ms > 0) {
-		tv.tv_sec = timeout_ms / 1000;
-		tv.tv_usec = timeout_ms % 1000 * 1000;
-	}
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0)
-		return fd;
-	err = -errno;
-	close(fd);
 	return err;
-}
-
-int bw_open(struct bw **out, const struct bw_options *options)
-{
-	struct bw_options opt;
-	struct timespec tick;
-	struct bw *bw;
-	int err;
-
-	*out = NULL;
-	err = options_read(&opt, options);
-	if (err)
-		return err;
-	/* Zeroed: gone_since_ms is 0 before any other thread has the handle. */
-	bw = calloc(1, sizeof(*bw));
-	if (!bw)
-		return BW_NO_MEMORY;
-	err = address_set(&bw->address, opt.socket);
-	if (!err)
-		err = bw->fd = socket_open(opt.timeout);
-	if (err < 0) {
-		free(bw);
-		return err;
-	}
-	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
-	bw->timeout_ms = opt.timeout;
-	bw->slack_ms = 3 * tick.tv_nsec / 1000000 + 1;
-	bw->flags = MSG_NOSIGNAL | (opt.timeout == 0 ? MSG_DONTWAIT : 0);
-	/*
-	 * The program may drop its rights later, so connect now.  The first
-	 * write returns the error if this fails.
-	 */
-	connect_daemon(bw);
-	bw_limit_read(&bw->limit, bw->address.sun_path);
-	*out = bw;
-	return 0;
-}
-
-void bw_close(struct bw *bw)
-{
-	if (!bw)
-		return;
-	close(bw->fd);
-	free(bw);
 }

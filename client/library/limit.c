@@ -18,7 +18,8 @@
 #define FREE_BYTES 4096
 #define AGE_MS 1000
 
-#define KEY "max_message="
+/* Room for the text: two numbers, and a path that fits sun_path. */
+#define TEXT_BYTES 256
 
 static int64_t now_ms(void)
 {
@@ -43,19 +44,77 @@ static void derive_path(char path[PATH_BYTES], const char *socket)
 		snprintf(path, PATH_BYTES, "%s.limits", socket);
 }
 
-/* What is no number, or 0, is not the daemon's: unknown. */
-static size_t parse(const char *text)
+/*
+ * What stands behind KEY in the published text, up to the next comma, or NULL.
+ * Keys are separated by commas, and a path in the text has none.
+ */
+static const char *find(const char *text, const char *key, size_t *len)
 {
-	size_t n = 0;
+	const char *end;
 
-	if (strncmp(text, KEY, strlen(KEY)))
-		return SIZE_MAX;
-	for (text += strlen(KEY); *text >= '0' && *text <= '9'; text++) {
-		if (n > SIZE_MAX / 10 - 1)
-			return SIZE_MAX;
-		n = n * 10 + (*text - '0');
+	for (; text; text = *end ? end + 1 : NULL) {
+		end = strchrnul(text, ',');
+		if (!strncmp(text, key, strlen(key))) {
+			*len = end - text - strlen(key);
+			return text + strlen(key);
+		}
 	}
-	return n && (!*text || *text == ',') ? n : SIZE_MAX;
+	return NULL;
+}
+
+/* What is no number, or 0, is not the daemon's: `unknown`. */
+static size_t number(const char *text, const char *key, size_t unknown)
+{
+	size_t n = 0, len, i;
+
+	text = find(text, key, &len);
+	for (i = 0; text && i < len; i++) {
+		if (text[i] < '0' || text[i] > '9' || n > SIZE_MAX / 10 - 1)
+			return unknown;
+		n = n * 10 + (text[i] - '0');
+	}
+	return n ? n : unknown;
+}
+
+/* Reads the link.  False: there is none that can be read. */
+static bool read_link(const char *socket, char path[PATH_BYTES],
+		      char text[TEXT_BYTES])
+{
+	int err = errno;
+	ssize_t len;
+
+	derive_path(path, socket);
+	len = readlink(path, text, TEXT_BYTES - 1);
+	errno = err;
+	if (len <= 0)
+		return false;
+	text[len] = '\0';
+	return true;
+}
+
+int bw_limit_lanes_path(const char *socket, char path[BW_LANES_PATH_BYTES],
+			char beside[BW_LANES_PATH_BYTES])
+{
+	char link[PATH_BYTES], text[TEXT_BYTES];
+	const char *found, *name, *end;
+	size_t len;
+	int n;
+
+	if (!read_link(socket, link, text))
+		return -ENOENT;
+	found = find(text, "lanes=", &len);
+	if (!found || !len || len >= BW_LANES_PATH_BYTES)
+		return -EOPNOTSUPP;
+	memcpy(path, found, len);
+	path[len] = '\0';
+	name = strrchr(path, '/');
+	end = strrchr(link, '/');
+	n = snprintf(beside, BW_LANES_PATH_BYTES, "%.*s%s",
+		     end ? (int)(end + 1 - link) : 0, link,
+		     name ? name + 1 : path);
+	if (n >= (int)BW_LANES_PATH_BYTES)
+		beside[0] = '\0';
+	return 0;
 }
 
 size_t bw_limit_length(const struct iovec *iov, size_t iovcnt)
@@ -72,18 +131,15 @@ size_t bw_limit_length(const struct iovec *iov, size_t iovcnt)
 
 void bw_limit_read(struct bw_limit *limit, const char *socket)
 {
-	char path[PATH_BYTES], text[64];
+	char path[PATH_BYTES], text[TEXT_BYTES];
 	size_t bytes = SIZE_MAX;
-	int err = errno;
-	ssize_t len;
+	size_t large = 0;
 
-	derive_path(path, socket);
-	len = readlink(path, text, sizeof(text) - 1);
-	errno = err;
-	if (len > 0) {
-		text[len] = '\0';
-		bytes = parse(text);
+	if (read_link(socket, path, text)) {
+		bytes = number(text, "max_message=", SIZE_MAX);
+		large = number(text, "large=", 0);
 	}
+	atomic_store_explicit(&limit->large, large, memory_order_relaxed);
 	atomic_store_explicit(&limit->bytes, bytes, memory_order_relaxed);
 	atomic_store_explicit(&limit->free_bytes,
 			      bytes < FREE_BYTES ? bytes : FREE_BYTES,

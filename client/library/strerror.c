@@ -40,6 +40,12 @@ const char *bw_strerror(int error)
 	case BW_CLOSED:
 		return "the handle's file descriptor was closed; "
 		       "open the handle after closing all descriptors";
+	case BW_NOT_SUPPORTED:
+		return "the daemon offers no socket for lanes; "
+		       "is lanes.path set, and is the daemon new enough?";
+	case BW_INPUT_ENDED:
+		return "the input ended before the length that was given; "
+		       "nothing was sent";
 	}
 	text = error < 0 && error != INT_MIN ? strerrordesc_np(-error) : NULL;
 	return text ? text : "unknown error";

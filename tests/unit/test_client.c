@@ -91,6 +91,16 @@ START_TEST(invalid_options_are_refused)
 	ck_assert_int_eq(bw_open(&bw, &options), BW_INVALID);
 
 	options = (struct bw_options)BW_OPTIONS;
+	options.lanes = BW_LANES_NEVER + 1;
+	ck_assert_int_eq(bw_open(&bw, &options), BW_INVALID);
+	options.lanes = -1;
+	ck_assert_int_eq(bw_open(&bw, &options), BW_INVALID);
+
+	options = (struct bw_options)BW_OPTIONS;
+	options.reserved = 1;
+	ck_assert_int_eq(bw_open(&bw, &options), BW_INVALID);
+
+	options = (struct bw_options)BW_OPTIONS;
 	options.socket = "";
 	ck_assert_int_eq(bw_open(&bw, &options), BW_INVALID);
 
@@ -102,6 +112,13 @@ START_TEST(invalid_options_are_refused)
 	ck_assert_int_eq(bw_open(&bw, &options), 0);
 	ck_assert_int_eq(bw_writev(bw, NULL, -1), BW_INVALID);
 	ck_assert_int_eq(bw_writev(bw, NULL, IOV_MAX + 1), BW_INVALID);
+	bw_close(bw);
+
+	/* An older program: what it has where its struct ends is no option. */
+	options = (struct bw_options)BW_OPTIONS;
+	options.size = offsetof(struct bw_options, lanes);
+	options.padding = options.lanes = options.reserved = -1;
+	ck_assert_int_eq(bw_open(&bw, &options), 0);
 	bw_close(bw);
 
 	/* A newer program: fields that the library does not know must be zero. */
@@ -564,6 +581,8 @@ START_TEST(every_error_has_a_sentence)
 				      BW_INVALID,
 				      BW_NO_MEMORY,
 				      BW_CLOSED,
+				      BW_NOT_SUPPORTED,
+				      BW_INPUT_ENDED,
 				      -EMFILE };
 	size_t i, j;
 

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bw_flush(): asks the daemon, over a connection of its own, to put into files
+ * what it has, and waits for the answer.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bufwriter.h"
+#include "client/library/handle.h"
+#include "client/library/handout.h"
+#include "client/library/lanes.h"
+
+static void close_fd(void *fd)
+{
+	close(*(int *)fd);
+}
+
+/* Returns 0 or -errno. */
+static int wait_for_answer(const struct bw *bw, int fd, int64_t start_ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	struct bw_answer answer;
+	int left_ms, err;
+
+	for (;;) {
+		err = bw_handout_answer(fd, &answer);
+		if (!err && answer.memory >= 0)
+			close(answer.memory);
+		if (err != -EAGAIN)
+			return err ? err : answer.status;
+		left_ms = bw_left_ms(bw, start_ms);
+		if (left_ms == 0)
+			return -EAGAIN;
+		poll(&pfd, 1, left_ms);
+	}
+}
+
+static int public_error(int err)
+{
+	switch (-err) {
+	case EAGAIN:
+		return BW_TIMEOUT;
+	case ENOENT:
+	case ENOTDIR:
+	case ECONNRESET:
+	case ENOTCONN:
+	case EPIPE:
+		return BW_NO_DAEMON;
+	case EPERM:
+		return BW_NOT_PERMITTED;
+	default:
+		return err;
+	}
+}
+
+int bw_flush(struct bw *bw)
+{
+	int64_t start_ms = bw_clock_ms(CLOCK_MONOTONIC);
+	int fd, err;
+
+	/* What an earlier daemon has left is not in files before it is sent. */
+	if (bw_lanes_of(bw) && !bw_lanes_settle(bw, start_ms))
+		return BW_TIMEOUT;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	pthread_cleanup_push(close_fd, &fd);
+	err = bw_handout_ask_on(bw, fd, BW_REQUEST_FLUSH, 0);
+	if (!err)
+		err = wait_for_answer(bw, fd, start_ms);
+	pthread_cleanup_pop(1);
+	return err ? public_error(err) : 0;
+}
