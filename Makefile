@@ -123,6 +123,8 @@ man := $(wildcard daemon/*.[78] client/*.1 client/library/*.3) \
 programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter
 libraries := $(BUILD)/libbufwriter.a $(BUILD)/$(so)
 
+include client/nats/nats.mk
+
 .PHONY: all check tests run-check bench bench-deps demo clean deps lint \
 	format model check-systemd FORCE
 

@@ -28,6 +28,8 @@ INSTALL ?= install
 # SOURCE=TARGET of each file that is installed as it is
 installed_programs := $(BUILD)/bufwriterd=$(SBINDIR)/bufwriterd \
 	$(BUILD)/bufwriter=$(BINDIR)/bufwriter
+installed_programs += $(patsubst %,%=$(BINDIR)/bufwriter-nats, \
+	$(filter %/bufwriter-nats,$(programs)))
 installed_files := $(BUILD)/$(sofile)=$(LIBDIR)/$(sofile) \
 	$(BUILD)/libbufwriter.a=$(LIBDIR)/libbufwriter.a \
 	client/library/bufwriter.h=$(INCLUDEDIR)/bufwriter.h \
