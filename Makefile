@@ -10,6 +10,7 @@
 #   make fuzz            tries inputs, FUZZ_SECONDS (60) on each target; T="json"
 #   make chaos           random lives and faults, CHAOS_SECONDS (120); CHAOS_SEED
 #   make check-systemd   tests the package on a booted Debian tree (as root)
+#   make check-centre    tests the recipes of a central server, with its engines
 #   make install         installs to DESTDIR, under PREFIX; uninstall removes it
 #   make deb             builds Debian packages, in build/deb
 #   make lint            checks format, layers and code with what is installed
@@ -123,6 +124,8 @@ man := $(wildcard daemon/*.[78] client/*.1 client/library/*.3) \
 programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter
 libraries := $(BUILD)/libbufwriter.a $(BUILD)/$(so)
 
+# This adds a program to the list above.
+.DEFAULT_GOAL := all
 include client/nats/nats.mk
 
 .PHONY: all check tests run-check bench bench-deps demo clean deps lint \
