@@ -16,6 +16,7 @@ layers='
 conf daemon/base daemon/region daemon/filing daemon/worker daemon/intake
 	daemon/control daemon;
 client/library client/command;
+client/nats;
 '
 
 # FOLDER FILE: the folder may include this file of a higher layer.
