@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
+#include "daemon/end_limit.h"
 
 /* After buffer.stop_timeout, workers have so long to give up. */
 #define ABANDON_MS 500
@@ -121,22 +124,49 @@ static int report_left(struct daemon *d, uint64_t left)
 	return EX_TEMPFAIL;
 }
 
-int stop_end(struct daemon *d)
+/* The region is complete, and the log has the sum.  Returns the exit status. */
+static int report(struct daemon *d, uint64_t *left)
 {
 	struct workers_totals totals;
-	uint64_t left;
-	int status = d->failed;
 
 	workers_sum(&d->workers, &totals);
-	left = report_end(d, &totals);
-	if (d->running) {
-		status = report_left(d, left);
-	} else if (!d->failed) {
-		log_error("the recovery was not complete within "
-			  "buffer.stop_timeout; what is not filed stays in the "
-			  "state region, and the next start files it");
-		status = EX_TEMPFAIL;
-	}
+	*left = report_end(d, &totals);
+	if (d->running)
+		return report_left(d, *left);
+	if (d->failed)
+		return d->failed;
+	log_error("the recovery was not complete within buffer.stop_timeout; "
+		  "what is not filed stays in the state region, and the next "
+		  "start files it");
+	return EX_TEMPFAIL;
+}
+
+/*
+ * What the daemon does has an end already.  When libuv lets go of a signal, its
+ * default action is back: a second SIGTERM, or a reload that comes too late,
+ * would kill the daemon after a stop without a fault.
+ */
+static void ignore_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int stop_end(struct daemon *d)
+{
+	uint64_t left;
+	int status;
+
+	ignore_signals();
+	status = report(d, &left);
+	end_limit_start(status);
+	end_limit_step("closing the sockets");
 	sockets_close(&d->sockets);
 	control_close(&d->control, d->running && !left);
 	start_unbind(&d->res);
@@ -147,9 +177,13 @@ int stop_end(struct daemon *d)
 		fflush(NULL);
 		_exit(status);
 	}
+	end_limit_step("the end of the workers");
 	workers_join(&d->workers);
+	end_limit_step("closing the loop");
 	listener_close(&d->listener);
 	loop_close(&d->loop);
+	end_limit_step("closing the region");
 	region_close(&d->res.region);
+	end_limit_step("the exit");
 	return status;
 }

@@ -23,8 +23,11 @@ void stop_open(struct daemon *d);
 void stop_begin(struct daemon *d, const char *why);
 /* The workers run: takes what is in the socket's queue, then ends them. */
 void stop_drain(struct daemon *d);
-/* After the loop's last turn: says what was done, and closes everything.
- * Returns the exit status, unless a thread hangs: then it exits itself. */
+/*
+ * After the loop's last turn: says what was done, and closes everything, with
+ * the bound of end_limit.h.  From here on signals have no effect.  Returns the
+ * exit status, unless a thread hangs: then it exits itself.
+ */
 int stop_end(struct daemon *d);
 
 #endif

@@ -287,6 +287,45 @@ START_TEST(sigterm_and_sigint_file_everything_and_exit_0)
 }
 END_TEST
 
+/* Each step of the end, from the first to the exit, see stop_end(). */
+#define END_STEPS 5
+
+static void hang_in_step(unsigned step)
+{
+	bed_block();
+	bed.points = bed_point("end.step", "stall", bed_text("@%u", step));
+	daemon_start();
+	daemon_signal(SIGTERM);
+	UNTIL(log_count("stopped: received=0"));
+}
+
+START_TEST(a_signal_after_the_stop_does_not_change_how_it_ends)
+{
+	static const int late[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+	size_t i;
+
+	hang_in_step(_i + 1);
+	for (i = 0; i < sizeof(late) / sizeof(late[0]); i++)
+		daemon_signal(late[i]);
+	suite_sleep_ms(20);
+	bed_release();
+	ck_assert_int_eq(daemon_wait(), 0);
+}
+END_TEST
+
+START_TEST(an_end_that_hangs_is_named_and_cut_off)
+{
+	static const char *const steps[] = { "closing the sockets",
+					     "the exit" };
+
+	hang_in_step(_i ? END_STEPS : 1);
+	/* exit status 0 all the same: the stop was complete */
+	ck_assert_int_eq(daemon_wait(), 0);
+	REQUIRE(log_count("did not end within 10 s", steps[_i]) == 1,
+		"the step is not named");
+}
+END_TEST
+
 /*
  * Senders wait for room in the queue of a socket that is about to be
  * closed.  Their wait ends as soon as the queue is read, not when all of it is
@@ -617,6 +656,10 @@ int main(void)
 	tcase_add_test(t, sigusr1_flushes_all_workers_now);
 	tcase_add_loop_test(t, sigterm_and_sigint_file_everything_and_exit_0, 0,
 			    2);
+	tcase_add_loop_test(t,
+			    a_signal_after_the_stop_does_not_change_how_it_ends,
+			    0, END_STEPS);
+	tcase_add_loop_test(t, an_end_that_hangs_is_named_and_cut_off, 0, 2);
 	tcase_add_test(t, a_stop_ends_the_wait_of_senders);
 	tcase_add_test(t, sighup_applies_what_it_can_and_names_the_rest);
 	tcase_add_test(t, sighup_with_a_bad_file_changes_nothing);
