@@ -148,6 +148,7 @@ static int open_control(struct daemon *d)
 		.watch = &d->sockets.data,
 		.region_watch = &d->sockets.region,
 		.lock_watch = &d->sockets.lock,
+		.metrics = &d->control.file,
 		.settings = &d->settings,
 		.recovered = &d->res.recovered,
 		.qlen = d->res.qlen,

@@ -217,6 +217,8 @@ void health_judge(struct health *h, const struct snapshot *s,
 		      "the last start could not recover the messages in "
 		      "memory: see %.100s",
 		      from->recovered->aside);
+	else if (metrics_file_trouble(from->metrics, h->why, sizeof(h->why)))
+		h->level = HEALTH_DEGRADED;
 	else
 		judge(h, HEALTH_OK, "nothing is wrong");
 	if (h->level != HEALTH_OK && !about_drops)

@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/base/atomic.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 
@@ -54,7 +55,9 @@ static int write_file(struct metrics_file *f, const char **op)
 	/* Independent of the umask: others are to read it. */
 	(void)fchmod(fd, 0644);
 	*op = "write";
-	err = write_all(fd, f->text.data, f->text.len);
+	err = FAILPOINT("metrics.write");
+	if (err >= 0)
+		err = write_all(fd, f->text.data, f->text.len);
 	if (close(fd) && !err)
 		err = -errno;
 	*op = "rename";
@@ -67,13 +70,17 @@ static int write_file(struct metrics_file *f, const char **op)
 
 static void report(struct metrics_file *f, int err, const char *op)
 {
+	const char *remedy = err ? remedy_at(err, f->temp) : NULL;
+
+	/* Pairs with metrics_file_trouble(), which reads `failed` first. */
+	store_relaxed(&f->remedy, remedy);
+	store_release(&f->failed, -err);
 	if (err == f->error)
 		return;
 	if (err)
 		log_warning("control.metrics_file: %s %s: %s; %s; the daemon "
 			    "tries again at the next interval",
-			    op, f->temp, strerror(-err),
-			    remedy_at(err, f->temp));
+			    op, f->temp, strerror(-err), remedy);
 	else if (f->error)
 		log_notice("control.metrics_file: written again");
 	f->error = err;
@@ -135,11 +142,28 @@ int metrics_file_open(struct metrics_file *f, const char *path, size_t room)
 	return err;
 }
 
-struct text *metrics_file_begin(struct metrics_file *f)
+/* For how long the writer has had the last text, 0: it is done. */
+static uint64_t busy_ns(const struct metrics_file *f)
 {
 	/* pairs with the release in writer() */
-	if (load_acquire(&f->busy))
+	return load_acquire(&f->busy) ? clock_now() - f->begun_ns : 0;
+}
+
+struct text *metrics_file_begin(struct metrics_file *f)
+{
+	uint64_t ns = busy_ns(f);
+
+	if (ns >= METRICS_FILE_LATE_NS && !f->late) {
+		f->late = true;
+		log_warning("control.metrics_file: %s has not been written for "
+			    "%.0f s: its disk hangs",
+			    f->path, ns / 1e9);
+	}
+	if (ns)
 		return NULL;
+	if (f->late)
+		log_notice("control.metrics_file: written again");
+	f->late = false;
 	text_clear(&f->text);
 	return &f->text;
 }
@@ -148,13 +172,39 @@ void metrics_file_write(struct metrics_file *f)
 {
 	/* relaxed, both: the semaphore makes text and `busy` visible */
 	assert(f->open && !load_relaxed(&f->busy));
+	f->begun_ns = clock_now();
 	store_relaxed(&f->busy, true);
 	sem_post(&f->wake);
 }
 
+bool metrics_file_trouble(const struct metrics_file *f, char *text, size_t room)
+{
+	uint64_t ns;
+	int error;
+
+	if (!f->open)
+		return false;
+	ns = busy_ns(f);
+	/* pairs with the release in report() */
+	error = load_acquire(&f->failed);
+	if (ns >= METRICS_FILE_LATE_NS)
+		snprintf(text, room,
+			 "the metrics file %.100s has not been written for "
+			 "%.0f s: its disk hangs",
+			 f->path, ns / 1e9);
+	else if (error)
+		snprintf(text, room,
+			 "the metrics file %.100s cannot be written: %s; %s",
+			 f->path, strerror(error), load_relaxed(&f->remedy));
+	else
+		return false;
+	return true;
+}
+
 void metrics_file_close(struct metrics_file *f)
 {
-	struct timespec until;
+	struct timespec until = clock_timespec(clock_now() +
+					       CLOSE_WAIT_S * CLOCK_SECOND);
 
 	if (!f->open)
 		return;
@@ -162,9 +212,8 @@ void metrics_file_close(struct metrics_file *f)
 	/* pairs with the acquire in writer() */
 	store_release(&f->stop, true);
 	sem_post(&f->wake);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += CLOSE_WAIT_S;
-	if (pthread_timedjoin_np(f->thread, NULL, &until))
+	/* A step of the real time clock must not make it longer. */
+	if (pthread_clockjoin_np(f->thread, NULL, CLOCK_MONOTONIC, &until))
 		return; /* the writer still uses the memory */
 	free(f->text.data);
 	sem_destroy(&f->wake);

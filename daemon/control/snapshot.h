@@ -12,6 +12,7 @@
 #include "daemon/base/stats.h"
 #include "daemon/base/unix_socket.h"
 #include "daemon/control/dropped.h"
+#include "daemon/control/metrics_file.h"
 #include "daemon/control/rate.h"
 #include "daemon/filing/recover.h"
 #include "daemon/intake/listener.h"
@@ -33,6 +34,7 @@ struct sources {
 	struct path_watch *watch;  /* whether datagrams can reach it */
 	/* whether a next start finds the region, and this one's lock */
 	struct path_watch *region_watch, *lock_watch;
+	const struct metrics_file *metrics; /* whether it is up to date */
 	const struct recovered *recovered;
 	char socket[UNIX_SOCKET_NAME]; /* where datagrams come in */
 	int qlen;		       /* see unix_socket_qlen() */

@@ -92,6 +92,42 @@ START_TEST(the_metrics_file_is_written_over_a_trap)
 }
 END_TEST
 
+static void start_with_fault(const char *action)
+{
+	bed.points = bed_point("metrics.write", action, "");
+	start_metrics();
+	ck_assert(strstr(ask("status"), "\"health\":\"ok\""));
+	bed_block();
+}
+
+START_TEST(a_metrics_file_on_a_hung_disk_degrades_and_holds_up_no_stop)
+{
+	start_with_fault("stall");
+	UNTIL(log_count("warning: control.metrics_file:", metrics(),
+			"its disk hangs") == 1);
+	ask_expect_text(ask("status"), "health", "degraded");
+	ck_assert_ptr_nonnull(strstr(ask("status"), "its disk hangs\""));
+	bed_release();
+	UNTIL(log_count("notice: control.metrics_file: written again") == 1);
+	ask_expect_text(ask("status"), "health", "ok");
+	bed_block();
+	suite_sleep_ms(1500);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_metrics_file_that_cannot_be_written_degrades)
+{
+	start_with_fault("ENOSPC");
+	UNTIL(strstr(ask("status"), "\"health\":\"degraded\""));
+	ck_assert_ptr_nonnull(strstr(ask("status"), "/m cannot be written: No "
+						    "space left on device; "));
+	bed_release();
+	UNTIL(strstr(ask("status"), "\"health\":\"ok\""));
+	daemon_stop(NULL);
+}
+END_TEST
+
 /* --- the settings file --------------------------------------------------- */
 
 START_TEST(a_reload_does_not_wait_for_a_pipe)
@@ -169,6 +205,9 @@ int main(void)
 
 	tcase_add_loop_test(t, the_metrics_file_is_written_over_a_trap, 0,
 			    sizeof(traps) / sizeof(traps[0]));
+	tcase_add_test(
+		t, a_metrics_file_on_a_hung_disk_degrades_and_holds_up_no_stop);
+	tcase_add_test(t, a_metrics_file_that_cannot_be_written_degrades);
 	tcase_add_test(t, a_reload_does_not_wait_for_a_pipe);
 	tcase_add_test(t, a_reload_keeps_settings_that_came_from_a_pipe);
 	tcase_add_test(t, mode_and_group_are_never_set_through_a_link);

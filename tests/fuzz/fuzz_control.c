@@ -70,6 +70,7 @@ static struct config *defaults;
 static struct region region;
 static struct worker *worker_list;
 static struct start start;
+static struct metrics_file metrics_file; /* there is none */
 static struct path_watch watch;
 static struct listener listener;
 static struct workers workers;
@@ -166,6 +167,7 @@ static void open_daemon(void)
 		.watch = &watch,
 		.region_watch = &watch,
 		.lock_watch = &watch,
+		.metrics = &metrics_file,
 		.recovered = &recovered,
 		.socket = "/run/\xff\"\n.sock",
 		.started_mono_ns = clock_now(),

@@ -39,6 +39,7 @@ static struct stats_control control;
 static struct rate rate;
 static struct sources from;
 static struct start start;
+static struct metrics_file metrics_file; /* there is none */
 static struct path_watch path_watch;
 static struct snapshot snapshot;
 static struct health health;
@@ -73,6 +74,7 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 				 .watch = &path_watch,
 				 .region_watch = &path_watch,
 				 .lock_watch = &path_watch,
+				 .metrics = &metrics_file,
 				 .settings = &settings,
 				 .recovered = &recovered,
 				 .qlen = 512,
