@@ -16,6 +16,7 @@
 #define CONFIG_NEVER UINT64_MAX
 
 enum config_framing { FRAMING_NEWLINE, FRAMING_NONE, FRAMING_LENGTH };
+enum config_strip { STRIP_NONE, STRIP_SYSLOG, STRIP_TAG };
 enum config_sync { SYNC_NONE, SYNC_DATA };
 /* The numbers are those of syslog, see sd-daemon(3). */
 enum config_level {
@@ -37,6 +38,7 @@ enum config_level {
 #define CONFIG_C_NAME const char *
 #define CONFIG_C_GROUP const char *
 #define CONFIG_C_FRAMING enum config_framing
+#define CONFIG_C_STRIP enum config_strip
 #define CONFIG_C_SYNC enum config_sync
 #define CONFIG_C_LEVEL enum config_level
 
@@ -51,6 +53,7 @@ enum config_level {
 #define CONFIG_MEMBER_NAME(name) name
 #define CONFIG_MEMBER_GROUP(name) name
 #define CONFIG_MEMBER_FRAMING(name) name
+#define CONFIG_MEMBER_STRIP(name) name
 #define CONFIG_MEMBER_SYNC(name) name
 #define CONFIG_MEMBER_LEVEL(name) name
 

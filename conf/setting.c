@@ -156,6 +156,7 @@ int setting_parse(const struct setting *set, const char *text, uint64_t *number,
 
 /* Numbers are uint64_t, words are enums. */
 _Static_assert(sizeof(enum config_framing) == sizeof(unsigned), "enum");
+_Static_assert(sizeof(enum config_strip) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_sync) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_level) == sizeof(unsigned), "enum");
 

@@ -45,6 +45,12 @@ static const struct word framing_words[] = {
 	{ "length", FRAMING_LENGTH },
 	{ NULL, 0 },
 };
+static const struct word strip_words[] = {
+	{ "none", STRIP_NONE },
+	{ "syslog", STRIP_SYSLOG },
+	{ "tag", STRIP_TAG },
+	{ NULL, 0 },
+};
 static const struct word sync_words[] = {
 	{ "none", SYNC_NONE },
 	{ "data", SYNC_DATA },
@@ -76,6 +82,8 @@ static const struct word *words_of(enum value_type type)
 	switch (type) {
 	case VALUE_FRAMING:
 		return framing_words;
+	case VALUE_STRIP:
+		return strip_words;
 	case VALUE_SYNC:
 		return sync_words;
 	case VALUE_LEVEL:

@@ -169,10 +169,12 @@ void arena_snapshot(const struct arena *a, struct arena_record *out)
 
 /* -- messages ------------------------------------------------------------ */
 
-void arena_append(struct arena *a, const uint8_t *const part[2],
-		  const uint32_t part_len[2], bool newline)
+/* Inline, so that a message without a front costs nothing more. */
+static inline void append(struct arena *a, const uint8_t *front,
+			  uint32_t front_len, const uint8_t *const part[2],
+			  const uint32_t part_len[2], bool newline)
 {
-	uint32_t len = part_len[0] + part_len[1];
+	uint32_t len = front_len + part_len[0] + part_len[1];
 	uint8_t *to = a->data + a->fill;
 
 	assert(a->fill + arena_cost(a, len, newline) <= a->capacity);
@@ -181,6 +183,10 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
 		*to++ = len >> 8 & 0xff;
 		*to++ = len >> 16 & 0xff;
 		*to++ = len >> 24;
+	}
+	if (front_len) {
+		memcpy(to, front, front_len);
+		to += front_len;
 	}
 	memcpy(to, part[0], part_len[0]);
 	to += part_len[0];
@@ -191,6 +197,19 @@ void arena_append(struct arena *a, const uint8_t *const part[2],
 	if (a->framing == FRAMING_NEWLINE && len && !newline)
 		*to++ = '\n';
 	a->fill = to - a->data;
+}
+
+void arena_append(struct arena *a, const uint8_t *const part[2],
+		  const uint32_t part_len[2], bool newline)
+{
+	append(a, NULL, 0, part, part_len, newline);
+}
+
+void arena_append_behind(struct arena *a, const uint8_t *front,
+			 uint32_t front_len, const uint8_t *const part[2],
+			 const uint32_t part_len[2], bool newline)
+{
+	append(a, front, front_len, part, part_len, newline);
 }
 
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,

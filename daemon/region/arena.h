@@ -88,6 +88,7 @@ struct arena {
 	uint64_t size;	   /* bytes; the arena is flushed at this length */
 	uint64_t capacity; /* bytes, at least size + a largest message */
 	enum config_framing framing;
+	enum config_strip strip; /* of messages from the ring, see strip.h */
 	/* the owner */
 	uint64_t fill; /* bytes, also of messages that are not committed */
 	struct arena_record now;
@@ -147,6 +148,10 @@ static inline bool arena_is_settled(const struct arena *a)
  */
 void arena_append(struct arena *a, const uint8_t *const part[2],
 		  const uint32_t part_len[2], bool newline);
+/* The same, with these bytes of the daemon in front of the message. */
+void arena_append_behind(struct arena *a, const uint8_t *front,
+			 uint32_t front_len, const uint8_t *const part[2],
+			 const uint32_t part_len[2], bool newline);
 /*
  * Commits what was appended: `count` messages of the tickets [begin, end); the
  * other tickets are skipped.  `oldest_ns` is the receipt of the first message.

@@ -43,6 +43,14 @@ static int open_parts(struct region *s, enum config_framing framing)
 	return 0;
 }
 
+static void set_strip(struct region *s, enum config_strip strip)
+{
+	uint64_t i;
+
+	for (i = 0; i < s->header->workers; i++)
+		s->arenas[i].strip = strip;
+}
+
 static int map(struct region *s, int fd, size_t bytes)
 {
 	int flags = fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
@@ -132,6 +140,7 @@ int region_create(struct region *s, const struct config *cfg,
 		failure_set(error, err, "out of memory");
 		goto out;
 	}
+	set_strip(s, cfg->socket_strip);
 	format(s, h);
 	(void)FAILPOINT("region.formatted");
 	if (!s->anonymous)
@@ -210,7 +219,7 @@ static int check_header(int fd, const char *path, size_t bytes,
 int region_open_old(struct region *s, const char *path,
 		    enum config_framing framing, struct failure *error)
 {
-	const struct region_form *form;
+	const struct region_form *form = NULL;
 	size_t bytes = 0;
 	int fd, err;
 
@@ -225,9 +234,12 @@ int region_open_old(struct region *s, const char *path,
 	if (!err)
 		err = region_header_check_boot(s->header, error);
 	if (!err && (form = region_header_form(s->header)))
-		framing = form->framing;
+		framing = region_form_framing(form);
 	if (!err && (err = open_parts(s, framing)))
 		failure_set(error, err, "out of memory");
+	/* A daemon that recorded nothing removed no header. */
+	if (!err)
+		set_strip(s, form ? region_form_strip(form) : STRIP_NONE);
 	if (!err)
 		err = check_parts(s, error);
 	if (!err)
@@ -247,6 +259,7 @@ void region_adopt(struct region *s, const struct config *cfg)
 		arena_restart(&s->arenas[i]);
 		s->arenas[i].framing = cfg->files_framing;
 	}
+	set_strip(s, cfg->socket_strip);
 	ring_adopt(&s->ring);
 	(void)FAILPOINT("region.adopted");
 }

@@ -41,7 +41,8 @@ int region_create(struct region *s, const struct config *cfg,
 
 /*
  * Maps the region that a dead process left and checks every part of it.  Its
- * arenas have the framing that it records, or `framing` if it records none.
+ * arenas have the framing and the strip that it records; if it records none,
+ * `framing`, and no header is removed.
  * 0; -ENOENT: there is none, or one from before a reboot that has nothing to
  * file; -EBADMSG: the region is not sound; -errno: it cannot be read, or does
  * not belong to the daemon.  Each error with a text.

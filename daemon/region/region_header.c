@@ -88,13 +88,28 @@ static uint64_t form_check(const struct region_form *f)
 	return checksum(CHECKSUM_START, f, offsetof(struct region_form, check));
 }
 
+static uint64_t taking_of(const struct config *cfg)
+{
+	return cfg->files_framing | (uint64_t)cfg->socket_strip << 8;
+}
+
+enum config_framing region_form_framing(const struct region_form *form)
+{
+	return form->taking & 0xff;
+}
+
+enum config_strip region_form_strip(const struct region_form *form)
+{
+	return form->taking >> 8;
+}
+
 const struct region_form *region_header_form(const struct region_header *h)
 {
 	uint64_t seq = load_relaxed(&h->form_seq);
 	const struct region_form *f = &h->form[seq & 1];
 
 	if (f->seq != seq || f->check != form_check(f) ||
-	    f->framing > FRAMING_LENGTH)
+	    (f->taking & 0xff) > FRAMING_LENGTH || f->taking >> 8 > STRIP_TAG)
 		return NULL;
 	if (!memchr(f->prefix, 0, sizeof(f->prefix)) ||
 	    !memchr(f->suffix, 0, sizeof(f->suffix)) || f->prefix[0] == '.' ||
@@ -106,7 +121,7 @@ const struct region_form *region_header_form(const struct region_header *h)
 
 bool region_form_fits(const struct region_form *form, const struct config *cfg)
 {
-	return form->framing == (uint64_t)cfg->files_framing &&
+	return form->taking == taking_of(cfg) &&
 	       !strcmp(form->prefix, cfg->prefix) &&
 	       !strcmp(form->suffix, cfg->suffix);
 }
@@ -121,7 +136,7 @@ void region_header_use_form(struct region_header *h, const struct config *cfg)
 		return;
 	memset(f, 0, sizeof(*f));
 	f->seq = seq;
-	f->framing = cfg->files_framing;
+	f->taking = taking_of(cfg);
 	snprintf(f->prefix, sizeof(f->prefix), "%s", cfg->prefix);
 	snprintf(f->suffix, sizeof(f->suffix), "%s", cfg->suffix);
 	f->check = form_check(f);

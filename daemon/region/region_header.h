@@ -44,12 +44,13 @@ struct region_names {
 };
 
 /*
- * The settings under which messages are taken: how they are framed, and what
- * their file's name says of that.
+ * The settings under which messages are taken: how they are framed, whether
+ * they lose a header, and what their file's name says of that.
  */
 struct region_form {
-	uint64_t seq;	  /* the value of form_seq that selects this one */
-	uint64_t framing; /* enum config_framing */
+	uint64_t seq;	 /* the value of form_seq that selects this one */
+	uint64_t taking; /* enum config_framing; in bit 8 and up, enum
+			    config_strip */
 	char prefix[REGION_AFFIX];
 	char suffix[REGION_AFFIX];
 	uint64_t check; /* over all of the above */
@@ -121,10 +122,12 @@ void region_header_use_dirs(struct region_header *h, const struct config *cfg);
  * known. */
 const struct region_form *region_header_form(const struct region_header *h);
 /*
- * From now on messages are taken under these settings.  The framing changes
- * only while the region is empty.  Safe to be killed in.
+ * From now on messages are taken under these settings.  Framing and strip
+ * change only while the region is empty.  Safe to be killed in.
  */
 void region_header_use_form(struct region_header *h, const struct config *cfg);
+enum config_framing region_form_framing(const struct region_form *form);
+enum config_strip region_form_strip(const struct region_form *form);
 /* Are these the settings under which files are made now? */
 bool region_form_fits(const struct region_form *form, const struct config *cfg);
 

@@ -34,6 +34,8 @@ $(fuzz_bin): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 $(BUILD)/tests/fuzz/fuzz_recovery: $(call objects,obj,$(wildcard \
 		tests/fuzz/recovery_*.c))
 
+$(BUILD)/tests/fuzz/fuzz_strip: $(call objects,obj,tests/lib/headers.c)
+
 # Here no name of an input reaches the system, and no wait begins.
 $(BUILD)/tests/fuzz/fuzz_command_line: fuzz_link := $(addprefix -Wl$(comma)--wrap=, \
 	open connect send sendmsg recv syscall)

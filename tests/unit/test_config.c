@@ -62,6 +62,8 @@ static const struct {
 	{ "files.framing=none", "framing = none" },
 	{ "files.framing=length", "framing = length" },
 	{ "files.sync=data", "sync = data" },
+	{ "socket.strip=syslog", "strip = syslog" },
+	{ "socket.strip=tag", "strip = tag" },
 	{ "log.level=error", "level = error" },
 	{ "log.level=debug", "level = debug" },
 };
@@ -153,6 +155,7 @@ static const struct {
 				 "allowed: newline, none or length" },
 	{ "files.framing=", "\"\" is unknown" },
 	{ "files.sync=full", "allowed: none or data" },
+	{ "socket.strip=yes", "allowed: none, syslog or tag" },
 	{ "log.level=Info", "\"Info\" is unknown; allowed: error, warning, "
 			    "notice, info or debug" },
 	{ "files.path=", "files.path: \"\" is empty; allowed: " PATH_MAY },
@@ -448,6 +451,8 @@ static const char *other_value(const struct setting *set)
 		return "0123";
 	case VALUE_FRAMING:
 		return "length";
+	case VALUE_STRIP:
+		return "syslog";
 	case VALUE_SYNC:
 		return "data";
 	case VALUE_LEVEL:
