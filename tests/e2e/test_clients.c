@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All clients behave alike, whatever their language: the steps of
+ * client/cases/cases.txt, with a small program in each language and the real
+ * daemon, and at the end every message is counted in the files.
+ *
+ * Environment: BW_CLIENTS (names of clients; default: those that need no more
+ * than a C compiler, a shell and Python).
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
+#include "tests/lib/sender.h"
+#include "tests/lib/tally.h"
+
+#define TABLE "client/cases/cases.txt"
+#define LARGEST (512 * 1024)
+#define FILL "[fill]"
+
+/*
+ * `command` runs from the top of the tree, with $BUILD (where the binaries
+ * are) and $WORK (a directory of the test) set, and $BUILD in PATH.
+ */
+static const struct client {
+	const char *name;
+	const char *needs; /* a program, or NULL */
+	const char *command;
+	bool usual; /* without BW_CLIENTS */
+} clients[] = {
+	{ "c", NULL,
+	  "${CC:-cc} -Wall -Wextra -Werror $SANITIZE -I . -o "
+	  "$WORK/case client/cases/case.c $BUILD/libbufwriter.a -pthread && "
+	  "exec $WORK/case",
+	  true },
+	{ "python", "/usr/bin/python3",
+	  "PYTHONPATH=client/python BUFWRITER_LIBRARY=none "
+	  "exec /usr/bin/python3 -B client/python/tests/case.py",
+	  true },
+	{ "python-library", "/usr/bin/python3",
+	  "PYTHONPATH=client/python BUFWRITER_LIBRARY=$BUILD/libbufwriter.so "
+	  "exec /usr/bin/python3 -B client/python/tests/case.py",
+	  true },
+};
+
+#define CLIENTS (int)(sizeof(clients) / sizeof(clients[0]))
+
+static struct tally tally;
+static struct {
+	pid_t pid;
+	int in;	   /* what it reads */
+	FILE *out; /* what it says */
+} program;
+static char directory[4096]; /* the build's */
+static int line_number;
+
+/* --- the program --------------------------------------------------------- */
+
+static void set_environment(void)
+{
+	const char *san = getenv("BW_SAN");
+	const char *path = getenv("PATH");
+
+	setenv("BUFWRITER_SOCKET", bed.sock, 1);
+	setenv("BUILD", directory, 1);
+	setenv("WORK", bed.root, 1);
+	setenv("SANITIZE", san && *san ? bed_text("-fsanitize=%s", san) : "",
+	       1);
+	setenv("PATH", bed_text("%s:%s", directory, path), 1);
+}
+
+static void program_start(const char *command)
+{
+	int in[2], out[2];
+
+	ck_assert_int_eq(pipe2(in, O_CLOEXEC), 0);
+	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
+	program.pid = fork();
+	ck_assert_int_ge(program.pid, 0);
+	if (program.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 ||
+		    chdir(source_path(".")))
+			_exit(126);
+		set_environment();
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	program.in = in[1];
+	program.out = fdopen(out[0], "r");
+	ck_assert_ptr_nonnull(program.out);
+}
+
+static void program_end(void)
+{
+	int status;
+
+	close(program.in);
+	fclose(program.out);
+	ck_assert_int_eq(waitpid(program.pid, &status, 0), program.pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		      "the program ended with wait status %d", status);
+}
+
+static void ask(const char *verb, const char *data, size_t len)
+{
+	static char request[2 * LARGEST + 64];
+	char *to = request + sprintf(request, "%s ", verb);
+	size_t done = 0, i;
+	ssize_t n;
+
+	for (i = 0; i < len; i++)
+		to += sprintf(to, "%02x", (unsigned char)data[i]);
+	*to++ = '\n';
+	while (done < (size_t)(to - request)) {
+		n = write(program.in, request + done,
+			  (size_t)(to - request) - done);
+		REQUIRE(n > 0, TABLE ":%d: the program is gone", line_number);
+		done += (size_t)n;
+	}
+}
+
+static const char *answer(void)
+{
+	static char text[128];
+	struct pollfd pfd = { .fd = fileno(program.out), .events = POLLIN };
+
+	REQUIRE(poll(&pfd, 1, (int)(suite_limit() * 1000)) == 1,
+		TABLE ":%d: the program does not answer", line_number);
+	REQUIRE(fgets(text, sizeof(text), program.out),
+		TABLE ":%d: the program ended without an answer", line_number);
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+/* --- the table ----------------------------------------------------------- */
+
+/* Decodes the text of a message; its length. */
+static size_t decode(const char *text, char *to)
+{
+	const char *star = strrchr(text, '*');
+	char *at = to;
+	unsigned byte;
+	size_t n;
+
+	if (!strcmp(text, "-"))
+		return 0;
+	if (star == text + 1 && isdigit((unsigned char)star[1])) {
+		n = strtoul(star + 1, NULL, 10);
+		ck_assert_uint_le(n, LARGEST);
+		memset(to, text[0], n);
+		return n;
+	}
+	while (*text) {
+		if (*text != '\\') {
+			*at++ = *text++;
+			continue;
+		}
+		switch (text[1]) {
+		case 'n':
+			*at++ = '\n';
+			break;
+		case 'r':
+			*at++ = '\r';
+			break;
+		case '0':
+			*at++ = '\0';
+			break;
+		case '\\':
+			*at++ = '\\';
+			break;
+		default:
+			ck_assert_msg(sscanf(text, "\\x%2x", &byte) == 1,
+				      TABLE ":%d: %s", line_number, text);
+			*at++ = (char)byte;
+			text += 2;
+		}
+		text += 2;
+	}
+	return (size_t)(at - to);
+}
+
+/* The words of a line's rest as settings of the daemon. */
+static void start_daemon(char *settings)
+{
+	const char *list[8] = { NULL };
+	char *word;
+	int n = 1;
+
+	while ((word = strsep(&settings, " \t")))
+		if (*word && n < 6)
+			list[n++] = bed_text("%s", word);
+	list[n++] = "files.framing=length";
+	list[n] = NULL;
+	daemon_spawn_list(list);
+	REQUIRE(daemon_ready(), "the daemon did not start");
+}
+
+static void stop_daemon(void)
+{
+	if (bed.pid)
+		daemon_stop(NULL);
+}
+
+/* The kill finds every message so far in the daemon, not in the kernel. */
+static void kill_daemon(void)
+{
+	static const char last[] = "the last one before a kill";
+	int fd = send_open();
+
+	send_one(fd, last, strlen(last));
+	tally_expect(&tally, last, strlen(last));
+	send_drain(fd);
+	close(fd);
+	daemon_kill();
+}
+
+static void fill(void)
+{
+	unsigned n;
+
+	daemon_signal(SIGSTOP);
+	for (n = send_fill(bed.sock, FILL); n > 0; n--)
+		tally_expect(&tally, FILL, strlen(FILL));
+}
+
+/* `write` and `fork`: RESULT MESSAGE. */
+static void take_message(const char *verb, const char *rest)
+{
+	static char message[LARGEST];
+	char result[32];
+	const char *said, *text;
+	size_t len;
+
+	ck_assert_int_eq(sscanf(rest, "%31s", result), 1);
+	text = rest + strlen(result);
+	/* The column of messages is the 13th after RESULT began. */
+	for (len = strlen(result); len < 13 && *text == ' '; len++)
+		text++;
+	ck_assert_msg(len == 13, TABLE ":%d: %s", line_number, rest);
+	len = decode(text, message);
+	ask(verb, message, len);
+	said = answer();
+	if (!strcmp(verb, "fork") && !strcmp(said, "unsupported"))
+		return;
+	REQUIRE(!strcmp(said, result), TABLE ":%d: the result is %s, not %s",
+		line_number, said, result);
+	if (!strcmp(said, "ok"))
+		tally_expect(&tally, message, len);
+}
+
+static void take_step(char *line)
+{
+	char *rest = line + strcspn(line, " \t");
+
+	if (*rest)
+		*rest++ = '\0';
+	rest += strspn(rest, " \t");
+	if (!strcmp(line, "daemon")) {
+		stop_daemon();
+		start_daemon(rest);
+	} else if (!strcmp(line, "kill")) {
+		kill_daemon();
+		start_daemon(rest);
+	} else if (!strcmp(line, "stop")) {
+		stop_daemon();
+	} else if (!strcmp(line, "stall")) {
+		fill();
+	} else if (!strcmp(line, "resume")) {
+		daemon_signal(SIGCONT);
+	} else {
+		ck_assert_msg(!strcmp(line, "write") || !strcmp(line, "fork"),
+			      TABLE ":%d: %s", line_number, line);
+		take_message(line, rest);
+	}
+}
+
+static void take_table(void)
+{
+	char *text = source_read(TABLE);
+	char *next = text;
+	char *line;
+
+	line_number = 0;
+	while ((line = strsep(&next, "\n"))) {
+		line_number++;
+		if (*line && *line != '#')
+			take_step(line);
+	}
+	free(text);
+}
+
+/* --- the test ------------------------------------------------------------ */
+
+static bool is_chosen(const struct client *client)
+{
+	const char *names = getenv("BW_CLIENTS");
+
+	if (!names || !*names)
+		return client->usual;
+	return !strcmp(names, "all") ||
+	       strstr(bed_text(" %s ", names), bed_text(" %s ", client->name));
+}
+
+START_TEST(a_client_does_what_the_cases_say)
+{
+	const struct client *client = &clients[_i];
+	const char *build = getenv("BW_BUILD");
+
+	if (!is_chosen(client))
+		return;
+	if (client->needs && !script_has(client->needs)) {
+		suite_skip(bed_text("%s: %s is not installed", client->name,
+				    client->needs));
+		return;
+	}
+	if (strstr(client->name, "library") && suite_sanitized()) {
+		suite_skip("Python cannot load an instrumented library");
+		return;
+	}
+	fprintf(stderr, "%s\n", client->name);
+	ck_assert_ptr_nonnull(realpath(build ? build : "build", directory));
+	tally_open(&tally);
+	program_start(client->command);
+	take_table();
+	program_end();
+	stop_daemon();
+	tally_read(&tally, bed.files, LENGTH);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("clients");
+	TCase *cases = bed_case(suite, "cases");
+
+	tcase_set_timeout(cases, 600);
+	tcase_add_loop_test(cases, a_client_does_what_the_cases_say, 0,
+			    CLIENTS);
+	signal(SIGPIPE, SIG_IGN);
+	return suite_run(suite, CK_NOFORK);
+}
