@@ -15,7 +15,7 @@ set -eu
 layers='
 conf daemon/base daemon/region daemon/filing daemon/worker daemon/intake
 	daemon/control daemon;
-client/library client/command;
+client/library client/cases client/command;
 client/nats;
 '
 
