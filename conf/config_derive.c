@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,41 @@ static char *temp_path(const struct config *cfg)
 		       path;
 }
 
+/*
+ * Beside what intake/limits.c publishes.  A path that does not fit fails when
+ * the socket is made.
+ */
+static char *lanes_path(const struct config *cfg)
+{
+	const char *path = cfg->socket_path;
+	const char *base = strrchr(path, '/');
+	size_t len = strlen(path);
+	bool is_sock = base && strlen(base) > 6 &&
+		       !strcmp(path + len - 5, ".sock");
+	char *out;
+
+	if (*cfg->lanes_path)
+		return strdup(cfg->lanes_path);
+	return asprintf(&out, "%.*s%s", (int)(is_sock ? len - 5 : len), path,
+			is_sock ? "/lanes.sock" : ".lanes") < 0 ?
+		       NULL :
+		       out;
+}
+
+static void check_lanes(struct loader *load)
+{
+	uint64_t size = load->cfg->lanes_size_bytes;
+	char why[128];
+
+	if (!(size & (size - 1)))
+		return;
+	snprintf(why, sizeof(why),
+		 "%" PRIu64 " is not a power of two; allowed: for example 128K "
+		 "or 256K",
+		 size);
+	loader_problem(load, &setting_table[SETTING_lanes_size], why);
+}
+
 /* --- the derived texts --------------------------------------------------- */
 
 void config_derive(struct loader *load)
@@ -212,13 +248,16 @@ void config_derive(struct loader *load)
 
 	cfg->instance = instance_name(file);
 	cfg->temp = temp_path(cfg);
+	cfg->lanes = lanes_path(cfg);
 	if (file)
 		cfg->file = strdup(file);
-	if (!cfg->instance || !cfg->temp || (file && !cfg->file)) {
+	if (!cfg->instance || !cfg->temp || !cfg->lanes ||
+	    (file && !cfg->file)) {
 		load->out_of_memory = true;
 		return;
 	}
 	derive_names(load);
+	check_lanes(load);
 	config_names_check(load);
 }
 
@@ -234,8 +273,9 @@ static int copy(const char **to, const char *from)
 int config_derive_merge(struct config *cfg, const struct config *old,
 			const struct config *new)
 {
-	/* files.path and files.temp need a restart, so temp stays as well */
+	/* the paths need a restart, so these stay as well */
 	if (copy(&cfg->temp, old->temp) < 0 ||
+	    copy(&cfg->lanes, old->lanes) < 0 ||
 	    copy(&cfg->prefix, new->prefix) < 0 ||
 	    copy(&cfg->suffix, new->suffix) < 0 ||
 	    copy(&cfg->instance, new->instance) < 0 ||
@@ -249,6 +289,7 @@ void config_derive_clear(struct config *cfg)
 	free((void *)cfg->prefix);
 	free((void *)cfg->suffix);
 	free((void *)cfg->temp);
+	free((void *)cfg->lanes);
 	free((void *)cfg->instance);
 	free((void *)cfg->file);
 }

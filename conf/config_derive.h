@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The texts of a struct config that follow from the settings: prefix, suffix,
- * temp, instance and file.
+ * temp, lanes, instance and file.
  */
 #ifndef BUFWRITER_CONFIG_DERIVE_H
 #define BUFWRITER_CONFIG_DERIVE_H

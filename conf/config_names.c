@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 
 /* One for each setting that is a path, and those that add_derived() adds. */
-#define NAMES_MAX 24
+#define NAMES_MAX 32
 
 struct name {
 	const struct setting *set; /* it belongs to, or NULL: the settings file */
@@ -94,6 +94,9 @@ static void add_derived(struct names *names)
 	const char *file = names->load->problems.file;
 
 	add_limits(names);
+	if (!cfg->lanes_path[0])
+		add(names, &setting_table[SETTING_socket_path], "%s",
+		    cfg->lanes);
 	if (!cfg->files_temp[0])
 		add(names, &setting_table[SETTING_files_path], "%s", cfg->temp);
 	if (cfg->state_path[0]) {

@@ -67,6 +67,8 @@ struct config {
 	const char *suffix;
 	/* files_temp, or <files_path>.tmp if that is empty */
 	const char *temp;
+	/* lanes_path, or what follows from socket_path if that is empty */
+	const char *lanes;
 	/* base name of the file without .ini, "bufwriter" without a file */
 	const char *instance;
 	/* the file that these settings came from, or NULL */

@@ -12,6 +12,7 @@
 
 #include "daemon/arguments.h"
 #include "daemon/control/control.h"
+#include "daemon/intake/lane_server.h"
 #include "daemon/intake/listener.h"
 #include "daemon/loop.h"
 #include "daemon/reload.h"
@@ -26,6 +27,7 @@ struct daemon {
 	struct start res;
 	struct workers workers;
 	struct listener listener;
+	struct lane_server lanes;
 	struct control control;
 	struct sockets sockets;
 	struct watchdog watchdog;
@@ -34,8 +36,10 @@ struct daemon {
 	uv_async_t notified;
 	uv_signal_t on_term, on_int, on_hup, on_usr1;
 	uv_timer_t stop_timer;
-	bool running; /* the start is complete, workers run */
+	uv_timer_t lanes_timer; /* until a stop no longer waits for lanes */
+	bool running;		/* the start is complete, workers run */
 	bool stopping;
+	bool draining; /* the listener was told to stop */
 	bool abandoned;
 	bool stopped; /* the loop ends */
 	int failed;   /* exit status of a start that failed, or 0 */

@@ -58,8 +58,8 @@ static void on_notified(uv_async_t *async)
 	listener_resume(&d->listener);
 	reload_settle(&d->settings);
 	control_notified(&d->control);
-	if (d->stopping && workers_exited(&d->workers))
-		d->stopped = true;
+	lane_server_notified(&d->lanes);
+	stop_notified(d);
 }
 
 /* Any thread: the loop thread runs on_notified() soon. */
@@ -144,6 +144,7 @@ static int open_control(struct daemon *d)
 		.listener = &d->listener,
 		.workers = &d->workers,
 		.workers_most = d->settings.cfg->buffer_workers,
+		.lanes = &d->lanes,
 		.start = &d->res,
 		.watch = &d->sockets.data,
 		.region_watch = &d->sockets.region,
@@ -201,6 +202,13 @@ static int run_workers(struct daemon *d)
 	sockets_watch_region(&d->sockets, &d->loop.uv);
 	boost_this_thread(d);
 	listener_begin(&d->listener, &s->region.ring, &d->workers);
+	err = lane_server_open(&d->lanes, &d->loop.uv, s->lanes_fd, &d->workers,
+			       &s->region.lanes, &d->listener, d->settings.cfg,
+			       s->passed.stored);
+	if (err)
+		log_error("lanes: cannot serve %s: %s; programs send "
+			  "datagrams",
+			  d->settings.cfg->lanes, uv_strerror(err));
 	watchdog_start(&d->watchdog, &d->loop.uv, &d->workers);
 	hold_requests(SIG_UNBLOCK);
 	if (d->stopping) {

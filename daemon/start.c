@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
@@ -170,7 +171,7 @@ static int bind_socket(struct start *s, const struct config *cfg,
 static int open_socket(struct start *s, const struct config *cfg,
 		       struct failure *failure)
 {
-	s->fd = systemd_socket(failure);
+	s->fd = systemd_socket(&s->passed, failure);
 	if (s->fd >= 0)
 		return 0;
 	if (s->fd != -ENOENT)
@@ -186,6 +187,32 @@ static int open_control(struct start *s, const struct config *cfg,
 	return unix_socket_bind(&s->control, SOCK_STREAM, cfg->control_path,
 				cfg->control_mode, cfg->control_group,
 				"control", failure);
+}
+
+/* Without it programs send datagrams, so it is no reason to stop. */
+static void open_lanes(struct start *s, const struct config *cfg)
+{
+	struct failure failure;
+	char dir[PATH_MAX];
+
+	s->lanes_fd = s->passed.lanes;
+	if (!cfg->lanes_count || s->lanes_fd >= 0 || cfg->lanes[0] != '/')
+		return;
+	snprintf(dir, sizeof(dir), "%s", cfg->lanes);
+	*strrchr(dir, '/') = 0;
+	if (!strcmp(dir, cfg->files_path) || !strcmp(dir, cfg->temp)) {
+		log_error("lanes.path: %s is among the files, where a shipper "
+			  "would take it; name another path; programs get no "
+			  "lanes, and send datagrams",
+			  cfg->lanes);
+		return;
+	}
+	if (unix_socket_bind(&s->lanes, SOCK_SEQPACKET, cfg->lanes,
+			     cfg->socket_mode, cfg->socket_group, "lanes",
+			     &failure))
+		log_error("%s; programs get no lanes, and send datagrams",
+			  failure.text);
+	s->lanes_fd = s->lanes.fd;
 }
 
 static void check_queue_length(struct start *s)
@@ -214,6 +241,7 @@ int start_open(struct start *s, const struct config *cfg)
 	s->region_lock = -1;
 	s->socket.fd = -1;
 	s->control.fd = -1;
+	s->lanes.fd = s->lanes_fd = -1;
 	err = lock_region(s, cfg, &failure);
 	if (!err)
 		err = open_socket(s, cfg, &failure);
@@ -223,6 +251,9 @@ int start_open(struct start *s, const struct config *cfg)
 		check_queue_length(s);
 		unix_socket_name(s->fd, name);
 		limits_publish(&s->limits, name, cfg);
+		open_lanes(s, cfg);
+		if (s->lanes_fd >= 0)
+			limits_add_lanes(&s->limits, s->lanes_fd, cfg);
 		return 0;
 	}
 	start_unbind(s);
@@ -302,6 +333,7 @@ void start_close_socket(struct start *s)
 {
 	if (s->socket.fd < 0)
 		return;
+	unix_socket_close(&s->lanes);
 	/* First, so that it is not that of the next daemon. */
 	limits_remove(&s->limits);
 	unix_socket_close(&s->socket);
@@ -310,5 +342,6 @@ void start_close_socket(struct start *s)
 void start_unbind(struct start *s)
 {
 	unix_socket_close(&s->control);
+	unix_socket_close(&s->lanes);
 	start_close_socket(s);
 }

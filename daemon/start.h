@@ -19,6 +19,7 @@
 
 #include "conf/config.h"
 #include "daemon/base/failure.h"
+#include "daemon/base/systemd.h"
 #include "daemon/base/unix_socket.h"
 #include "daemon/filing/flush.h"
 #include "daemon/filing/recover.h"
@@ -36,6 +37,9 @@ struct start {
 	int qlen;		    /* see unix_socket_qlen() */
 	struct limits limits;	    /* that senders to `fd` learn */
 	struct unix_socket control; /* fd -1: control.path is empty */
+	struct systemd_passed passed;
+	struct unix_socket lanes; /* fd -1: systemd passed it, or there is none */
+	int lanes_fd;		  /* the lanes' socket, -1: there is none */
 	pthread_t thread;
 	/* main thread, empty before start_finish() */
 	bool complete;

@@ -19,6 +19,8 @@
 #define ABANDON_MS 500
 /* What the stop may take beyond buffer.stop_timeout, as systemd is told. */
 #define STOP_SLACK_MS 30000
+/* How long the socket is read on because lanes are not at their end. */
+#define LANES_MS 500
 /* How long systemd's queue may be full before STOPPING=1 is given up. */
 #define STOPPING_MS 50
 
@@ -28,6 +30,8 @@ void stop_open(struct daemon *d)
 {
 	uv_timer_init(&d->loop.uv, &d->stop_timer);
 	d->stop_timer.data = d;
+	uv_timer_init(&d->loop.uv, &d->lanes_timer);
+	d->lanes_timer.data = d;
 }
 
 static void on_drained(void *arg)
@@ -39,9 +43,41 @@ static void on_drained(void *arg)
 	workers_stop(&d->workers);
 }
 
+static void drain(struct daemon *d)
+{
+	if (d->draining)
+		return;
+	d->draining = true;
+	uv_timer_stop(&d->lanes_timer);
+	listener_stop(&d->listener, on_drained, d);
+}
+
+static void on_lanes_timeout(uv_timer_t *timer)
+{
+	drain(timer->data);
+}
+
+/*
+ * The lanes first: what a client wrote too late for its lane comes as a
+ * datagram, and the socket still takes that.
+ */
 void stop_drain(struct daemon *d)
 {
-	listener_stop(&d->listener, on_drained, d);
+	lane_server_stop(&d->lanes);
+	if (lane_server_is_quiet(&d->lanes))
+		drain(d);
+	else
+		uv_timer_start(&d->lanes_timer, on_lanes_timeout, LANES_MS, 0);
+}
+
+void stop_notified(struct daemon *d)
+{
+	if (!d->stopping)
+		return;
+	if (lane_server_is_quiet(&d->lanes))
+		drain(d);
+	if (workers_exited(&d->workers))
+		d->stopped = true;
 }
 
 void stop_begin(struct daemon *d, const char *why)
@@ -76,10 +112,9 @@ static void on_stop_timeout(uv_timer_t *timer)
 		return;
 	}
 	d->abandoned = true;
-	if (!d->running) {
-		stop_drain(d);
+	drain(d);
+	if (!d->running)
 		d->stopped = true;
-	}
 	listener_abandon(&d->listener);
 	workers_abandon(&d->workers);
 	uv_timer_start(timer, on_stop_timeout, ABANDON_MS, 0);
@@ -93,6 +128,8 @@ static uint64_t report_end(struct daemon *d,
 {
 	const struct stats_listener *l = &d->listener.stats;
 	uint64_t dropped = stats_get(&l->too_large) + stats_get(&l->ring_full);
+	uint64_t received = stats_get(&l->received) + totals->lane_messages +
+			    d->listener.lane_too_large;
 
 	/* A start that failed may have dropped datagrams, too. */
 	if (d->failed && !dropped)
@@ -100,11 +137,10 @@ static uint64_t report_end(struct daemon *d,
 	log_info("stopped: received=%" PRIu64 " written=%" PRIu64
 		 " dropped=%" PRIu64 " (too_large=%" PRIu64
 		 " ring_full=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
-		 stats_get(&l->received), totals->written, dropped,
-		 stats_get(&l->too_large), stats_get(&l->ring_full),
-		 totals->files, totals->files_bytes);
-	assert(totals->written + dropped <= stats_get(&l->received));
-	return stats_get(&l->received) - totals->written - dropped;
+		 received, totals->written, dropped, stats_get(&l->too_large),
+		 stats_get(&l->ring_full), totals->files, totals->files_bytes);
+	assert(totals->written + dropped <= received);
+	return received - totals->written - dropped;
 }
 
 /* What a stop leaves in memory.  Returns the exit status. */
@@ -129,6 +165,8 @@ static int report(struct daemon *d, uint64_t *left)
 {
 	struct workers_totals totals;
 
+	lane_server_notified(&d->lanes);
+	lane_server_close(&d->lanes);
 	workers_sum(&d->workers, &totals);
 	*left = report_end(d, &totals);
 	if (d->running)

@@ -21,8 +21,11 @@ void stop_open(struct daemon *d);
  * before, stop_drain() follows.
  */
 void stop_begin(struct daemon *d, const char *why);
-/* The workers run: takes what is in the socket's queue, then ends them. */
+/* The workers run: takes what is in the lanes and in the socket's queue, then
+ * ends them. */
 void stop_drain(struct daemon *d);
+/* A worker notified the loop. */
+void stop_notified(struct daemon *d);
 /*
  * After the loop's last turn: says what was done, and closes everything, with
  * the bound of end_limit.h.  From here on signals have no effect.  Returns the

@@ -29,7 +29,7 @@
 #define TRY_MS 10
 /* The first passed descriptor, SD_LISTEN_FDS_START. */
 #define FIRST_FD 3
-#define MAX_FDS 1024
+#define MAX_FDS 4096
 
 static int notify_fd = -1;
 static struct sockaddr_un notify_addr;
@@ -144,10 +144,50 @@ uint64_t systemd_watchdog(void)
 	return n * CLOCK_US;
 }
 
+/* --- the descriptor store ------------------------------------------------ */
+
+int systemd_store(int fd, const char *name, bool stays)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	char text[SYSTEMD_NAME + 64];
+	struct iovec iov = { .iov_base = text };
+	struct msghdr msg = {
+		.msg_name = &notify_addr,
+		.msg_namelen = notify_len,
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	if (notify_fd < 0)
+		return 0;
+	/* Without FDPOLL=0 systemd forgets a connection that ended. */
+	iov.iov_len = (size_t)snprintf(text, sizeof(text),
+				       "FDSTORE=1\nFDNAME=%s%s", name,
+				       stays ? "\nFDPOLL=0" : "");
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(notify_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ?
+		       -errno :
+		       0;
+}
+
+int systemd_forget(const char *name)
+{
+	return systemd_notify("FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
 /* --- sockets ------------------------------------------------------------- */
 
-/* What is wrong with this descriptor, or NULL. */
-static const char *check_socket(int fd)
+/* What is wrong with this socket of the type `want`, or NULL. */
+static const char *check_socket(int fd, int want)
 {
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(int);
@@ -160,7 +200,7 @@ static const char *check_socket(int fd)
 		       "use ListenDatagram=/run/bufwriter.sock";
 	len = sizeof(value);
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len) < 0 ||
-	    value != SOCK_DGRAM)
+	    value != want)
 		return "the socket is not a datagram socket; "
 		       "use ListenDatagram=";
 	len = sizeof(addr);
@@ -168,6 +208,15 @@ static const char *check_socket(int fd)
 	    len <= sizeof(sa_family_t))
 		return "the socket is bound to no address";
 	return NULL;
+}
+
+static bool is_listening(int fd)
+{
+	socklen_t len = sizeof(int);
+	int value = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) &&
+	       value;
 }
 
 /* Close-on-exec for all `n` descriptors, so that no child inherits one. */
@@ -183,26 +232,79 @@ static bool set_cloexec(int n)
 	return true;
 }
 
-/* What is wrong with the `n` descriptors that were passed, or NULL. */
-static const char *take_socket(int n)
+/* Of the descriptors that were passed: -1, or a stored one and its name. */
+static struct stored {
+	int fd;
+	char name[SYSTEMD_NAME];
+} stored[MAX_FDS];
+
+/* The name of the i-th descriptor in LISTEN_FDNAMES; empty: none. */
+static void name_of(unsigned i, char name[SYSTEMD_NAME])
 {
-	const char *wrong;
-	int flags;
+	const char *at = getenv("LISTEN_FDNAMES");
+
+	while (at && i--) {
+		at = strchr(at, ':');
+		at += at ? 1 : 0;
+	}
+	snprintf(name, SYSTEMD_NAME, "%.*s", at ? (int)strcspn(at, ":") : 0,
+		 at ? at : "");
+}
+
+/* All descriptors of the store have names that this daemon gave them. */
+static bool take_stored(struct systemd_passed *passed, unsigned i)
+{
+	struct stored *s = &stored[passed->stored];
+
+	name_of(i, s->name);
+	if (strncmp(s->name, SYSTEMD_STORED, strlen(SYSTEMD_STORED)) != 0)
+		return false;
+	s->fd = FIRST_FD + (int)i;
+	passed->stored++;
+	return true;
+}
+
+static const char *make_ready(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return "the socket cannot be made non-blocking";
+	unix_socket_refuse_descriptors(fd);
+	return NULL;
+}
+
+/* What is wrong with the `n` descriptors that were passed, or NULL. */
+static const char *take_passed(unsigned n, struct systemd_passed *passed,
+			       int *data)
+{
+	const char *wrong = NULL;
+	unsigned i;
+	int fd;
 
 	assert(n > 0 && n <= MAX_FDS);
-	if (!set_cloexec(n))
+	if (!set_cloexec((int)n))
 		return "LISTEN_FDS promises a descriptor that is not open";
-	if (n > 1)
-		return "more than one socket was passed; one socket unit has "
-		       "one ListenDatagram=";
-	wrong = check_socket(FIRST_FD);
-	if (wrong)
-		return wrong;
-	flags = fcntl(FIRST_FD, F_GETFL);
-	if (flags < 0 || fcntl(FIRST_FD, F_SETFL, flags | O_NONBLOCK))
-		return "the socket cannot be made non-blocking";
-	unix_socket_refuse_descriptors(FIRST_FD);
-	return NULL;
+	for (i = 0; i < n && !wrong; i++) {
+		fd = FIRST_FD + (int)i;
+		if (take_stored(passed, i))
+			continue;
+		if (passed->lanes < 0 && !check_socket(fd, SOCK_SEQPACKET) &&
+		    is_listening(fd)) {
+			passed->lanes = fd;
+			wrong = make_ready(fd);
+			continue;
+		}
+		if (*data >= 0)
+			return "more than one socket was passed; one socket "
+			       "unit has one ListenDatagram=, and one "
+			       "ListenSequentialPacket= for lanes";
+		wrong = check_socket(fd, SOCK_DGRAM);
+		if (!wrong)
+			wrong = make_ready(fd);
+		*data = fd;
+	}
+	return wrong;
 }
 
 /* What LISTEN_PID said, 0: nothing; noted because it is unset then. */
@@ -229,13 +331,16 @@ static const char *count_passed(uint64_t *n)
 	return NULL;
 }
 
-int systemd_socket(struct failure *failure)
+int systemd_socket(struct systemd_passed *passed, struct failure *failure)
 {
+	int data = -1;
 	uint64_t n;
 	const char *wrong = count_passed(&n);
 
+	passed->lanes = -1;
+	passed->stored = 0;
 	if (!wrong && n)
-		wrong = take_socket(n);
+		wrong = take_passed((unsigned)n, passed, &data);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
@@ -244,12 +349,21 @@ int systemd_socket(struct failure *failure)
 				   "the socket passed by systemd cannot be "
 				   "used: %s",
 				   wrong);
-	return n ? FIRST_FD : -ENOENT;
+	return data >= 0 ? data : -ENOENT;
+}
+
+int systemd_stored(unsigned i, char name[SYSTEMD_NAME])
+{
+	int fd = stored[i].fd;
+
+	memcpy(name, stored[i].name, SYSTEMD_NAME);
+	stored[i].fd = -1;
+	return fd;
 }
 
 bool systemd_missed(struct systemd_missed *missed)
 {
-	if (check_socket(FIRST_FD))
+	if (check_socket(FIRST_FD, SOCK_DGRAM))
 		return false;
 	unix_socket_name(FIRST_FD, missed->name);
 	missed->pid = listen_pid;

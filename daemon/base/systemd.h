@@ -38,14 +38,39 @@ int systemd_insist(unsigned ms, const char *fmt, ...)
  */
 uint64_t systemd_watchdog(void);
 
+/* What systemd passed: close-on-exec, the sockets non-blocking. */
+struct systemd_passed {
+	int lanes;	 /* the listening SOCK_SEQPACKET socket, or -1 */
+	unsigned stored; /* descriptors from its store, see systemd_stored() */
+};
+
 /*
- * The datagram socket that systemd passed, made close-on-exec and
- * non-blocking.  Returns its descriptor; -ENOENT: none was passed; or -EINVAL
- * with a failure: something else was passed (more than one descriptor, not
- * AF_UNIX, not SOCK_DGRAM, no address).
+ * The datagram socket that systemd passed.  Returns its descriptor; -ENOENT:
+ * none was passed; or -EINVAL with a failure: something else was passed (more
+ * than one datagram socket, not AF_UNIX, another type, no address).
  * Unsets LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
  */
-int systemd_socket(struct failure *failure);
+int systemd_socket(struct systemd_passed *passed, struct failure *failure);
+
+/* The names of stored descriptors begin so. */
+#define SYSTEMD_STORED "lane-"
+#define SYSTEMD_NAME 64
+
+/*
+ * Takes the i-th descriptor out of what systemd had stored, with its name.
+ * Returns the descriptor, from now on the caller's; -1: it was taken before.
+ */
+int systemd_stored(unsigned i, char name[SYSTEMD_NAME]);
+
+/*
+ * systemd keeps a copy of this descriptor, under this name, and passes it to
+ * the next life, also after a SIGKILL; with `stays`, although its other end is
+ * closed.  systemd_forget() ends that for all of the name.
+ * 0: done, or there is no systemd; -errno; -EAGAIN: its queue is full.
+ */
+int systemd_store(int fd, const char *name, bool stays);
+int systemd_forget(const char *name);
+
 /*
  * A datagram socket that this process has inherited, and that was passed to
  * another process, or without the environment that says so.

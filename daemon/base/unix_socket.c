@@ -229,8 +229,8 @@ static int explain(struct failure *failure, int err, const char *section,
 }
 
 /*
- * Binds it, and remembers which file that made.  A stream socket listens at
- * once, because without that it looks stale.  0 or -errno.
+ * Binds it, and remembers which file that made.  One with connections
+ * listens at once, because without that it looks stale.  0 or -errno.
  */
 static int bind_file(struct unix_socket *s, int type,
 		     const struct sockaddr_un *addr)
@@ -243,7 +243,7 @@ static int bind_file(struct unix_socket *s, int type,
 	mask = umask(0177);
 	err = bind(s->fd, (const void *)addr, sizeof(*addr)) ? -errno : 0;
 	umask(mask);
-	if (!err && type == SOCK_STREAM && listen(s->fd, SOMAXCONN))
+	if (!err && type != SOCK_DGRAM && listen(s->fd, SOMAXCONN))
 		err = -errno;
 	if (!err && lstat(s->path, &st))
 		err = -errno;

@@ -165,7 +165,7 @@ void show_metrics(struct text *t, const struct snapshot *s,
 #define RECORD(name, doc)                      \
 	add_family(&m, #name, "counter", doc); \
 	for (i = 0; i < s->count; i++)         \
-		add_worker_sample(&m, #name, i, s->worker[i].record.name);
+		add_worker_sample(&m, #name, i, s->worker[i].name);
 #define WORKER(name, doc)                      \
 	add_family(&m, #name, "counter", doc); \
 	for (i = 0; i < s->count; i++)         \

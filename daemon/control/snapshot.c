@@ -11,10 +11,13 @@
  * moment each record is read: in the one record that has taken it; or, if no
  * record has, in the ring:
  *
- *	in_ring = published - taken by all records - too large
+ *	in_ring = published - taken from it by all records - too large
  *
  * (A datagram that is too large is published, too, as a ticket without a
- * message.)  in_ring is at most the number of slots: a slot is armed again
+ * message.)  A message in a lane counts from its commit on, and the record says
+ * how many of its messages came from lanes: these are added to what arrived.
+ * One that is too large is in no record; this thread adds it to what arrived
+ * and to what was dropped at one time, see listener_lanes_dropped().  in_ring is at most the number of slots: a slot is armed again
  * only after its last ticket was released, which is after its commit, and the
  * loop thread saw the release before.
  *
@@ -74,25 +77,32 @@ static bool read_records(struct snapshot *s, const struct sources *from)
 /* Where every message is. */
 static void place_messages(struct snapshot *s, const struct sources *from)
 {
-	uint64_t taken = 0, published;
+	uint64_t taken = 0, too_large, published;
 	unsigned i, pass;
 
 	for (pass = 0; pass < PASSES && !read_records(s, from); pass++)
 		;
 	s->written = 0;
+	s->lane_messages = 0;
 	s->in_arenas = 0;
 	s->arena_bytes = 0;
 	for (i = 0; i < s->count; i++) {
 		const struct arena_record *rec = &s->worker[i].record;
 
-		taken += rec->taken;
-		s->written += rec->written;
+		s->worker[i].written = arena_written(rec);
+		s->worker[i].lane_messages = rec->lanes;
+		taken += rec->taken - rec->lanes;
+		s->written += s->worker[i].written;
+		s->lane_messages += rec->lanes;
 		s->in_arenas += rec->count;
 		s->arena_bytes += rec->len;
 	}
 	published = ring_published(from->ring) - from->ring->first;
-	assert(taken + s->too_large <= published);
-	s->in_ring = published - taken - s->too_large;
+	too_large = s->too_large - from->listener->lane_too_large;
+	assert(taken + too_large <= published);
+	s->in_ring = published - taken - too_large;
+	s->arrived = s->received + s->lane_messages +
+		     from->listener->lane_too_large;
 	assert(s->in_ring <= ring_slots(from->ring));
 }
 
@@ -214,6 +224,7 @@ static void fill_gauges(struct snapshot *s, const struct sources *from,
 	s->oldest_seconds = oldest(s, from->ring) / 1e9;
 	s->ring_slots = ring_slots(from->ring);
 	s->ring_high = from->listener->ring_high;
+	s->lanes_open = from->lanes ? from->lanes->lanes : 0;
 	s->workers = s->count;
 	s->dropping = from->listener->state == LISTENER_DROPPING;
 	s->max_dgram_qlen = from->qlen < 0 ? -1 : from->qlen;
@@ -227,11 +238,12 @@ void snapshot_sample(const struct sources *from, struct rate_sample *out)
 	const struct stats_listener *l = &from->listener->stats;
 	struct workers_totals totals;
 
-	out->received = stats_get(&l->received);
-	out->received_bytes = stats_get(&l->received_bytes);
 #define DROPPED(name, doc) out->name = stats_get(&l->name);
 #include "daemon/base/stats.def"
 	workers_sum(from->workers, &totals);
+	out->received = stats_get(&l->received) + totals.lane_messages +
+			from->listener->lane_too_large;
+	out->received_bytes = stats_get(&l->received_bytes) + totals.lane_bytes;
 	out->written = totals.written;
 	out->files = totals.files;
 	out->file_bytes = totals.files_bytes;
@@ -254,8 +266,8 @@ static void read_rates(struct snapshot *s, const struct sources *from,
 /* I2 */
 static void check_sum(const struct snapshot *s)
 {
-	assert(s->received == s->written + (uint64_t)s->in_arenas +
-				      (uint64_t)s->in_ring + s->dropped);
+	assert(s->arrived == s->written + (uint64_t)s->in_arenas +
+				     (uint64_t)s->in_ring + s->dropped);
 }
 
 void snapshot_take(struct snapshot *s, uint64_t now_ns,

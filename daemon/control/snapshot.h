@@ -15,6 +15,7 @@
 #include "daemon/control/metrics_file.h"
 #include "daemon/control/rate.h"
 #include "daemon/filing/recover.h"
+#include "daemon/intake/lane_server.h"
 #include "daemon/intake/listener.h"
 #include "daemon/base/path_watch.h"
 #include "daemon/region/arena.h"
@@ -31,7 +32,8 @@ struct sources {
 	unsigned workers_most;	 /* memory for so many */
 	struct reload *settings;
 	const struct start *start; /* whether it is complete */
-	struct path_watch *watch;  /* whether datagrams can reach it */
+	const struct lane_server *lanes;
+	struct path_watch *watch; /* whether datagrams can reach it */
 	/* whether a next start finds the region, and this one's lock */
 	struct path_watch *region_watch, *lock_watch;
 	const struct metrics_file *metrics; /* whether it is up to date */
@@ -56,6 +58,7 @@ struct snapshot_worker {
 	const char *remedy;   /* for it */
 	uint64_t failing_ns;  /* for how long */
 	uint64_t flushing_ns; /* for how long it flushes by now, or 0 */
+#define RECORD(name, doc) uint64_t name;
 #define WORKER(name, doc) uint64_t name;
 #include "daemon/base/stats.def"
 };
@@ -78,6 +81,7 @@ struct snapshot {
 #define HISTOGRAM(name, doc) struct snapshot_histogram name;
 #define GAUGE(name, doc) double name;
 #include "daemon/base/stats.def"
+	uint64_t arrived; /* from the socket and from lanes */
 	uint64_t dropped; /* for all reasons together */
 	enum listener_state listener;
 	struct snapshot_rate second, minute;
@@ -95,7 +99,7 @@ void snapshot_close(struct snapshot *s);
 
 /*
  * Takes the snapshot; `now_ns` is clock_now().  Its numbers hold I2, exactly:
- *	received = written + in_arenas + in_ring + dropped
+ *	arrived = written + in_arenas + in_ring + dropped
  */
 void snapshot_take(struct snapshot *s, uint64_t now_ns,
 		   const struct sources *from, struct rate *rate,

@@ -10,7 +10,7 @@
 size_t show_room(unsigned workers)
 {
 	/* tests/unit/test_show.c tests the worst case of both */
-	return 32 * 1024 + workers * 2560;
+	return 40 * 1024 + workers * 4096;
 }
 
 static void add_number(struct text *t, const char *name, uint64_t n)
@@ -54,7 +54,7 @@ static void add_process(struct text *t, const struct snapshot *s,
 static void add_messages(struct text *t, const struct snapshot *s)
 {
 	text_add(t, "\"messages\":{");
-	add_number(t, "received", s->received);
+	add_number(t, "received", s->arrived);
 	add_number(t, "written", s->written);
 	add_number(t, "in_arenas", (uint64_t)s->in_arenas);
 	add_number(t, "in_ring", (uint64_t)s->in_ring);
@@ -133,7 +133,7 @@ static void add_workers(struct text *t, const struct snapshot *s)
 			 rec->count && s->now_ns > rec->oldest_ns ?
 				 (s->now_ns - rec->oldest_ns) / 1e9 :
 				 0);
-#define RECORD(name, doc) add_number(t, #name, rec->name);
+#define RECORD(name, doc) add_number(t, #name, w->name);
 #define WORKER(name, doc) add_number(t, #name, w->name);
 #include "daemon/base/stats.def"
 		close_with(t, "},");

@@ -7,7 +7,8 @@
  * worker, and the next start continues.  What only recovery does comes first:
  *
  * 1. Messages that were received but not published are published.
- * 2. The tickets of each arena's last commit are released: their messages are
+ * 2. The tickets of each arena's last commit are released, and if it was of a
+ *    lane, its position is moved: their messages are
  *    in that arena, or in a file already.  This must precede any new commit,
  *    which overwrites the record that says so.
  * 3. The flush in which a worker died is settled.  A rename in doubt is
@@ -23,6 +24,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,6 +57,9 @@ static void release_committed(struct recovery *rec)
 
 	for (i = 0; i < rec->s->header->workers; i++) {
 		a = &rec->s->arenas[i].now;
+		lane_table_settle(&rec->s->lanes, a);
+		if (arena_is_lane(a->begin))
+			continue;
 		for (ticket = a->begin; ticket < a->end; ticket++)
 			if (ring_is_held(ring, ticket))
 				ring_release_held(ring, ticket);
@@ -288,14 +293,47 @@ static void report(const struct recovered *out, const struct region_form *form,
 
 /* The old region holds nothing, so its memory makes room for the new one. */
 static int make_new(struct region *s, const struct config *cfg,
-		    struct failure *error)
+		    const struct lane_table *lanes, struct failure *error)
 {
 	if (unlink(cfg->state_path) && errno != ENOENT)
 		return failure_set(error, -errno,
 				   "state.path: cannot remove %s: %s",
 				   cfg->state_path, strerror(errno));
 	(void)FAILPOINT("recover.removed");
-	return region_create(s, cfg, error);
+	return region_create_with(s, cfg, lanes, error);
+}
+
+/*
+ * The old region, from which everything was filed, does not fit the settings.
+ * What it knows of lanes is in the new one before that takes its place, if
+ * there is memory for both.
+ */
+static int replace(struct region *s, const struct config *cfg,
+		   struct failure *error)
+{
+	uint64_t number = s->header->names.number;
+	uint64_t last_ns = load_relaxed(&s->header->names.last_ns);
+	struct lane_table lanes = s->lanes;
+	size_t bytes = lane_table_bytes(lanes.entries);
+	int err = -ENOMEM;
+
+	lanes.entry = bytes ? aligned_alloc(CACHE_LINE, bytes) : NULL;
+	if (bytes && !lanes.entry)
+		return failure_set(error, -ENOMEM, "out of memory");
+	if (bytes)
+		memcpy(lanes.entry, s->lanes.entry, bytes);
+	region_close(s);
+	if (lane_table_is_used(&lanes))
+		err = region_create_with(s, cfg, &lanes, error);
+	if (err)
+		err = make_new(s, cfg, &lanes, error);
+	free(lanes.entry);
+	if (!err) {
+		/* I1: the names go on where they were. */
+		s->header->names.number = number;
+		store_relaxed(&s->header->names.last_ns, last_ns);
+	}
+	return err;
 }
 
 static int open_old(struct region *s, const struct config *cfg,
@@ -314,7 +352,8 @@ int recover_region(struct region *s, const struct config *cfg,
 {
 	struct recovery rec = { s, cfg, .waits = waits, .arg = arg,
 				.out = out };
-	uint64_t start_ns = clock_now(), number, last_ns;
+	const struct lane_table none = { 0 };
+	uint64_t start_ns = clock_now();
 	int err = -ENOENT, check;
 	struct config then = *cfg;
 
@@ -329,7 +368,7 @@ int recover_region(struct region *s, const struct config *cfg,
 	if (!cfg->state_path[0])
 		return region_create(s, cfg, error);
 	if (err == -ENOENT)
-		return make_new(s, cfg, error);
+		return make_new(s, cfg, &none, error);
 	if (err == -EBADMSG) {
 		err = set_aside(cfg, out, error);
 		return err ? err : region_create(s, cfg, error);
@@ -349,14 +388,5 @@ int recover_region(struct region *s, const struct config *cfg,
 		region_adopt(s, cfg);
 		return 0;
 	}
-	number = s->header->names.number;
-	last_ns = load_relaxed(&s->header->names.last_ns);
-	region_close(s);
-	err = make_new(s, cfg, error);
-	if (!err) {
-		/* I1: the names go on where they were. */
-		s->header->names.number = number;
-		store_relaxed(&s->header->names.last_ns, last_ns);
-	}
-	return err;
+	return replace(s, cfg, error);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/unix_socket.h"
 
 /* The library derives the same path, see libbufwriter.c. */
 static bool derive_path(char path[PATH_MAX], const char *socket)
@@ -57,13 +58,14 @@ static int remove_link(const char *path)
 	return unlink(path) ? -errno : 0;
 }
 
-static int make_link(struct limits *l, uint64_t max_message)
+static int make_link(struct limits *l, uint64_t max_message, const char *lanes)
 {
-	char text[64], temp[PATH_MAX + 8];
+	char text[64 + UNIX_SOCKET_NAME], temp[PATH_MAX + 8];
 	struct stat st;
 	int err;
 
-	snprintf(text, sizeof(text), "max_message=%" PRIu64, max_message);
+	snprintf(text, sizeof(text), "max_message=%" PRIu64 "%s%s", max_message,
+		 *lanes ? ",lanes=" : "", lanes);
 	snprintf(temp, sizeof(temp), "%s.new", l->path);
 	err = remove_link(temp);
 	if (!err && symlink(text, temp))
@@ -83,6 +85,21 @@ static int make_link(struct limits *l, uint64_t max_message)
 	return 0;
 }
 
+void limits_add_lanes(struct limits *l, int lanes, const struct config *cfg)
+{
+	char name[UNIX_SOCKET_NAME];
+	int err;
+
+	if (!l->path[0])
+		return;
+	unix_socket_name(lanes, name);
+	err = make_link(l, cfg->socket_max_message_bytes, name);
+	if (err)
+		log_notice("lanes.path cannot be published as %s: %s; programs "
+			   "send datagrams",
+			   l->path, strerror(-err));
+}
+
 void limits_publish(struct limits *l, const char *socket,
 		    const struct config *cfg)
 {
@@ -100,7 +117,7 @@ void limits_publish(struct limits *l, const char *socket,
 		err = -EEXIST;
 	} else {
 		l->made_directory = make_directory(dir);
-		err = make_link(l, cfg->socket_max_message_bytes);
+		err = make_link(l, cfg->socket_max_message_bytes, "");
 	}
 	if (!err)
 		return;

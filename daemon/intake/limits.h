@@ -7,7 +7,8 @@
  * The daemon publishes the limit as the target of a symbolic link that leads
  * nowhere, beside the socket or in the directory that belongs to it:
  *
- *	/run/bufwriter.sock	/run/bufwriter/limits -> max_message=65536
+ *	/run/bufwriter.sock	/run/bufwriter/limits ->
+ *					max_message=65536,lanes=/run/...
  *	/srv/log/socket		/srv/log/socket.limits
  *
  * A link needs no descriptor, no right but that to search the directory, and
@@ -41,6 +42,8 @@ struct limits {
  */
 void limits_publish(struct limits *l, const char *socket,
 		    const struct config *cfg);
+/* Publishes the name of the lanes' socket, too. */
+void limits_add_lanes(struct limits *l, int lanes, const struct config *cfg);
 /* Removes what limits_publish() made, if it is still there. */
 void limits_remove(struct limits *l);
 

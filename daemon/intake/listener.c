@@ -403,6 +403,12 @@ void listener_replace(struct listener *l, int fd)
 	(void)make_blocking(fd);
 }
 
+void listener_lanes_dropped(struct listener *l, uint64_t too_large)
+{
+	stats_add(&l->stats.too_large, too_large - l->lane_too_large);
+	l->lane_too_large = too_large;
+}
+
 void listener_configure(struct listener *l, const struct config *cfg)
 {
 	bool changed;

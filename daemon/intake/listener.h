@@ -103,7 +103,8 @@ struct listener {
 	uint64_t ring_high;	   /* most messages that waited in the ring */
 	uint64_t emptied; /* times that the socket's queue was read empty */
 	struct stats_listener stats;
-	bool hurried; /* see listener_recovery_waits() */
+	uint64_t lane_too_large; /* of stats.too_large, those in lanes */
+	bool hurried;		 /* see listener_recovery_waits() */
 	/* loop thread, DRAINING */
 	uint64_t drain_left; /* datagrams that may still be taken */
 	void (*drained)(void *arg);
@@ -143,6 +144,8 @@ unsigned listener_read(struct listener *l, int flags);
  * does not read at this time, because the ring is full or the daemon stops.
  */
 bool listener_catch_up(struct listener *l);
+/* So many messages in lanes were dropped by now because they were too large. */
+void listener_lanes_dropped(struct listener *l, uint64_t too_large);
 /* A worker released a slot that the listener waits for. */
 void listener_resume(struct listener *l);
 /*

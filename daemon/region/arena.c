@@ -65,7 +65,7 @@ static void store_record(struct arena *a)
 	const uint64_t *word = (const uint64_t *)&a->now;
 	size_t i;
 
-	assert(a->now.taken - a->now.written == a->now.count);
+	assert(a->now.count <= a->now.taken && a->now.lanes <= a->now.taken);
 	/*
 	 * A reader that still copies this cell, two changes late, must learn
 	 * from `cur` that it was overtaken: this fence, after the last store
@@ -110,8 +110,10 @@ static bool is_sensible(const struct arena *a)
 	/* No file is begun for nothing. */
 	if (rec->step != ARENA_FILLING && !rec->len)
 		return false;
-	return rec->len <= a->capacity && rec->begin <= rec->end &&
-	       rec->taken - rec->written == rec->count;
+	if (!arena_is_lane(rec->begin) && rec->begin > rec->end)
+		return false;
+	return rec->len <= a->capacity && rec->count <= rec->taken &&
+	       rec->lanes <= rec->taken;
 }
 
 /*
@@ -164,7 +166,7 @@ void arena_snapshot(const struct arena *a, struct arena_record *out)
 		/* The words are read before cur: pairs with store_record(). */
 		atomic_thread_fence(memory_order_acquire);
 	} while (load_relaxed(&a->region->cur) != cur);
-	assert(out->taken - out->written == out->count);
+	assert(out->count <= out->taken && out->lanes <= out->taken);
 }
 
 /* -- messages ------------------------------------------------------------ */
@@ -212,23 +214,37 @@ void arena_append_behind(struct arena *a, const uint8_t *front,
 	append(a, front, front_len, part, part_len, newline);
 }
 
-void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
-		  uint64_t oldest_ns)
+static void commit(struct arena *a, uint64_t begin, uint64_t end,
+		   uint64_t count, uint64_t oldest_ns)
 {
 	assert(a->now.step == ARENA_FILLING);
 	assert(a->now.len <= a->fill && a->fill <= a->capacity);
-	assert(begin <= end && count <= end - begin);
 	if (arena_is_empty(a))
 		a->now.oldest_ns = oldest_ns;
 	a->now.len = a->fill;
 	a->now.count += count;
 	a->now.taken += count;
-	a->now.skipped += end - begin - count;
 	a->now.begin = begin;
 	a->now.end = end;
 	(void)FAILPOINT("commit.before");
 	store_record(a);
 	(void)FAILPOINT("commit.after");
+}
+
+void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
+		  uint64_t oldest_ns)
+{
+	assert(begin <= end && end < ARENA_LANE && count <= end - begin);
+	a->now.skipped += end - begin - count;
+	commit(a, begin, end, count, oldest_ns);
+}
+
+void arena_commit_lane(struct arena *a, uint64_t id, uint64_t end,
+		       uint64_t count, uint64_t oldest_ns)
+{
+	assert(id && id < ARENA_LANE);
+	a->now.lanes += count;
+	commit(a, ARENA_LANE | id, end, count, oldest_ns);
 }
 
 /* -- steps of a flush ---------------------------------------------------- */
@@ -270,7 +286,6 @@ void arena_emptied(struct arena *a)
 	assert(arena_is_settled(a));
 	a->now.step = ARENA_FILLING;
 	a->now.where = ARENA_IN_TEMP;
-	a->now.written += a->now.count;
 	a->now.len = 0;
 	a->now.count = 0;
 	a->fill = 0;

@@ -10,7 +10,7 @@
  * running worker.
  *
  *	FROM               TO        FUNCTION
- *	FILLING            FILLING   arena_commit()
+ *	FILLING            FILLING   arena_commit(), arena_commit_lane()
  *	FILLING, WRITING   WRITING   arena_begin_write()
  *	WRITING            RENAMING  arena_begin_rename()
  *	RENAMING           WRITING   arena_undo_rename()
@@ -51,17 +51,36 @@ enum arena_where {
 
 /* The numbers of a cell. */
 struct arena_record {
-	uint64_t step;	  /* enum arena_step */
-	uint64_t where;	  /* enum arena_where */
-	uint64_t len;	  /* bytes in the arena */
-	uint64_t count;	  /* messages in the arena */
-	uint64_t taken;	  /* messages ever committed */
-	uint64_t written; /* of these, those in files */
-	uint64_t skipped; /* tickets claimed that hold no message to file */
-	uint64_t begin;	  /* tickets of the last commit: [begin, end) */
-	uint64_t end;
+	uint64_t step;	    /* enum arena_step */
+	uint64_t where;	    /* enum arena_where */
+	uint64_t len;	    /* bytes in the arena */
+	uint64_t count;	    /* messages in the arena */
+	uint64_t taken;	    /* messages ever committed */
+	uint64_t lanes;	    /* of these, those from lanes */
+	uint64_t skipped;   /* tickets claimed that hold no message to file */
+	uint64_t begin;	    /* tickets of the last commit: [begin, end); or */
+	uint64_t end;	    /* ARENA_LANE | id of a lane, and its position */
 	uint64_t oldest_ns; /* receipt of the oldest message, CLOCK_MONOTONIC */
 };
+
+/* The last commit was of a lane: see arena_commit_lane(). */
+#define ARENA_LANE (UINT64_C(1) << 63)
+
+static inline bool arena_is_lane(uint64_t begin)
+{
+	return begin & ARENA_LANE;
+}
+
+static inline uint64_t arena_lane_id(uint64_t begin)
+{
+	return begin & ~ARENA_LANE;
+}
+
+/* Messages in files: all that were committed and are not in the arena. */
+static inline uint64_t arena_written(const struct arena_record *rec)
+{
+	return rec->taken - rec->count;
+}
 
 #define ARENA_WORDS (sizeof(struct arena_record) / sizeof(uint64_t))
 
@@ -158,6 +177,12 @@ void arena_append_behind(struct arena *a, const uint8_t *front,
  */
 void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
 		  uint64_t oldest_ns);
+/*
+ * The same for `count` messages of the lane `id`, which is taken up to the
+ * position `end` by that.
+ */
+void arena_commit_lane(struct arena *a, uint64_t id, uint64_t end,
+		       uint64_t count, uint64_t oldest_ns);
 
 /*
  * A file of this final name is begun, with its temp file there.  `name` may be

@@ -40,6 +40,8 @@ static int open_parts(struct region *s, enum config_framing framing)
 	for (i = 0; i < h->workers; i++, at += h->arena_bytes)
 		arena_open(&s->arenas[i], at, h->size, h->ring.max_message,
 			   framing);
+	s->lanes.entry = (struct lane_entry *)at;
+	s->lanes.entries = h->lanes;
 	return 0;
 }
 
@@ -115,6 +117,14 @@ static int map_new(struct region *s, int fd, size_t bytes,
 int region_create(struct region *s, const struct config *cfg,
 		  struct failure *error)
 {
+	const struct lane_table none = { 0 };
+
+	return region_create_with(s, cfg, &none, error);
+}
+
+int region_create_with(struct region *s, const struct config *cfg,
+		       const struct lane_table *lanes, struct failure *error)
+{
 	struct region_header *h;
 	char made[PATH_MAX] = "";
 	int fd = -1, err = 0;
@@ -142,6 +152,7 @@ int region_create(struct region *s, const struct config *cfg,
 	}
 	set_strip(s, cfg->socket_strip);
 	format(s, h);
+	lane_table_carry(&s->lanes, lanes);
 	(void)FAILPOINT("region.formatted");
 	if (!s->anonymous)
 		err = region_file_publish(made, cfg->state_path, error);
@@ -171,13 +182,19 @@ static int check_parts(struct region *s, struct failure *error)
 	for (i = 0; i < s->header->workers; i++) {
 		if (arena_load(&s->arenas[i], &why))
 			return failure_set(error, -EBADMSG, "%s", why);
+		if (s->header->version == REGION_VERSION_2)
+			s->arenas[i].now.lanes = 0; /* was another word */
 		rec = &s->arenas[i].now;
+		if (arena_is_lane(rec->begin))
+			continue;
 		if (rec->end > ring_head(ring) ||
 		    rec->end - rec->begin > ring->geo.slots)
 			return failure_set(
 				error, -EBADMSG,
 				"an arena's tickets are not the ring's");
 	}
+	if (lane_table_check(&s->lanes, &why))
+		return failure_set(error, -EBADMSG, "%s", why);
 	return 0;
 }
 

@@ -4,8 +4,8 @@
  * a file on tmpfs, allocated in full when it is made: a file system that is
  * too small is an error at start and never a SIGBUS later.
  *
- * Layout: the header (16 KiB), the ring, then the arenas.  The header
- * describes the rest.  No pointer in a region means anything to another
+ * Layout: the header (16 KiB), the ring, the arenas, then the lane table.  The
+ * header describes the rest.  No pointer in a region means anything to another
  * process (the receive headers are the kernel's struct mmsghdr; of these only
  * msg_len is read again).
  *
@@ -19,6 +19,7 @@
 #include "conf/config.h"
 #include "daemon/base/failure.h"
 #include "daemon/region/arena.h"
+#include "daemon/region/lane_table.h"
 #include "daemon/region/region_header.h"
 #include "daemon/region/ring.h"
 
@@ -28,6 +29,7 @@ struct region {
 	size_t bytes;
 	struct ring ring;
 	struct arena *arenas; /* header->workers of them */
+	struct lane_table lanes;
 	bool anonymous;
 };
 
@@ -38,6 +40,9 @@ struct region {
  */
 int region_create(struct region *s, const struct config *cfg,
 		  struct failure *error);
+/* The same, with these lanes in its table from the beginning. */
+int region_create_with(struct region *s, const struct config *cfg,
+		       const struct lane_table *lanes, struct failure *error);
 
 /*
  * Maps the region that a dead process left and checks every part of it.  Its

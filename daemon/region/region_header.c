@@ -18,6 +18,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/region/arena.h"
 #include "daemon/region/checksum.h"
+#include "daemon/region/lane_table.h"
 
 static uint64_t header_check(const struct region_header *h)
 {
@@ -213,6 +214,12 @@ static void read_boot_id(uint8_t id[16])
 	}
 }
 
+static uint64_t total_bytes(const struct region_header *h, size_t ring)
+{
+	return REGION_HEADER_BYTES + ring + h->workers * h->arena_bytes +
+	       lane_table_bytes(h->lanes);
+}
+
 void region_header_describe(struct region_header *h, const struct config *cfg)
 {
 	memset(h, 0, sizeof(*h));
@@ -224,8 +231,8 @@ void region_header_describe(struct region_header *h, const struct config *cfg)
 	h->workers = cfg->buffer_workers;
 	h->size = cfg->buffer_size_bytes;
 	h->arena_bytes = arena_bytes(h->size, h->ring.max_message);
-	h->total_bytes = REGION_HEADER_BYTES + ring_bytes(&h->ring) +
-			 h->workers * h->arena_bytes;
+	h->lanes = 2 * cfg->lanes_count;
+	h->total_bytes = total_bytes(h, ring_bytes(&h->ring));
 	read_boot_id(h->boot);
 	fill_dirs(&h->dirs[0], 0, cfg);
 	region_header_use_names(h);
@@ -240,8 +247,9 @@ static bool is_geometry_sensible(const struct region_header *h)
 	return ring && h->workers >= 1 && h->workers <= 4096 &&
 	       h->arena_bytes &&
 	       h->arena_bytes == arena_bytes(h->size, h->ring.max_message) &&
-	       h->total_bytes ==
-		       REGION_HEADER_BYTES + ring + h->workers * h->arena_bytes;
+	       h->lanes <= LANE_TABLE_MOST &&
+	       (!h->lanes || h->version == REGION_VERSION) &&
+	       h->total_bytes == total_bytes(h, ring);
 }
 
 int region_header_check(const struct region_header *h, size_t bytes,
@@ -249,7 +257,7 @@ int region_header_check(const struct region_header *h, size_t bytes,
 {
 	if (memcmp(h->magic, REGION_MAGIC, sizeof(h->magic)))
 		return failure_set(error, -EBADMSG, "it is not a state region");
-	if (h->version != REGION_VERSION ||
+	if ((h->version != REGION_VERSION && h->version != REGION_VERSION_2) ||
 	    h->header_bytes != REGION_HEADER_BYTES)
 		return failure_set(error, -EBADMSG,
 				   "its layout is version %u, and this daemon "
@@ -298,6 +306,7 @@ bool region_header_fits(const struct region_header *h, const struct config *cfg)
 		return false;
 	region_header_describe(wanted, cfg);
 	same = !memcmp(wanted, h, offsetof(struct region_header, check)) &&
+	       wanted->lanes == h->lanes &&
 	       are_same_dirs(region_header_dirs(h), cfg);
 	free(wanted);
 	return same;

@@ -17,8 +17,9 @@
 #include "daemon/region/ring_layout.h"
 
 #define REGION_MAGIC "BUFWRITE"
-#define REGION_VERSION 2
-#define REGION_PATH 3584 /* settings allow 3500 */
+#define REGION_VERSION 3
+#define REGION_VERSION_2 2 /* without lanes; read as it is */
+#define REGION_PATH 3584   /* settings allow 3500 */
 #define REGION_HEADER_BYTES 16384
 #define REGION_NUMBER_MAX INT32_MAX
 #define REGION_AFFIX 256      /* NAME_MAX and its NUL */
@@ -80,6 +81,11 @@ struct region_header {
 	 */
 	_Atomic uint64_t form_seq;
 	struct region_form form[2];
+	/*
+	 * Entries of the lane table behind the arenas; 0 in version 2.  The
+	 * sum of all parts, total_bytes, is in the checksum.
+	 */
+	uint64_t lanes;
 };
 
 _Static_assert(sizeof(struct ring_geometry) == 32, "region layout");
@@ -89,6 +95,7 @@ _Static_assert(offsetof(struct region_header, clean) == 14480, "region layout");
 _Static_assert(offsetof(struct region_header, names) == 14488, "region layout");
 _Static_assert(sizeof(struct region_form) == 536, "region layout");
 _Static_assert(offsetof(struct region_header, form) == 14512, "region layout");
+_Static_assert(offsetof(struct region_header, lanes) == 15584, "region layout");
 _Static_assert(sizeof(struct region_header) <= REGION_HEADER_BYTES,
 	       "region layout");
 

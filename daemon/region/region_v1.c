@@ -96,6 +96,7 @@ static int convert_record(const struct v1_arena *from, struct arena_region *to)
 		return -EBADMSG;
 	/* the other words follow each other as they did */
 	memcpy(&rec.len, &word[1], (V1_WORDS - 1) * sizeof(*word));
+	rec.lanes = 0; /* was the number of messages in files */
 	memset(to, 0, sizeof(*to));
 	atomic_init(&to->cur, from->cur);
 	atomic_init(&cell->seq, from->cur);

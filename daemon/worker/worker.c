@@ -26,6 +26,7 @@
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,6 +35,11 @@
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 #include "daemon/filing/transfer.h"
+
+/* How often a worker looks whether a lane reached what a flush covers. */
+#define FLUSH_LOOK_NS (1 * CLOCK_MS)
+/* Of the sleeps of a worker; the kernel's own is 50 us. */
+#define TIMER_SLACK_NS 1000UL
 
 enum reason { FULL, FORCED, ASKED };
 
@@ -47,6 +53,7 @@ void worker_open(struct worker *w, unsigned index, struct arena *arena,
 	w->orders = orders;
 	w->arena = arena;
 	w->index = index;
+	w->look.worker = index;
 	w->cfg = load_relaxed(&orders->cfg);
 	flush_open(&w->flush, w->cfg, index, orders->names);
 	flush_set_place(&w->flush, place);
@@ -216,6 +223,30 @@ static void set_working(struct worker *w)
 		   w->index, (clock_now() - since_ns) / 1e9);
 }
 
+/* Any parked worker: it finds out what there is to do. */
+static void wake_another(const struct worker *w)
+{
+	const struct worker_orders *o = w->orders;
+	unsigned i;
+
+	for (i = 0; i < o->count; i++) {
+		if (&o->list[i] != w && worker_is_parked(&o->list[i])) {
+			worker_wake(&o->list[i]);
+			return;
+		}
+	}
+}
+
+/* The lanes need somebody who looks at them while this worker does not. */
+static void pass_lanes_on(struct worker *w)
+{
+	if (!lanes_pass_on(w->orders->lanes, w->index))
+		return;
+	/* Publish, then look for a sleeper: pairs with park(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	wake_another(w);
+}
+
 /*
  * Makes a file of the arena, however long the disk refuses.  False: abandoned,
  * the data stays in the arena.
@@ -228,6 +259,7 @@ static bool flush_arena(struct worker *w, enum reason why)
 
 	if (arena_is_empty(w->arena))
 		return true;
+	pass_lanes_on(w);
 	began_ns = clock_now();
 	store_relaxed(&w->flushing_since_ns, began_ns);
 	set_state(w, WORKER_FLUSHING);
@@ -270,16 +302,27 @@ static bool is_due(const struct worker *w)
 	return at_ns && clock_now() >= at_ns;
 }
 
-/* Is there a flush request to answer, and are all its messages claimed? */
+/* Is there a flush request that this worker has not answered? */
+static bool is_flush_waiting(struct worker *w)
+{
+	/* Pairs with the release in workers_flush(); flush_up_to comes first. */
+	w->flush_seen = load_acquire(&w->orders->flush_request);
+	/* relaxed: only this worker writes it */
+	return w->flush_seen != load_relaxed(&w->flushed);
+}
+
+/*
+ * And are all its messages claimed, and those of lanes committed?  Each worker
+ * asks before it flushes its arena, so whichever arena they are in, they are
+ * in a file when all workers have answered.
+ */
 static bool is_flush_asked(struct worker *w)
 {
 	const struct worker_orders *o = w->orders;
 
-	/* Pairs with the release in workers_flush(); flush_up_to comes first. */
-	w->flush_seen = load_acquire(&o->flush_request);
-	/* relaxed: only this worker writes it */
-	return w->flush_seen != load_relaxed(&w->flushed) &&
-	       ring_claimed(o->ring) >= load_relaxed(&o->flush_up_to);
+	return is_flush_waiting(w) &&
+	       ring_claimed(o->ring) >= load_relaxed(&o->flush_up_to) &&
+	       lanes_reached(o->lanes);
 }
 
 static void answer_flush(struct worker *w)
@@ -311,29 +354,59 @@ static bool reclaim(struct worker *w)
 	return false;
 }
 
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return !a_ns || (b_ns && b_ns < a_ns) ? b_ns : a_ns;
+}
+
 /* Sleeps until there is something to do.  False: as from flush_arena(). */
 static bool park(struct worker *w)
 {
 	const struct worker_orders *o = w->orders;
-	uint64_t until_ns = deadline(w);
+	uint64_t until_ns = earlier(deadline(w),
+				    lanes_attend(o->lanes, &w->look));
 
+	/* Another worker has the lane that the flush waits for. */
+	if (is_flush_waiting(w))
+		until_ns = earlier(until_ns, clock_now() + FLUSH_LOOK_NS);
 	/* From here on the loop thread may fill the arena. */
 	set_state(w, WORKER_PARKED);
 	/* Publish, then check again: see the head of this file. */
 	atomic_thread_fence(memory_order_seq_cst);
 	/* stop: pairs with the release in workers_stop() */
 	if (!ring_waiting(o->ring) && !is_flush_asked(w) &&
-	    !load_acquire(&o->stop))
+	    !lanes_lack_attendant(o->lanes) && !load_acquire(&o->stop))
 		sleep_until(w, until_ns);
 	return reclaim(w) ? flush_arena(w, FULL) : true;
 }
 
-/* The worker's life: orders, ring, arena, disk, sleep. */
+/* From the ring, and then from the lanes, so that neither waits for long. */
+static enum transfer_result take(struct worker *w)
+{
+	const struct worker_orders *o = w->orders;
+	enum transfer_result ring, lanes;
+	bool loop_waits = false;
+
+	ring = transfer_take(o->ring, w->arena, &loop_waits);
+	if (loop_waits)
+		notify_loop(w);
+	if (ring == TRANSFER_FULL || !lanes_are_awake(o->lanes))
+		return ring;
+	lanes = lanes_take(o->lanes, &w->look, w->arena, &w->stats);
+	if (w->look.notify)
+		notify_loop(w);
+	if (w->look.behind)
+		wake_another(w);
+	w->look.notify = w->look.behind = false;
+	return lanes == TRANSFER_EMPTY ? ring : lanes;
+}
+
+/* The worker's life: orders, ring and lanes, arena, disk, sleep. */
 static void run(struct worker *w)
 {
 	const struct worker_orders *o = w->orders;
 	enum transfer_result taken;
-	bool loop_waits, stop, ok = true;
+	bool stop, ok = true;
 
 	while (ok) {
 		heed_orders(w);
@@ -342,10 +415,7 @@ static void run(struct worker *w)
 		 * published, so a ring that is empty afterwards stays so.
 		 */
 		stop = load_acquire(&o->stop);
-		loop_waits = false;
-		taken = transfer_take(o->ring, w->arena, &loop_waits);
-		if (loop_waits)
-			notify_loop(w);
+		taken = take(w);
 		if (taken == TRANSFER_FULL)
 			ok = flush_arena(w, FULL);
 		else if (is_due(w))
@@ -374,6 +444,7 @@ static void *worker_main(void *arg)
 
 	snprintf(name, sizeof(name), "worker %u", w->index);
 	pthread_setname_np(pthread_self(), name);
+	(void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	run(w);
 	set_state(w, WORKER_EXITED);
 	notify_loop(w);

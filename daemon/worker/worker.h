@@ -16,7 +16,7 @@
  *
  * PARKED	sleeps and costs nothing; the arena may be lent.
  * LENT		the same, and the loop thread is filling the arena.
- * LOOKING	takes what is in the ring.
+ * LOOKING	takes what is in the ring and in the lanes.
  * FLUSHING	is at the disk, or woken to flush what the loop thread filled.
  *		Its messages are in the arena: it holds no slot (I3).
  * EXITED	is the end.
@@ -47,6 +47,7 @@
 #include "daemon/region/arena.h"
 #include "daemon/region/region_header.h"
 #include "daemon/region/ring.h"
+#include "daemon/worker/lanes.h"
 
 /* A flush takes milliseconds.  One that takes this long is in the log. */
 #define WORKER_SLOW_NS UINT64_C(10000000000)
@@ -66,7 +67,10 @@ typedef void worker_notify_fn(void *arg);
 struct worker_orders {
 	/* constant after start */
 	struct ring *ring;
+	struct lanes *lanes;
 	struct region_names *names;
+	struct worker *list; /* all workers, all of them opened */
+	unsigned count;
 	worker_notify_fn *notify;
 	void *arg;
 	/* shared, atomic: written by the loop thread */
@@ -89,6 +93,7 @@ struct worker {
 	const struct config *cfg; /* in use, see cfg_seen */
 	struct flush flush;
 	uint64_t flush_seen; /* the flush request being answered */
+	struct lanes_look look;
 	/* shared, atomic: written by the worker */
 	alignas(CACHE_LINE) _Atomic int state; /* enum worker_state */
 	_Atomic int error;	      /* errno of the failing flush, or 0 */
@@ -116,7 +121,7 @@ void worker_open(struct worker *w, unsigned index, struct arena *arena,
 /* Starts the thread, which inherits the signal mask.  0 or -errno. */
 int worker_start(struct worker *w);
 
-/* Wakes the worker, or lets it go round once more before it parks. */
+/* Any thread.  Wakes the worker, or lets it go round once more before it parks. */
 void worker_wake(struct worker *w);
 
 static inline enum worker_state worker_state(const struct worker *w)

@@ -29,8 +29,10 @@ static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (i = 0; i < count && !err; i++) {
+	/* Workers look at one another. */
+	for (i = 0; i < count; i++)
 		worker_open(&ws->list[i], i, &arenas[i], place, &ws->orders);
+	for (i = 0; i < count && !err; i++) {
 		err = worker_start(&ws->list[i]);
 		if (!err)
 			ws->count++;
@@ -50,14 +52,23 @@ int workers_start(struct workers *ws, const struct config *cfg,
 	ws->ring = &region->ring;
 	ws->header = region->header;
 	ws->orders.ring = &region->ring;
+	ws->orders.lanes = &ws->lanes;
 	ws->orders.names = &region->header->names;
 	ws->orders.notify = notify;
 	ws->orders.arg = arg;
 	atomic_init(&ws->orders.cfg, cfg);
+	err = lanes_open(&ws->lanes, &region->lanes,
+			 region->ring.layout.geo.max_message);
+	if (err)
+		return err;
 	ws->list = aligned_alloc(CACHE_LINE,
 				 cfg->buffer_workers * sizeof(struct worker));
-	if (!ws->list)
+	if (!ws->list) {
+		lanes_close(&ws->lanes);
 		return -ENOMEM;
+	}
+	ws->orders.list = ws->list;
+	ws->orders.count = cfg->buffer_workers;
 	err = start_all(ws, cfg->buffer_workers, region->arenas, place);
 	if (err) {
 		workers_stop(ws);
@@ -90,6 +101,21 @@ static struct worker *best_parked(struct workers *ws)
 			best = &ws->list[i];
 	}
 	return best;
+}
+
+void workers_ring(struct workers *ws)
+{
+	struct worker *w;
+
+	lanes_ring(&ws->lanes);
+	/* Publish, then look for a sleeper: pairs with park(), worker.c. */
+	atomic_thread_fence(memory_order_seq_cst);
+	/* The attendant looks soon. */
+	if (load_relaxed(&ws->lanes.attendant))
+		return;
+	w = best_parked(ws);
+	if (w)
+		worker_wake(w);
 }
 
 void workers_wake(struct workers *ws)
@@ -164,6 +190,7 @@ uint64_t workers_flush(struct workers *ws)
 	uint64_t request = load_relaxed(&o->flush_request) + 1;
 
 	store_relaxed(&o->flush_up_to, ring_published(ws->ring));
+	lanes_mark_flush(&ws->lanes);
 	/* flush_up_to comes first: pairs with is_flush_asked(), worker.c */
 	store_release(&o->flush_request, request);
 	wake_all(ws);
@@ -243,8 +270,11 @@ void workers_sum(const struct workers *ws, struct workers_totals *totals)
 		const struct worker *w = &ws->list[i];
 
 		arena_snapshot(w->arena, &rec);
-		totals->written += rec.written;
+		totals->written += arena_written(&rec);
 		totals->in_arenas += rec.count;
+		totals->lane_messages += rec.lanes;
+		totals->lane_bytes += stats_get(&w->stats.lane_bytes);
+		totals->lane_too_large += stats_get(&w->stats.lane_too_large);
 		totals->files += stats_get(&w->stats.files);
 		totals->files_bytes += stats_get(&w->stats.file_bytes);
 	}
@@ -283,4 +313,5 @@ void workers_join(struct workers *ws)
 	free(ws->list);
 	ws->list = NULL;
 	ws->count = 0;
+	lanes_close(&ws->lanes);
 }

@@ -29,16 +29,20 @@ struct workers {
 	struct region_header *header;
 	struct worker *list;
 	unsigned count;
+	struct lanes lanes;
 	/* shared: the loop thread writes, workers read */
 	struct worker_orders orders;
 };
 
 /* Sums over all workers. */
 struct workers_totals {
-	uint64_t written;     /* messages in files */
-	uint64_t in_arenas;   /* messages in arenas */
-	uint64_t files;	      /* files made */
-	uint64_t files_bytes; /* bytes in these, with framing */
+	uint64_t written;	/* messages in files */
+	uint64_t in_arenas;	/* messages in arenas */
+	uint64_t lane_messages; /* messages taken from lanes */
+	uint64_t lane_bytes;
+	uint64_t lane_too_large; /* messages in lanes, dropped */
+	uint64_t files;		 /* files made */
+	uint64_t files_bytes;	 /* bytes in these, with framing */
 };
 
 /*
@@ -64,6 +68,8 @@ bool workers_take(struct workers *ws);
  */
 uint64_t workers_due(struct workers *ws);
 #define WORKERS_EARLY_NS 2000000
+/* The doorbell of a lane: a worker looks at the lanes soon. */
+void workers_ring(struct workers *ws);
 /* For messages that stay in the ring: wakes a worker if that is needed. */
 void workers_wake(struct workers *ws);
 

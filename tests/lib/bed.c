@@ -17,9 +17,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/lib/lane_client.h"
 #include "tests/lib/sender.h"
+#include "tests/lib/store.h"
 
-struct bed bed = { .held = -1 };
+struct bed bed = { .held = -1, .held_lanes = -1 };
 
 /* The last texts handed out by bed_text(). */
 static char *texts[256];
@@ -69,7 +71,7 @@ static void make_path(char *out, const char *name)
 void bed_open(void)
 {
 	memset(&bed, 0, sizeof(bed));
-	bed.held = -1;
+	bed.held = bed.held_lanes = -1;
 	bed.nice = getpriority(PRIO_PROCESS, 0);
 	bed.nice_limit = -1;
 	dir_make(bed.root);
@@ -99,7 +101,10 @@ void bed_close(void)
 		bed_dump();
 	if (bed.held >= 0)
 		close(bed.held);
-	bed.held = -1;
+	if (bed.held_lanes >= 0)
+		close(bed.held_lanes);
+	bed.held = bed.held_lanes = -1;
+	store_close();
 	if (bed.root[0] && !getenv("BW_KEEP"))
 		dir_remove(bed.root);
 	ck_assert_msg(!found, "the daemon had found an error");
@@ -143,16 +148,27 @@ int bed_mount(const char *dir, const char *size)
 		       0;
 }
 
-void bed_hold_socket(void)
+static int hold(int type, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", bed.sock);
-	bed.held = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_ge(bed.held, 0);
-	ck_assert_int_eq(bind(bed.held, (struct sockaddr *)&addr, sizeof(addr)),
-			 0);
-	chmod(bed.sock, 0666);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.107s", path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	chmod(path, 0666);
+	return fd;
+}
+
+void bed_hold_socket(void)
+{
+	bed.held = hold(SOCK_DGRAM, bed.sock);
+}
+
+void bed_hold_lanes(void)
+{
+	bed.held_lanes = hold(SOCK_SEQPACKET, lane_path());
+	ck_assert_int_eq(listen(bed.held_lanes, SOMAXCONN), 0);
 }
 
 int bed_queue_empty(void)

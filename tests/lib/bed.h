@@ -34,6 +34,7 @@ struct bed {
 	char log[BED_PATH];   /* standard error of the last daemon started */
 	char block[BED_PATH]; /* the file of bed_block() */
 	int held;	      /* socket passed as systemd does, or -1 */
+	int held_lanes;	      /* the lanes' socket, the same */
 	bool own_timeout;     /* buffer.timeout is in the settings file */
 	int unprivileged;     /* run the daemon as nobody */
 	int is_process_1;     /* in a namespace of its own; as root */
@@ -91,6 +92,8 @@ int bed_mount(const char *dir, const char *size);
 
 /* Binds the datagram socket as systemd would and passes it from now on. */
 void bed_hold_socket(void);
+/* The same of the lanes' socket. */
+void bed_hold_lanes(void);
 /* Nothing is left in the held socket's queue. */
 int bed_queue_empty(void);
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
+#include "tests/lib/store.h"
 
 #define MAX_ARGS 64
 
@@ -63,9 +64,58 @@ static unsigned add_option(const char **args, unsigned n, const char *key,
 	return n;
 }
 
+/* What systemd passes, from descriptor 3 on. */
+static struct {
+	int fd[STORE_MOST + 2];
+	const char *name[STORE_MOST + 2];
+	unsigned n;
+} passed;
+
+/* Up to store_release() the store stays as it is. */
+static void list_passed(void)
+{
+	passed.n = 0;
+	if (bed.held >= 0) {
+		passed.fd[passed.n] = bed.held;
+		passed.name[passed.n++] = "bufwriter.socket";
+	}
+	if (bed.held_lanes >= 0) {
+		passed.fd[passed.n] = bed.held_lanes;
+		passed.name[passed.n++] = "bufwriter.socket";
+	}
+	passed.n += store_hold(&passed.fd[passed.n], &passed.name[passed.n]);
+}
+
+/* In the child. */
+static void pass_descriptors(void)
+{
+	static char names[STORE_MOST * 32];
+	char number[32];
+	size_t len = 0;
+	unsigned i;
+
+	if (!passed.n)
+		return;
+	for (i = 0; i < passed.n; i++) {
+		passed.fd[i] = fcntl(passed.fd[i], F_DUPFD_CLOEXEC,
+				     (int)passed.n + 10);
+		if (passed.fd[i] < 0)
+			_exit(126);
+		len += (size_t)snprintf(names + len, sizeof(names) - len,
+					"%s%s", i ? ":" : "", passed.name[i]);
+	}
+	for (i = 0; i < passed.n; i++)
+		if (dup2(passed.fd[i], 3 + (int)i) < 0)
+			_exit(126);
+	snprintf(number, sizeof(number), "%d", (int)getpid());
+	setenv("LISTEN_PID", number, 1);
+	snprintf(number, sizeof(number), "%u", passed.n);
+	setenv("LISTEN_FDS", number, 1);
+	setenv("LISTEN_FDNAMES", names, 1);
+}
+
 static void set_environment(void)
 {
-	static char pid[32];
 
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
@@ -79,11 +129,6 @@ static void set_environment(void)
 		setenv("BW_FAILPOINTS", bed.points, 1);
 	if (bed.points_log)
 		setenv("BW_FAILPOINTS_LOG", bed.points_log, 1);
-	if (bed.held < 0)
-		return;
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	setenv("LISTEN_PID", pid, 1);
-	setenv("LISTEN_FDS", "1", 1);
 }
 
 static void become_nobody(void)
@@ -119,8 +164,7 @@ static void child(int binary, const char **args)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (binary == 3)
-		binary = fcntl(binary, F_DUPFD_CLOEXEC, 10);
+	binary = fcntl(binary, F_DUPFD_CLOEXEC, (int)passed.n + 10);
 	if (log < 0 || null < 0 ||
 	    dup2(bed.standard_error ? bed.standard_error : log, STDERR_FILENO) <
 		    0 ||
@@ -130,11 +174,8 @@ static void child(int binary, const char **args)
 	close(null);
 	if (bed.bare)
 		close_range(0, 2, 0);
-	if (bed.held == 3)
-		fcntl(3, F_SETFD, 0);
-	else if (bed.held >= 0 && dup2(bed.held, 3) < 0)
-		_exit(126);
 	set_environment();
+	pass_descriptors();
 	set_nice();
 	if (bed.unprivileged && getuid() == 0)
 		become_nobody();
@@ -172,6 +213,7 @@ void daemon_spawn_list(const char *const *options)
 	args[n] = NULL;
 	binary = open_binary();
 	unlink(bed.log);
+	list_passed();
 	bed.pid = bed.is_process_1 ?
 			  (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0,
 					 0, 0, 0) :
@@ -179,6 +221,7 @@ void daemon_spawn_list(const char *const *options)
 	ck_assert_int_ge(bed.pid, 0);
 	if (bed.pid == 0)
 		child(binary, args);
+	store_release();
 	close(binary);
 }
 

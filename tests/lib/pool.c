@@ -63,13 +63,20 @@ struct arena_record pool_record(unsigned worker)
 	return rec;
 }
 
+uint64_t pool_written_by(unsigned worker)
+{
+	struct arena_record rec = pool_record(worker);
+
+	return arena_written(&rec);
+}
+
 uint64_t pool_written(void)
 {
 	uint64_t n = 0;
 	unsigned i;
 
 	for (i = 0; i < pool.count; i++)
-		n += pool_record(i).written;
+		n += pool_written_by(i);
 	return n;
 }
 

@@ -35,6 +35,8 @@ enum worker_state pool_state(unsigned worker);
 /* True if all workers are parked and none is being woken. */
 bool pool_is_parked(void);
 struct arena_record pool_record(unsigned worker);
+/* Messages in files that this worker made. */
+uint64_t pool_written_by(unsigned worker);
 /* Messages that all workers have written to files. */
 uint64_t pool_written(void);
 

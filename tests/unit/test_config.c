@@ -219,8 +219,9 @@ static const struct {
 			    "[buffer]?" },
 	{ "buffer.Size=1", "-o: buffer.Size: unknown key, did you mean "
 			   "size?" },
-	{ ".=", "-o: []: unknown section; allowed: [socket], [buffer], "
-		"[files], [state], [control], [log]" },
+	{ ".=",
+	  "-o: []: unknown section; allowed: [socket], [buffer], [lanes], "
+	  "[files], [state], [control], [log]" },
 };
 
 START_TEST(an_option_that_is_none_is_refused)
@@ -440,7 +441,7 @@ static const char *other_value(const struct setting *set)
 {
 	switch (set->type) {
 	case VALUE_SIZE:
-		return "77K";
+		return "32K"; /* lanes.size is a power of two */
 	case VALUE_DURATION:
 		return "77s";
 	case VALUE_PATIENCE:

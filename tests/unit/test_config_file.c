@@ -38,7 +38,7 @@ static const struct {
 	{ "[bufer]\nsize = x\nsize = y\n",
 	  { "1: [bufer]: unknown section, did you mean [buffer]?" } },
 	{ "\n\n[network]\n",
-	  { "3: [network]: unknown section; allowed: [socket], [buffer], "
+	  { "3: [network]: unknown section; allowed: [socket], [buffer], [lanes], "
 	    "[files], [state], [control], [log]" } },
 	{ "[" LONG_300 "]\n",
 	  { "1: "
@@ -54,7 +54,7 @@ static const struct {
 	    "3: buffer.max_message: unknown key in this section; max_message "
 	    "is a key of [socket]",
 	    "4: buffer.path: unknown key in this section; path is a key of "
-	    "[socket], [files], [state], [control]" } },
+	    "[socket], [lanes], [files], [state], [control]" } },
 	{ "[buffer]\nQueueSize = 1\n",
 	  { "2: buffer.QueueSize: unknown key, did you mean queue_size?" } },
 	{ "[files]\nperm = 1\n",

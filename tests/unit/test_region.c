@@ -135,9 +135,9 @@ START_TEST(an_adopted_region_goes_on_and_counts_anew)
 	ck_assert_int_eq(transfer_flush(&s.arenas[1], &flush, &bytes), 0);
 	region_close(&s);
 	ck_assert_int_eq(open_old(&s), 0);
-	ck_assert_uint_eq(s.arenas[1].now.written, 1);
+	ck_assert_uint_eq(arena_written(&s.arenas[1].now), 1);
 	region_adopt(&s, cfg);
-	ck_assert_uint_eq(s.arenas[1].now.written, 0);
+	ck_assert_uint_eq(arena_written(&s.arenas[1].now), 0);
 	ck_assert_uint_eq(ring_published(&s.ring), 9);
 	ck_assert(core_put(&s.ring, "message", 7));
 	ck_assert_int_eq(transfer_take(&s.ring, &s.arenas[0], &wanted),

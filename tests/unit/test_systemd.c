@@ -273,20 +273,21 @@ static void no_listen_env(void)
 
 START_TEST(the_passed_socket_is_taken_and_made_ours)
 {
+	struct systemd_passed passed;
 	struct failure failure = { .text = "?" };
 	int flags;
 
 	pass(bind_name(_i ? "@bw-test-listen" : path, SOCK_DGRAM), 3);
 	ck_assert_int_eq(fcntl(3, F_SETFD, 0), 0);
 	listen_env("", "1");
-	ck_assert_int_eq(systemd_socket(&failure), 3);
+	ck_assert_int_eq(systemd_socket(&passed, &failure), 3);
 	ck_assert_str_eq(failure.text, "?");
 	no_listen_env();
 	ck_assert(fcntl(3, F_GETFD) & FD_CLOEXEC);
 	flags = fcntl(3, F_GETFL);
 	ck_assert(flags & O_NONBLOCK);
 	/* once taken, there is none */
-	ck_assert_int_eq(systemd_socket(&failure), -ENOENT);
+	ck_assert_int_eq(systemd_socket(&passed, &failure), -ENOENT);
 }
 END_TEST
 
@@ -304,11 +305,13 @@ static const struct {
 
 START_TEST(what_the_environment_says_is_for_us_or_refused)
 {
+	struct systemd_passed passed;
 	struct failure failure = { .text = "" };
 
 	pass(bind_name(path, SOCK_DGRAM), 3);
 	listen_env(environments[_i].pid, environments[_i].fds);
-	ck_assert_int_eq(systemd_socket(&failure), environments[_i].err);
+	ck_assert_int_eq(systemd_socket(&passed, &failure),
+			 environments[_i].err);
 	ck_assert_int_eq(failure.text[0] != 0, environments[_i].err == -EINVAL);
 	no_listen_env();
 }
@@ -316,10 +319,11 @@ END_TEST
 
 static void refused(const char *fds, const char *part)
 {
+	struct systemd_passed passed;
 	struct failure failure;
 
 	listen_env("", fds);
-	ck_assert_int_eq(systemd_socket(&failure), -EINVAL);
+	ck_assert_int_eq(systemd_socket(&passed, &failure), -EINVAL);
 	ck_assert_int_eq(failure.err, -EINVAL);
 	ck_assert_msg(strstr(failure.text, part), "%s", failure.text);
 	no_listen_env();

@@ -198,7 +198,7 @@ START_TEST(empty_datagrams_alone_are_filed_without_a_file)
 	ck_assert_uint_eq(arenas[0].now.count, 3);
 	ck_assert_int_eq(file(0), 0);
 	ck_assert(arena_is_empty(&arenas[0]));
-	ck_assert_uint_eq(arenas[0].now.written, 3);
+	ck_assert_uint_eq(arena_written(&arenas[0].now), 3);
 	ck_assert_uint_eq(core_count(cfg->files_path), 0);
 	finish();
 }

@@ -116,7 +116,7 @@ START_TEST(a_stop_files_all_that_is_there)
 	workers_stop(&pool);
 	UNTIL(workers_exited(&pool));
 	for (i = 0; i < 8; i++)
-		sum += pool_record(i).written;
+		sum += pool_written_by(i);
 	ck_assert_uint_eq(sum, 64);
 	ck_assert_uint_eq(ring_waiting(&pool_region.ring), 0);
 	workers_join(&pool);
@@ -162,7 +162,7 @@ START_TEST(old_empty_datagrams_make_no_file)
 	POOL_START("buffer.workers=1", "buffer.forced=20ms");
 	pool_put("");
 	workers_wake(&pool);
-	UNTIL(pool_record(0).written == 1);
+	UNTIL(pool_written_by(0) == 1);
 	ck_assert_uint_eq(pool_files(), 0);
 	pool_stop();
 }

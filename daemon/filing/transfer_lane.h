@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lane -> arena, safe to be killed in.  The order is that of the ring: copy,
+ * commit, release.  The commit stores the arena's length and the lane's
+ * position in one step, and names the lane by its id.  A kill between the
+ * commit and the release leaves the position in the arena's record, where
+ * lane_table_settle() finds it.
+ *
+ * The caller holds the lane's claim until this returns: so the next commit of
+ * this arena, and the next one of this lane, come after the release.
+ */
+#ifndef BUFWRITER_TRANSFER_LANE_H
+#define BUFWRITER_TRANSFER_LANE_H
+
+#include "daemon/filing/transfer.h"
+#include "daemon/region/lane.h"
+
+/* Most that is taken from a lane at once. */
+#define TRANSFER_LANE_BYTES 65536
+#define TRANSFER_LANE_RECORDS 1024
+
+struct lane_taken {
+	uint64_t messages;
+	uint64_t bytes;	    /* of these, without framing */
+	uint64_t too_large; /* records above max_message, skipped */
+	bool broken;	    /* what follows cannot be a record */
+	bool more;	    /* something is left below `to` */
+};
+
+/*
+ * Whoever owns the arena and reads the lane.  Takes records up to the position
+ * `to`, which lane_written() returned, as many as the bounds above allow and as
+ * fit.  `now_ns` is CLOCK_MONOTONIC.
+ */
+enum transfer_result transfer_lane(struct lane *l, uint64_t to, struct arena *a,
+				   uint64_t max_message, uint64_t now_ns,
+				   struct lane_taken *taken);
+
+#endif

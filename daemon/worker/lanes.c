@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See lanes.h.
+ *
+ * Sleep and doorbell.  The client stores `written`, then loads `attended`; the
+ * attendant stores LANE_ASLEEP, then loads `written`.  Each has a full fence in
+ * between, so one of them sees the other: the client rings, or the attendant
+ * stays awake.  The doorbell's side is the same once more: the loop thread sets
+ * `rung`, then looks for a parked worker; a worker says that it is parked, then
+ * looks at `rung`.
+ */
+#include "daemon/worker/lanes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/atomic.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/failpoint.h"
+
+#define BITS 64
+
+/* -- claims and bits ----------------------------------------------------- */
+
+static bool claim(struct lanes_slot *s)
+{
+	/* acquire: pairs with unclaim(), whoever read the lane before */
+	return !atomic_exchange_explicit(&s->claimed, true,
+					 memory_order_acquire);
+}
+
+static void unclaim(struct lanes_slot *s)
+{
+	/* pairs with claim() */
+	store_release(&s->claimed, false);
+}
+
+static bool is_open(const struct lanes_slot *s)
+{
+	/* pairs with the releases of `state` */
+	return load_acquire(&s->state) == LANES_OPEN;
+}
+
+/* The first slot from `from` on whose bit is set; ls->slots: none. */
+static uint64_t next_open(const struct lanes *ls, uint64_t from)
+{
+	uint64_t word = from / BITS, bits;
+
+	if (from >= ls->slots)
+		return ls->slots;
+	/* relaxed: the slot's state decides, and park() looks once more */
+	bits = load_relaxed(&ls->open[word]) & ~UINT64_C(0) << from % BITS;
+	while (!bits) {
+		if (++word == ls->words)
+			return ls->slots;
+		bits = load_relaxed(&ls->open[word]);
+	}
+	return word * BITS + (uint64_t)__builtin_ctzll(bits);
+}
+
+/* -- loop thread --------------------------------------------------------- */
+
+int lanes_open(struct lanes *ls, struct lane_table *table, uint64_t max_message)
+{
+	uint64_t n = table->entries;
+
+	memset(ls, 0, sizeof(*ls));
+	ls->table = table;
+	ls->max_message = max_message;
+	if (!n)
+		return 0;
+	ls->words = (n + BITS - 1) / BITS;
+	ls->slot = aligned_alloc(CACHE_LINE, n * sizeof(*ls->slot));
+	ls->open = calloc(ls->words, sizeof(*ls->open));
+	if (!ls->slot || !ls->open) {
+		free(ls->slot);
+		free(ls->open);
+		return -ENOMEM;
+	}
+	memset(ls->slot, 0, n * sizeof(*ls->slot));
+	ls->slots = n;
+	return 0;
+}
+
+void lanes_close(struct lanes *ls)
+{
+	uint64_t i;
+
+	for (i = 0; i < ls->slots; i++)
+		lane_unmap(&ls->slot[i].lane);
+	free(ls->slot);
+	free(ls->open);
+	memset(ls, 0, sizeof(*ls));
+}
+
+void lanes_add(struct lanes *ls, struct lane *lane)
+{
+	unsigned i = lane_entry_index(ls->table, lane->entry);
+	struct lanes_slot *s = &ls->slot[i];
+
+	assert(i < ls->slots && load_relaxed(&s->state) == LANES_FREE);
+	s->lane = *lane;
+	s->lease_ms = LANE_ASLEEP;
+	s->ending = s->broken = false;
+	store_relaxed(&s->messages, 0);
+	store_relaxed(&s->bytes, 0);
+	store_relaxed(&s->too_large, 0);
+	store_relaxed(&s->end, false);
+	store_relaxed(&s->flush_to, 0);
+	memset(lane, 0, sizeof(*lane));
+	/* release: the slot comes first; pairs with is_open() */
+	store_release(&s->state, LANES_OPEN);
+	/* release: a hint for next_open() */
+	atomic_fetch_or_explicit(&ls->open[i / BITS], UINT64_C(1) << i % BITS,
+				 memory_order_release);
+}
+
+bool lanes_remove(struct lanes *ls, unsigned slot)
+{
+	struct lanes_slot *s = &ls->slot[slot];
+
+	/* Whoever has the claim may not have seen yet that the lane ended. */
+	if (!claim(s))
+		return false;
+	assert(load_relaxed(&s->state) == LANES_ENDED);
+	lane_unmap(&s->lane);
+	store_release(&s->state, LANES_FREE);
+	unclaim(s);
+	return true;
+}
+
+void lanes_end(struct lanes *ls, unsigned slot)
+{
+	/* release: pairs with the acquire in prepare() */
+	store_release(&ls->slot[slot].end, true);
+	lanes_ring(ls);
+}
+
+void lanes_ring(struct lanes *ls)
+{
+	/* seq_cst, both: before the caller looks for a parked worker; pair with
+	 * lanes_lack_attendant() and begin_look() */
+	atomic_store_explicit(&ls->awake, true, memory_order_seq_cst);
+	atomic_store_explicit(&ls->rung, true, memory_order_seq_cst);
+}
+
+void lanes_mark_flush(struct lanes *ls)
+{
+	uint64_t i, written, position;
+	struct lanes_slot *s;
+
+	for (i = next_open(ls, 0); i < ls->slots; i = next_open(ls, i + 1)) {
+		s = &ls->slot[i];
+		if (!is_open(s))
+			continue;
+		written = load_acquire(&s->lane.head->written);
+		position = load_relaxed(&s->lane.entry->position);
+		/* Else it will be found broken. */
+		if (written - position <= s->lane.size)
+			/* relaxed: ordered by the request that follows */
+			store_relaxed(&s->flush_to, written);
+	}
+	lanes_ring(ls);
+}
+
+/* -- one lane, under its claim ------------------------------------------- */
+
+static void end_lane(struct lanes *ls, struct lanes_slot *s,
+		     struct lanes_look *look)
+{
+	uint64_t i = (uint64_t)(s - ls->slot);
+
+	lane_finish(&s->lane);
+	atomic_fetch_and_explicit(&ls->open[i / BITS],
+				  ~(UINT64_C(1) << i % BITS),
+				  memory_order_relaxed);
+	/* release: all of it comes first; pairs with the loop thread */
+	store_release(&s->state, LANES_ENDED);
+	/* release: pairs with the loop thread, which looks for the slot then */
+	atomic_fetch_add_explicit(&ls->ended, 1, memory_order_release);
+	look->notify = true;
+}
+
+/* Up to where the lane may be taken.  False: it is broken. */
+static bool find_end(struct lanes_slot *s, uint64_t *to)
+{
+	/* pairs with lanes_end() */
+	if (!s->ending && load_acquire(&s->end)) {
+		s->lease_ms = LANE_CLOSING;
+		lane_attend(&s->lane, LANE_CLOSING);
+		/* seq_cst: as when the lane is put to sleep */
+		atomic_thread_fence(memory_order_seq_cst);
+		if (!lane_written(&s->lane, &s->last))
+			return false;
+		s->ending = true;
+	}
+	if (!s->ending)
+		return lane_written(&s->lane, to);
+	*to = s->last;
+	return true;
+}
+
+static void note_fill(struct lanes_look *look, const struct lanes_slot *s,
+		      uint64_t bytes)
+{
+	uint64_t fill = bytes * 1024 / s->lane.size;
+
+	if (fill > look->fill)
+		look->fill = fill;
+	if (fill > 512)
+		look->behind = true;
+}
+
+static void count(struct lanes_slot *s, const struct lane_taken *taken,
+		  struct lanes_look *look, struct stats_worker *stats)
+{
+	stats_add(&s->messages, taken->messages);
+	stats_add(&s->bytes, taken->bytes);
+	stats_add(&stats->lane_bytes, taken->bytes);
+	if (!taken->too_large)
+		return;
+	look->notify = true;
+	stats_add(&s->too_large, taken->too_large);
+	stats_add(&stats->lane_too_large, taken->too_large);
+}
+
+/* Takes what is there; EMPTY: nothing was. */
+static enum transfer_result take(struct lanes *ls, struct lanes_slot *s,
+				 struct lanes_look *look, struct arena *a,
+				 struct stats_worker *stats, uint64_t now_ns)
+{
+	enum transfer_result result = TRANSFER_EMPTY;
+	struct lane_taken taken = { 0 };
+	uint64_t to = 0, bytes;
+
+	taken.broken = !find_end(s, &to);
+	bytes = taken.broken ? 0 : to - lane_position(&s->lane);
+	if (bytes) {
+		note_fill(look, s, bytes);
+		result = transfer_lane(&s->lane, to, a, ls->max_message, now_ns,
+				       &taken);
+		count(s, &taken, look, stats);
+		look->more |= taken.more;
+	}
+	s->broken = taken.broken;
+	if (taken.broken || (s->ending && lane_position(&s->lane) == s->last))
+		end_lane(ls, s, look);
+	return result;
+}
+
+/* -- a look at all lanes ------------------------------------------------- */
+
+static bool is_attendant(const struct lanes *ls, const struct lanes_look *look)
+{
+	/* relaxed: only this worker makes itself the attendant */
+	return load_relaxed(&ls->attendant) == look->worker + 1;
+}
+
+static void begin_look(struct lanes *ls, struct lanes_look *look)
+{
+	look->more = false;
+	/* seq_cst: what was written before the doorbell is seen from here on;
+	 * pairs with lanes_ring() */
+	if (load_relaxed(&ls->rung))
+		atomic_exchange_explicit(&ls->rung, false,
+					 memory_order_seq_cst);
+}
+
+enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
+				struct arena *a, struct stats_worker *stats)
+{
+	enum transfer_result result = TRANSFER_EMPTY;
+	uint64_t now_ns = clock_now(), i;
+	bool attends = is_attendant(ls, look);
+	struct lanes_slot *s;
+	unsigned turns = 0;
+
+	if (!look->next)
+		begin_look(ls, look);
+	for (i = next_open(ls, look->next); i < ls->slots;
+	     i = next_open(ls, i + 1)) {
+		s = &ls->slot[i];
+		if (!claim(s))
+			continue;
+		if (is_open(s)) {
+			result = take(ls, s, look, a, stats, now_ns);
+			if (attends && is_open(s) && !s->ending &&
+			    s->lease_ms < now_ns / CLOCK_MS + LANES_RENEW_MS) {
+				s->lease_ms = now_ns / CLOCK_MS +
+					      LANES_LEASE_MS;
+				lane_attend(&s->lane, s->lease_ms);
+			}
+		}
+		unclaim(s);
+		if (result != TRANSFER_EMPTY) {
+			/* relaxed: a hint, of whichever worker comes last */
+			store_relaxed(&ls->taken_ns, now_ns);
+			turns++;
+		}
+		/* The rest after the flush, or after the ring's turn. */
+		if (result == TRANSFER_FULL || turns == LANES_TURN) {
+			look->next = i + (result != TRANSFER_FULL);
+			return result;
+		}
+		result = TRANSFER_EMPTY;
+	}
+	look->next = 0;
+	return look->more ? TRANSFER_TOOK : TRANSFER_EMPTY;
+}
+
+bool lanes_reached(const struct lanes *ls)
+{
+	const struct lanes_slot *s;
+	uint64_t i;
+
+	for (i = next_open(ls, 0); i < ls->slots; i = next_open(ls, i + 1)) {
+		s = &ls->slot[i];
+		/*
+		 * acquire: whoever took the rest has committed it; the entry
+		 * stays mapped.  relaxed: ordered by the request's number
+		 */
+		if (is_open(s) && load_acquire(&ls->table->entry[i].position) <
+					  load_relaxed(&s->flush_to))
+			return false;
+	}
+	return true;
+}
+
+/* -- the attendant ------------------------------------------------------- */
+
+/* False: a record came, or a lane could not be looked at. */
+static bool put_to_sleep(struct lanes_slot *s)
+{
+	uint64_t written;
+	bool calm = true;
+
+	if (!claim(s))
+		return false;
+	if (is_open(s)) {
+		if (s->lease_ms != LANE_ASLEEP && !s->ending) {
+			s->lease_ms = LANE_ASLEEP;
+			lane_attend(&s->lane, LANE_ASLEEP);
+		}
+		/* Publish, then check again: see the head of this file. */
+		atomic_thread_fence(memory_order_seq_cst);
+		calm = lane_written(&s->lane, &written) &&
+		       written == lane_position(&s->lane) &&
+		       !load_acquire(&s->end);
+	}
+	unclaim(s);
+	return calm;
+}
+
+/* False: there is something to do. */
+static bool put_all_to_sleep(struct lanes *ls)
+{
+	bool calm = true;
+	uint64_t i;
+
+	/* seq_cst: before the lanes are looked at; pairs with lanes_ring() */
+	atomic_store_explicit(&ls->awake, false, memory_order_seq_cst);
+	for (i = next_open(ls, 0); i < ls->slots && calm;
+	     i = next_open(ls, i + 1))
+		calm = put_to_sleep(&ls->slot[i]);
+	if (!calm)
+		atomic_store_explicit(&ls->awake, true, memory_order_seq_cst);
+	(void)FAILPOINT("lanes.asleep");
+	return calm;
+}
+
+static bool become_attendant(struct lanes *ls, const struct lanes_look *look)
+{
+	unsigned none = 0;
+
+	/* seq_cst: pairs with lanes_pass_on() and lanes_lack_attendant() */
+	return is_attendant(ls, look) ||
+	       atomic_compare_exchange_strong_explicit(&ls->attendant, &none,
+						       look->worker + 1,
+						       memory_order_seq_cst,
+						       memory_order_relaxed);
+}
+
+static void stop_attending(struct lanes *ls)
+{
+	/* seq_cst: before another worker is looked for */
+	atomic_store_explicit(&ls->attendant, 0, memory_order_seq_cst);
+}
+
+/* So that no lane is more than a quarter full by then. */
+static uint64_t look_interval(const struct lanes_look *look, uint64_t now_ns)
+{
+	uint64_t ns = LANES_LOOK_MAX_NS;
+
+	if (look->fill && look->at_ns && now_ns > look->at_ns)
+		ns = (now_ns - look->at_ns) * 256 / look->fill;
+	if (ns > LANES_LOOK_MAX_NS)
+		return LANES_LOOK_MAX_NS;
+	return ns < LANES_LOOK_MIN_NS ? LANES_LOOK_MIN_NS : ns;
+}
+
+uint64_t lanes_attend(struct lanes *ls, struct lanes_look *look)
+{
+	uint64_t now_ns, interval_ns;
+
+	if (!ls->slots || !lanes_are_awake(ls) || !become_attendant(ls, look))
+		return 0;
+	now_ns = clock_now();
+	/* relaxed: a hint, see lanes_take() */
+	if (now_ns - load_relaxed(&ls->taken_ns) > LANES_CALM_NS &&
+	    put_all_to_sleep(ls)) {
+		stop_attending(ls);
+		return 0;
+	}
+	interval_ns = look_interval(look, now_ns);
+	look->fill = 0;
+	look->at_ns = now_ns;
+	return now_ns + interval_ns;
+}
+
+bool lanes_lack_attendant(const struct lanes *ls)
+{
+	if (!ls->slots)
+		return false;
+	/* seq_cst, all: after the worker's fence; pair with lanes_ring() and
+	 * stop_attending() */
+	return atomic_load_explicit(&ls->rung, memory_order_seq_cst) ||
+	       (atomic_load_explicit(&ls->awake, memory_order_seq_cst) &&
+		!atomic_load_explicit(&ls->attendant, memory_order_seq_cst));
+}
+
+bool lanes_pass_on(struct lanes *ls, unsigned worker)
+{
+	/* relaxed: only this worker makes itself the attendant */
+	if (load_relaxed(&ls->attendant) != worker + 1)
+		return false;
+	stop_attending(ls);
+	return lanes_are_awake(ls);
+}

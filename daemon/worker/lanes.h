@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The open lanes, as the workers and the loop thread share them.
+ *
+ * A worker claims a lane for a moment, takes what is there into its arena, and
+ * gives the claim back.  The claim is one word of private memory; whoever does
+ * not get it goes on to the next lane.  Under the claim a lane has one reader,
+ * and one writer of everything that the daemon writes into it.
+ *
+ * Who looks.  A client that writes does not tell anybody as long as the lane is
+ * attended: one worker, the attendant, looks at all lanes again and again, and
+ * each lane says until when that is promised.  The attendant sleeps between two
+ * looks, so long that no lane becomes more than a quarter full at the rate just
+ * seen.  When no lane had a record for LANES_CALM_NS it puts the lanes to sleep:
+ * the next record rings the doorbell (intake/lane_server.h), which wakes a
+ * worker.  A worker that goes to the disk hands the task on.
+ *
+ *	slot		FROM	TO	[function, thread]
+ *			FREE	OPEN	[lanes_add, loop thread]
+ *			OPEN	ENDED	[take, worker: under the claim]
+ *			ENDED	FREE	[lanes_remove, loop thread]
+ *
+ * A lane ends when its client is gone, or the daemon stops, and all that was
+ * written by then is taken; or when its content cannot be a lane's.
+ */
+#ifndef BUFWRITER_LANES_H
+#define BUFWRITER_LANES_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/stats.h"
+#include "daemon/filing/transfer_lane.h"
+#include "daemon/region/lane.h"
+#include "daemon/region/ring_layout.h"
+
+/* Without a record for so long, the lanes are put to sleep. */
+#define LANES_CALM_NS UINT64_C(10000000)
+/* How long the attendant sleeps between two looks. */
+#define LANES_LOOK_MIN_NS UINT64_C(50000)
+#define LANES_LOOK_MAX_NS UINT64_C(1000000)
+/* How long clients rely on the attendant, and when that is renewed. */
+#define LANES_LEASE_MS UINT64_C(100)
+#define LANES_RENEW_MS UINT64_C(80)
+/* Lanes that a worker takes from before it looks at the ring again. */
+#define LANES_TURN 4
+
+enum lanes_state { LANES_FREE, LANES_OPEN, LANES_ENDED };
+
+struct lanes_slot {
+	/* the loop thread, while the slot is FREE or ENDED */
+	alignas(CACHE_LINE) struct lane lane;
+	/* whoever holds the claim */
+	uint64_t lease_ms; /* the last `attended` that was stored */
+	uint64_t last;	   /* with `ending`: nothing behind it is taken */
+	bool ending;	   /* `last` holds */
+	bool broken;
+	/* shared, atomic: written under the claim */
+	stats_counter messages, bytes, too_large;
+	/* shared, atomic */
+	alignas(CACHE_LINE) _Atomic bool claimed;
+	_Atomic int state;	   /* enum lanes_state */
+	_Atomic bool end;	   /* the loop thread: end this lane */
+	_Atomic uint64_t flush_to; /* the loop thread: a flush covers this */
+};
+
+struct lanes {
+	/* constant after start */
+	struct lanes_slot *slot;
+	struct lane_table *table; /* slot i is of its entry i */
+	uint64_t slots;
+	uint64_t max_message;
+	uint64_t words; /* of `open` */
+	/* shared, atomic: slots that are OPEN, one bit each */
+	_Atomic uint64_t *open;
+	/* shared, atomic: some lane is attended, or was rung for */
+	alignas(CACHE_LINE) _Atomic bool awake;
+	_Atomic bool rung;
+	_Atomic unsigned attendant; /* 1 + index of the worker, 0: none */
+	_Atomic uint64_t ended;	    /* lanes that became ENDED, ever */
+	_Atomic uint64_t taken_ns;  /* when a record was taken last */
+};
+
+/* What a worker remembers from one look to the next. */
+struct lanes_look {
+	unsigned worker;
+	unsigned next;	/* the slot at which the look goes on */
+	uint64_t at_ns; /* the end of the last look */
+	uint64_t fill;	/* of the fullest lane, in 1024ths of its size */
+	bool more;	/* of this look: something was left */
+	bool behind;	/* a lane was more than half full: more workers help */
+	bool notify;	/* a lane ENDED, or a message was dropped */
+};
+
+/* -- loop thread --------------------------------------------------------- */
+
+/*
+ * For the lanes of this table, which outlives it; no slots: there are no
+ * lanes.  0 or -ENOMEM.  Before the workers start.
+ */
+int lanes_open(struct lanes *ls, struct lane_table *table,
+	       uint64_t max_message);
+/* After the workers have ended.  Unmaps all lanes. */
+void lanes_close(struct lanes *ls);
+static inline bool lanes_is_free(const struct lanes *ls, unsigned slot)
+{
+	/* relaxed: this thread made it FREE */
+	return load_relaxed(&ls->slot[slot].state) == LANES_FREE;
+}
+/* A mapped lane becomes OPEN; it is given up to `lanes`. */
+void lanes_add(struct lanes *ls, struct lane *lane);
+/* The slot of an ENDED lane is FREE again.  False: a worker still looks at it,
+ * try again soon. */
+bool lanes_remove(struct lanes *ls, unsigned slot);
+/* What is written by now is taken, and then the lane ends. */
+void lanes_end(struct lanes *ls, unsigned slot);
+/* The doorbell: a worker must look.  workers_ring() wakes one. */
+void lanes_ring(struct lanes *ls);
+/* A flush covers what is written by now. */
+void lanes_mark_flush(struct lanes *ls);
+
+/* -- workers ------------------------------------------------------------- */
+
+/* Is there a reason to look at the lanes? */
+static inline bool lanes_are_awake(const struct lanes *ls)
+{
+	/* relaxed: park() asks again after its fence */
+	return load_relaxed(&ls->awake) || load_relaxed(&ls->rung);
+}
+
+/*
+ * The arena's owner.  Takes from a few lanes that have records.  EMPTY: no
+ * lane has any, or only so few that they can wait for the next look.
+ */
+enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
+				struct arena *a, struct stats_worker *stats);
+/* Is everything in arenas that the last flush covers? */
+bool lanes_reached(const struct lanes *ls);
+/*
+ * Before the worker sleeps: becomes or stays the attendant if there is none.
+ * Returns when to look again, CLOCK_MONOTONIC, 0: the worker is not the
+ * attendant.
+ */
+uint64_t lanes_attend(struct lanes *ls, struct lanes_look *look);
+/*
+ * After the worker has published that it sleeps, and a full fence: must it
+ * look again, because the lanes have no attendant?
+ */
+bool lanes_lack_attendant(const struct lanes *ls);
+/* Before the worker goes to the disk.  True: somebody else must attend. */
+bool lanes_pass_on(struct lanes *ls, unsigned worker);
+
+#endif

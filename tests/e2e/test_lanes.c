@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lanes through a raw client of the format: what a client writes is in files
+ * once, whatever the client does and whoever is killed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/ask.h"
+#include "tests/lib/bed.h"
+#include "tests/lib/lane_client.h"
+#include "tests/lib/process.h"
+#include "tests/lib/random.h"
+#include "tests/lib/store.h"
+#include "tests/lib/tally.h"
+
+static struct tally tally;
+
+/* Message n of a client; its length is 1 to 300 bytes. */
+static uint32_t text_of(char *to, unsigned client, uint64_t n)
+{
+	int len = sprintf(to, "client %u message %" PRIu64 " ", client, n);
+	uint32_t all = (uint32_t)len + (uint32_t)(n * 7919 % 270);
+
+	memset(to + len, 'a' + (int)(n % 26), all - (uint32_t)len);
+	return all;
+}
+
+static void write_one(struct lane_client *c, unsigned client, uint64_t n)
+{
+	char text[512];
+	uint32_t len = text_of(text, client, n);
+
+	REQUIRE(lane_write(c, text, len), "the lane is closed");
+	tally_expect(&tally, text, len);
+}
+
+static void require_all(void)
+{
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	REQUIRE(dir_empty(bed.temp), "temp files are left behind");
+	tally_close(&tally);
+}
+
+START_TEST(what_is_written_into_a_lane_is_in_files_once)
+{
+	struct lane_client c;
+	struct totals totals;
+	uint64_t n, most = suite_scale(200000);
+
+	tally_open(&tally);
+	daemon_start();
+	ck_assert_int_eq(lane_open(&c), 0);
+	for (n = 0; n < most; n++)
+		write_one(&c, 0, n);
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	ck_assert_double_eq(ask_number("gauges.lanes_open"), 1);
+	daemon_stop(&totals);
+	ck_assert_uint_eq(totals.received, most);
+	ck_assert_uint_eq(totals.written, most);
+	ck_assert_uint_eq(lane_get(&c, AT_ATTENDED), CLOSED);
+	ck_assert_uint_eq(lane_get(&c, AT_FINAL), c.written);
+	lane_end(&c);
+	require_all();
+}
+END_TEST
+
+/* Each message comes alone, so each finds the lane asleep. */
+START_TEST(a_message_in_a_sleeping_lane_is_found)
+{
+	struct lane_client c;
+	uint64_t n, rings = 0;
+
+	tally_open(&tally);
+	daemon_start();
+	ck_assert_int_eq(lane_open(&c), 0);
+	for (n = 0; n < suite_scale(100); n++) {
+		write_one(&c, 0, n);
+		UNTIL(lane_get(&c, AT_READ) == c.written);
+		if (n % 2)
+			UNTIL(lane_get(&c, AT_ATTENDED) == ASLEEP);
+		rings = c.rings;
+	}
+	ck_assert_uint_gt(rings, 1);
+	lane_end(&c);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+START_TEST(a_client_that_is_killed_loses_nothing_it_had_published)
+{
+	struct lane_client c;
+	char text[512];
+	uint32_t len;
+	pid_t pid;
+	uint64_t n;
+
+	tally_open(&tally);
+	daemon_start();
+	for (n = 0; n < suite_scale(50); n++) {
+		pid = fork();
+		if (!pid) {
+			if (lane_open(&c))
+				_exit(1);
+			len = text_of(text, 1, n);
+			lane_publish(&c, text, len);
+			/* The doorbell comes too late for most. */
+			if (n % 2)
+				lane_ring(&c);
+			kill(getpid(), SIGKILL);
+		}
+		waitpid(pid, NULL, 0);
+		len = text_of(text, 1, n);
+		tally_expect(&tally, text, len);
+	}
+	UNTIL(ask_number("gauges.lanes_open") == 0);
+	ck_assert_double_eq(ask_number("counters.lanes_opened"), n);
+	ck_assert_double_eq(ask_number("counters.lanes_closed"), n);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+/* Several clients, each a process; counts what their lanes took. */
+static void run_clients(unsigned clients, uint64_t most, unsigned kills)
+{
+	pid_t pid[16];
+	unsigned i;
+	uint64_t n;
+	char text[512];
+
+	for (i = 0; i < clients; i++) {
+		pid[i] = fork();
+		if (pid[i])
+			continue;
+		{
+			struct lane_client c;
+
+			if (lane_open(&c))
+				_exit(1);
+			for (n = 0; n < most; n++)
+				if (!lane_write(&c, text, text_of(text, i, n)))
+					_exit(2);
+			while (lane_get(&c, AT_READ) != c.written)
+				usleep(1000);
+			_exit(0);
+		}
+	}
+	for (i = 0; i < kills; i++) {
+		usleep(1000 + random_below(20000));
+		daemon_kill();
+		daemon_spawn();
+		if (i % 3)
+			REQUIRE(daemon_ready(), "no start after a kill");
+	}
+	REQUIRE(daemon_ready(), "no start");
+	for (i = 0; i < clients; i++) {
+		int status;
+
+		ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+		REQUIRE(WIFEXITED(status) && !WEXITSTATUS(status),
+			"client %u: %#x", i, status);
+		for (n = 0; n < most; n++)
+			tally_expect(&tally, text, text_of(text, i, n));
+	}
+}
+
+START_TEST(clients_at_the_same_time_lose_nothing)
+{
+	tally_open(&tally);
+	daemon_start("buffer.size=64K");
+	run_clients(4, suite_scale(100000), 0);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+START_TEST(with_a_store_clients_notice_no_kill_of_the_daemon)
+{
+	tally_open(&tally);
+	bed_hold_socket();
+	bed_hold_lanes();
+	store_open();
+	daemon_start();
+	run_clients(3, suite_scale(300000), (unsigned)suite_scale(40));
+	daemon_stop(NULL);
+	require_all();
+	UNTIL(store_count() == 0);
+}
+END_TEST
+
+/* Without a store the client asks, and sends the rest. */
+START_TEST(without_a_store_the_daemon_says_how_far_it_was)
+{
+	struct lane_client c, again;
+	struct lane_reply reply;
+	char text[512];
+	uint64_t n, position;
+
+	tally_open(&tally);
+	daemon_start();
+	ck_assert_int_eq(lane_open(&c), 0);
+	for (n = 0; n < 1000; n++)
+		write_one(&c, 0, n);
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	position = c.written;
+	daemon_kill();
+	lane_publish(&c, text, text_of(text, 0, n));
+	daemon_start();
+	ck_assert_int_eq(lane_connect(&again), 0);
+	lane_request(&again, 2, c.id);
+	reply = lane_reply(&again, NULL);
+	ck_assert_int_eq(reply.status, 0);
+	ck_assert_uint_eq(reply.value1, c.id);
+	ck_assert_uint_eq(reply.value2, position);
+	lane_end(&again);
+	ck_assert_int_eq(lane_connect(&again), 0);
+	lane_request(&again, 2, c.id ^ 1);
+	ck_assert_int_eq(lane_reply(&again, NULL).status, -ENOENT);
+	lane_end(&again);
+	lane_end(&c);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+/* The client lives, and systemd has lost its connection, or its memory. */
+START_TEST(half_a_lane_in_the_store_is_read_to_its_end_or_closed)
+{
+	struct lane_client c, again;
+	struct lane_reply reply;
+	uint64_t n;
+
+	tally_open(&tally);
+	bed_hold_socket();
+	bed_hold_lanes();
+	store_open();
+	daemon_start();
+	ck_assert_int_eq(lane_open(&c), 0);
+	for (n = 0; n < 1000; n++)
+		write_one(&c, 0, n);
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	daemon_kill();
+	if (_i == 0) {
+		write_one(&c, 0, n);
+		store_lose("-c");
+	} else {
+		lane_publish(&c, "not taken", 9);
+		store_clear();
+	}
+	daemon_start();
+	ck_assert_int_eq(lane_connect(&again), 0);
+	lane_request(&again, 2, c.id);
+	reply = lane_reply(&again, NULL);
+	ck_assert_int_eq(reply.status, 0);
+	ck_assert_uint_eq(reply.value2, c.written - (_i ? 24 : 0));
+	if (_i == 0)
+		ck_assert_uint_eq(lane_get(&c, AT_ATTENDED), CLOSED);
+	lane_end(&again);
+	lane_end(&c);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+START_TEST(a_flush_covers_what_is_in_lanes)
+{
+	struct lane_client c;
+	struct lane_reply reply;
+	uint64_t n;
+
+	tally_open(&tally);
+	daemon_start("buffer.forced=0");
+	ck_assert_int_eq(lane_open(&c), 0);
+	for (n = 0; n < 50; n++) {
+		write_one(&c, 0, n);
+		lane_request(&c, 3, n);
+		reply = lane_reply(&c, NULL);
+		ck_assert_int_eq(reply.status, 0);
+		ck_assert_uint_eq(reply.value1, n);
+		ck_assert_uint_eq(reply.value2, 0);
+		ck_assert_double_eq(ask_number("messages.written"), n + 1);
+	}
+	lane_end(&c);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+/* -- hostile clients ----------------------------------------------------- */
+
+enum { WRITTEN_FAR, WRITTEN_ODD, LENGTH_LONG, LENGTH_ALL, HEAD_ZERO, NONSENSE };
+
+static void spoil(struct lane_client *c, int how)
+{
+	uint32_t len = 0xffffffff;
+	unsigned i;
+
+	switch (how) {
+	case WRITTEN_FAR:
+		lane_set(c, AT_WRITTEN, c->written + c->size + 8);
+		break;
+	case WRITTEN_ODD:
+		lane_set(c, AT_WRITTEN, c->written + 4);
+		break;
+	case LENGTH_LONG:
+		len = 1000;
+		/* fall through */
+	case LENGTH_ALL:
+		memcpy(c->data + c->written % c->size, &len, 4);
+		lane_set(c, AT_WRITTEN, c->written + 16);
+		break;
+	case HEAD_ZERO:
+		memset(c->head, 0, 4096);
+		lane_set(c, AT_WRITTEN, 1 << 30);
+		break;
+	default:
+		for (i = 0; i < c->size; i++)
+			c->data[i] = (uint8_t)random_below(256);
+		lane_set(c, AT_WRITTEN, c->written + c->size);
+	}
+	lane_ring(c);
+}
+
+START_TEST(a_lane_that_makes_no_sense_is_closed_and_harms_nobody)
+{
+	struct lane_client good, bad;
+	uint64_t n;
+
+	tally_open(&tally);
+	daemon_start();
+	ck_assert_int_eq(lane_open(&good), 0);
+	ck_assert_int_eq(lane_open(&bad), 0);
+	for (n = 0; n < 1000; n++) {
+		write_one(&good, 0, n);
+		write_one(&bad, 1, n);
+	}
+	UNTIL(lane_get(&bad, AT_READ) == bad.written);
+	spoil(&bad, _i);
+	/* The end of the connection. */
+	ck_assert_int_eq(lane_reply(&bad, NULL).status, -ECONNRESET);
+	ck_assert_uint_eq(lane_get(&bad, AT_ATTENDED), CLOSED);
+	UNTIL(ask_number("counters.lanes_broken") == 1);
+	ck_assert_uint_eq(log_count("holds what no library writes"), 1);
+	write_one(&good, 0, n);
+	UNTIL(lane_get(&good, AT_READ) == good.written);
+	lane_end(&good);
+	lane_end(&bad);
+	daemon_stop(NULL);
+	/* Random bytes may have begun with records. */
+	if (_i != NONSENSE)
+		require_all();
+	else
+		tally_close(&tally);
+}
+END_TEST
+
+/* A record that no datagram could hold. */
+START_TEST(a_message_above_the_limit_is_dropped_and_counted)
+{
+	static char large[5000];
+	struct lane_client c;
+	struct totals totals;
+
+	tally_open(&tally);
+	memset(large, 'x', sizeof(large));
+	daemon_start("socket.max_message=4K");
+	ck_assert_int_eq(lane_open(&c), 0);
+	write_one(&c, 0, 0);
+	ck_assert(lane_write(&c, large, sizeof(large)));
+	write_one(&c, 0, 1);
+	UNTIL(ask_number("dropped.too_large") == 1);
+	ck_assert_double_eq(ask_number("messages.received"), 3);
+	lane_end(&c);
+	daemon_stop(&totals);
+	ck_assert_uint_eq(totals.received, 3);
+	ck_assert_uint_eq(totals.too_large, 1);
+	ck_assert_uint_eq(totals.written, 2);
+	ck_assert_uint_eq(log_count("lanes: dropped 1 messages"), 1);
+	require_all();
+}
+END_TEST
+
+START_TEST(lanes_are_bounded_in_all)
+{
+	struct lane_client c[8], last;
+	unsigned i;
+
+	daemon_start("lanes.count=8");
+	for (i = 0; i < 8; i++)
+		ck_assert_int_eq(lane_open(&c[i]), 0);
+	for (i = 0; i < 50; i++)
+		ck_assert_int_lt(lane_open(&last), 0);
+	ck_assert_double_eq(ask_number("counters.lanes_refused"), 50);
+	ck_assert_double_eq(ask_number("gauges.lanes_open"), 8);
+	lane_end(&c[3]);
+	lane_open_wait(&c[3]);
+	for (i = 0; i < 8; i++)
+		lane_end(&c[i]);
+	UNTIL(ask_number("gauges.lanes_open") == 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* Descriptors and memory stay as they were. */
+START_TEST(lanes_that_come_and_go_leave_nothing_behind)
+{
+	struct lane_client c;
+	unsigned before, i;
+
+	tally_open(&tally);
+	daemon_start();
+	lane_open_wait(&c);
+	lane_end(&c);
+	UNTIL(ask_number("gauges.lanes_open") == 0);
+	before = process_descriptors(bed.pid);
+	for (i = 0; i < suite_scale(500); i++) {
+		lane_open_wait(&c);
+		write_one(&c, 0, i);
+		lane_end(&c);
+	}
+	UNTIL(ask_number("gauges.lanes_open") == 0);
+	UNTIL(process_descriptors(bed.pid) == before);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+START_TEST(packets_that_are_no_request_end_the_connection_only)
+{
+	static const size_t lengths[] = { 0, 2, 15, 16, 17, 64, 65, 4096 };
+	struct lane_client c;
+	char packet[4096];
+
+	memset(packet, 'x', sizeof(packet));
+	daemon_start();
+	ck_assert_int_eq(lane_connect(&c), 0);
+	ck_assert_int_eq(send(c.fd, packet, lengths[_i], MSG_NOSIGNAL),
+			 (ssize_t)lengths[_i]);
+	ck_assert_int_eq(lane_reply(&c, NULL).status, -ECONNRESET);
+	lane_end(&c);
+	ck_assert_int_eq(lane_open(&c), 0);
+	lane_end(&c);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_daemon_without_lanes_has_no_socket_for_them)
+{
+	struct lane_client c;
+
+	daemon_start("lanes.count=0");
+	ck_assert_int_lt(lane_connect(&c), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("lanes");
+	TCase *t = bed_case(suite, "messages");
+
+	random_seed = suite_number("BW_SEED", 1);
+	tcase_add_test(t, what_is_written_into_a_lane_is_in_files_once);
+	tcase_add_test(t, a_message_in_a_sleeping_lane_is_found);
+	tcase_add_test(t,
+		       a_client_that_is_killed_loses_nothing_it_had_published);
+	tcase_add_test(t, clients_at_the_same_time_lose_nothing);
+	tcase_add_test(t, a_flush_covers_what_is_in_lanes);
+	t = bed_case(suite, "kills");
+	tcase_add_test(t, with_a_store_clients_notice_no_kill_of_the_daemon);
+	tcase_add_test(t, without_a_store_the_daemon_says_how_far_it_was);
+	tcase_add_loop_test(
+		t, half_a_lane_in_the_store_is_read_to_its_end_or_closed, 0, 2);
+	t = bed_case(suite, "hostile clients");
+	tcase_add_loop_test(
+		t, a_lane_that_makes_no_sense_is_closed_and_harms_nobody, 0,
+		NONSENSE + 1);
+	tcase_add_test(t, a_message_above_the_limit_is_dropped_and_counted);
+	tcase_add_test(t, lanes_are_bounded_in_all);
+	tcase_add_test(t, lanes_that_come_and_go_leave_nothing_behind);
+	tcase_add_loop_test(
+		t, packets_that_are_no_request_end_the_connection_only, 0, 8);
+	tcase_add_test(t, a_daemon_without_lanes_has_no_socket_for_them);
+	return suite_run(suite, CK_NOFORK);
+}
