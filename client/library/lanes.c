@@ -261,6 +261,9 @@ int bw_lanes_room(struct bw *bw, size_t len, int64_t start_ms,
 
 	if (!lanes)
 		return BW_NO_LANE;
+	if (bw->lanes_mode == BW_LANES_ALWAYS &&
+	    bw_lane_state(&lanes->lane[0]) == BW_LANE_NONE)
+		ask_for_one(bw, lanes);
 	for (;;) {
 		bw_lanes_mind(bw);
 		err = try_lanes(bw, lanes, len, lane, place);
@@ -360,9 +363,6 @@ void bw_lanes_mind(struct bw *bw)
 		bw_lane_leave(&lanes->lane[i]);
 		pthread_setcancelstate(cancel, NULL);
 	}
-	if (bw->lanes_mode == BW_LANES_ALWAYS &&
-	    bw_lane_state(&lanes->lane[0]) == BW_LANE_NONE)
-		ask_for_one(bw, lanes);
 }
 
 static bool is_settled(const struct bw_lanes *lanes)

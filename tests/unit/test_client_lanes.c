@@ -135,7 +135,9 @@ START_TEST(a_busy_process_gets_a_lane)
 	}
 	bw_close(bw);
 	UNTIL(lane_stub_count() == n);
-	ck_assert_uint_eq(lane_stub.opened, 1);
+	/* One for each request, and a request that is old is made again. */
+	ck_assert_uint_ge(lane_stub.opened, 1);
+	ck_assert_uint_le(lane_stub.opened, 4);
 }
 END_TEST
 

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A lane ends: its daemon closes it, is killed, comes back or does not.  Each
+ * message for which a write returned 0 arrives once.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/library/bufwriter.h"
+#include "client/library/lane.h"
+#include "tests/lib/lane_stub.h"
+
+/* A broken wait would take far longer. */
+#define SOON_MS 10000
+
+static struct bw *start(int timeout_ms)
+{
+	receiver_listen();
+	lane_stub_start();
+	return lane_stub_client(timeout_ms, BW_LANES_ALWAYS);
+}
+
+/* Numbered messages, and how often each one came. */
+#define NUMBERS 100000
+static atomic_uchar came[NUMBERS];
+static atomic_uint came_sum;
+
+static void count_number(enum road road, const char *data, uint32_t len)
+{
+	uint32_t n;
+
+	(void)road;
+	if (len != sizeof(n))
+		abort();
+	memcpy(&n, data, sizeof(n));
+	if (n >= NUMBERS)
+		abort();
+	atomic_fetch_add(&came[n], 1);
+	atomic_fetch_add(&came_sum, 1);
+}
+
+static int write_number(struct bw *bw, uint32_t n)
+{
+	return bw_write(bw, &n, sizeof(n));
+}
+
+static void expect_each_once(uint32_t count)
+{
+	uint32_t n;
+
+	UNTIL(came_sum >= count);
+	for (n = 0; n < count; n++)
+		ck_assert_msg(came[n] == 1, "number %u came %u times", n,
+			      came[n]);
+	ck_assert_uint_eq(came_sum, count);
+}
+
+static void stop_taking(void)
+{
+	lane_stub_freeze();
+	lane_stub.takes = false;
+	lane_stub_thaw();
+}
+
+/* --- an orderly end -------------------------------------------------------- */
+
+/*
+ * The daemon takes some of what is in the lane, and closes it.  Later messages
+ * are datagrams, and the rest of the lane is sent first.  _i: how many are
+ * taken.
+ */
+START_TEST(what_a_closing_daemon_leaves_is_sent)
+{
+	struct bw *bw;
+	uint32_t n;
+
+	lane_stub.sink = count_number;
+	bw = start(SOON_MS);
+	stop_taking();
+	for (n = 0; n < 10; n++)
+		ck_assert_int_eq(write_number(bw, n), 0);
+	lane_stub_close_lanes(16 * (uint64_t)_i, 0);
+	lane_stub.takes = true;
+	ck_assert_int_eq(write_number(bw, n++), 0);
+	expect_each_once(n);
+	ck_assert_uint_eq(lane_stub.messages[LANE], (unsigned)_i);
+	bw_close(bw);
+	expect_each_once(n);
+}
+END_TEST
+
+/* The handle is closed instead, and sends the rest as well. */
+START_TEST(bw_close_sends_what_a_closing_daemon_leaves)
+{
+	struct bw *bw;
+	uint32_t n;
+
+	lane_stub.sink = count_number;
+	bw = start(SOON_MS);
+	stop_taking();
+	for (n = 0; n < 10; n++)
+		ck_assert_int_eq(write_number(bw, n), 0);
+	lane_stub_close_lanes(48, 0);
+	bw_close(bw);
+	expect_each_once(n);
+	ck_assert_uint_eq(lane_stub.messages[LANE], 3);
+}
+END_TEST
+
+static void *close_later(void *arg)
+{
+	suite_sleep_ms(100);
+	lane_stub_close_lanes(16 * 5, 200);
+	return arg;
+}
+
+/*
+ * Writes go on while the daemon closes again and again: each finds out whether
+ * its message was taken.
+ */
+START_TEST(writes_go_on_while_lanes_close)
+{
+	pthread_t thread;
+	struct bw *bw;
+	uint32_t n = 0;
+	int i;
+
+	lane_stub.sink = count_number;
+	bw = start(SOON_MS);
+	for (i = 0; i < 5; i++) {
+		ck_assert_int_eq(
+			pthread_create(&thread, NULL, close_later, NULL), 0);
+		while (pthread_tryjoin_np(thread, NULL) != 0) {
+			ck_assert_int_eq(write_number(bw, n++), 0);
+			suite_sleep_ms(1);
+		}
+		/* The next lane may be asked for a second later. */
+		while (lane_stub.opened < (unsigned)i + 2) {
+			ck_assert_int_eq(write_number(bw, n++), 0);
+			suite_sleep_ms(1);
+		}
+	}
+	bw_close(bw);
+	expect_each_once(n);
+	ck_assert_uint_gt(lane_stub.messages[LANE], 0);
+	ck_assert_uint_gt(lane_stub.messages[DATAGRAM], 0);
+}
+END_TEST
+
+/* A daemon that was killed while it closed goes on with the lane. */
+START_TEST(a_lane_may_be_opened_again)
+{
+	struct bw *bw = start(20);
+	struct bw_lane_head *head;
+
+	ck_assert_int_eq(bw_write(bw, "a", 1), 0);
+	lane_stub_expect(LANE, "a", 1);
+	lane_stub_freeze();
+	head = lane_stub_head();
+	atomic_store(&head->attended, BW_LANE_CLOSING);
+	/* The message is in the lane, and the wait is over before the end. */
+	ck_assert_int_eq(bw_write(bw, "b", 1), 0);
+	ck_assert_uint_eq(head->written, 32);
+	/* Nobody may write to a lane that is about to be closed. */
+	ck_assert_int_eq(bw_write(bw, "c", 1), 0);
+	ck_assert_uint_eq(head->written, 32);
+	lane_stub_thaw();
+	UNTIL(head->read == 32);
+	ck_assert_int_eq(bw_write(bw, "d", 1), 0);
+	ck_assert_uint_eq(head->written, 48);
+	bw_close(bw);
+	UNTIL(lane_stub_count() == 4);
+	ck_assert_uint_eq(lane_stub.messages[DATAGRAM], 1);
+}
+END_TEST
+
+/* No daemon is left: the last message is refused, the others are kept. */
+START_TEST(an_end_without_a_successor_is_an_error)
+{
+	struct bw *bw;
+
+	bw = start(50);
+	stop_taking();
+	ck_assert_int_eq(bw_write(bw, "kept", 4), 0);
+	lane_stub_close_lanes(0, 0);
+	lane_stub_freeze();
+	receiver_vanish();
+	lane_stub_thaw();
+	ck_assert_int_eq(bw_write(bw, "refused", 7), BW_NO_DAEMON);
+	ck_assert_int_eq(bw_write(bw, "refused", 7), BW_NO_DAEMON);
+	lane_stub_freeze();
+	receiver_listen();
+	lane_stub_thaw();
+	ck_assert_int_eq(bw_write(bw, "sent", 4), 0);
+	UNTIL(lane_stub_count() == 2);
+	bw_close(bw);
+	UNTIL(lane_stub_count() == 2);
+	ck_assert_uint_eq(lane_stub.messages[DATAGRAM], 2);
+}
+END_TEST
+
+/* --- a kill ---------------------------------------------------------------- */
+
+/*
+ * The daemon is killed with messages in the lane, of which it has taken some.
+ * The next one knows how far.  With odd _i the next one knows nothing, and the
+ * lane's own position counts.  _i / 2: does a write find out, or bw_close()?
+ */
+START_TEST(a_killed_daemon_is_asked_for_by_its_successor)
+{
+	struct bw *bw;
+	uint32_t n;
+
+	lane_stub.sink = count_number;
+	bw = start(SOON_MS);
+	for (n = 0; n < 10; n++)
+		ck_assert_int_eq(write_number(bw, n), 0);
+	UNTIL(came_sum == 10);
+	UNTIL(lane_stub_head()->read == 160);
+	stop_taking();
+	for (; n < 20; n++)
+		ck_assert_int_eq(write_number(bw, n), 0);
+	lane_stub_die();
+	if (_i % 2)
+		lane_stub_forget();
+	lane_stub.takes = true;
+	lane_stub_start();
+	if (_i / 2 == 0) {
+		/* Its promise lasts for a tenth of a second. */
+		suite_sleep_ms(200);
+		ck_assert_int_eq(write_number(bw, n++), 0);
+		ck_assert_int_eq(write_number(bw, n++), 0);
+		while (came_sum < n) {
+			ck_assert_int_eq(write_number(bw, n++), 0);
+			suite_sleep_ms(1);
+		}
+	}
+	bw_close(bw);
+	expect_each_once(n);
+	ck_assert_uint_eq(lane_stub.asked, 1);
+}
+END_TEST
+
+/* A write that rings finds out at once that nobody is there. */
+START_TEST(a_daemon_killed_asleep_is_noticed)
+{
+	struct bw *bw;
+	uint32_t n = 0;
+
+	lane_stub.sink = count_number;
+	lane_stub.attends = false;
+	bw = start(SOON_MS);
+	ck_assert_int_eq(write_number(bw, n++), 0);
+	UNTIL(came_sum == 1);
+	UNTIL(lane_stub_head()->read == 16);
+	lane_stub_die();
+	/* This one is in the lane before the ring fails. */
+	ck_assert_int_eq(write_number(bw, n++), 0);
+	/* These are datagrams; the kernel's queue is the next daemon's. */
+	ck_assert_int_eq(write_number(bw, n++), 0);
+	UNTIL(came_sum == 2);
+	ck_assert_uint_eq(lane_stub.messages[DATAGRAM], 1);
+	lane_stub_start();
+	do {
+		ck_assert_int_eq(write_number(bw, n++), 0);
+		suite_sleep_ms(1);
+	} while (lane_stub.asked == 0);
+	bw_close(bw);
+	expect_each_once(n);
+}
+END_TEST
+
+/* It is killed again before it answers, has no time, and then has. */
+START_TEST(the_question_is_asked_until_it_is_answered)
+{
+	struct bw *bw;
+	uint32_t n = 0;
+
+	lane_stub.sink = count_number;
+	bw = start(SOON_MS);
+	stop_taking();
+	ck_assert_int_eq(write_number(bw, n++), 0);
+	ck_assert_int_eq(write_number(bw, n++), 0);
+	lane_stub_die();
+	suite_sleep_ms(200);
+	lane_stub.answers = false;
+	lane_stub_start();
+	ck_assert_int_eq(write_number(bw, n++), 0);
+	while (lane_stub_connections() == 0) {
+		ck_assert_int_eq(write_number(bw, n++), 0);
+		suite_sleep_ms(1);
+	}
+	lane_stub_die();
+	lane_stub.refuses_ask = EBUSY;
+	lane_stub.answers = true;
+	lane_stub_start();
+	while (lane_stub.asked < 2) {
+		ck_assert_int_eq(write_number(bw, n++), 0);
+		suite_sleep_ms(1);
+	}
+	ck_assert_uint_lt(came_sum, n);
+	lane_stub.refuses_ask = 0;
+	bw_close(bw);
+	expect_each_once(n);
+}
+END_TEST
+
+/* The next daemon is one without lanes: the lane's own position counts. */
+START_TEST(a_successor_without_lanes_gets_the_rest)
+{
+	char link[160];
+	struct bw *bw;
+	uint32_t n;
+
+	lane_stub.sink = count_number;
+	bw = start(SOON_MS);
+	ck_assert_int_eq(write_number(bw, 0), 0);
+	UNTIL(came_sum == 1);
+	UNTIL(lane_stub_head()->read == 16);
+	stop_taking();
+	for (n = 1; n < 5; n++)
+		ck_assert_int_eq(write_number(bw, n), 0);
+	lane_stub_die();
+	snprintf(link, sizeof(link), "%s.limits", receiver.path);
+	ck_assert_int_eq(unlink(link), 0);
+	ck_assert_int_eq(symlink("max_message=65536", link), 0);
+	bw_close(bw);
+	expect_each_once(n);
+}
+END_TEST
+
+/* Nobody comes: bw_close() waits for its timeout and no longer. */
+START_TEST(bw_close_waits_for_a_bounded_time)
+{
+	struct bw *bw;
+	int64_t begin;
+
+	bw = start(200);
+	stop_taking();
+	ck_assert_int_eq(bw_write(bw, "x", 1), 0);
+	if (_i == 0)
+		lane_stub_die();
+	begin = receiver_now_ms();
+	bw_close(bw);
+	ck_assert_int_ge(receiver_now_ms() - begin, 200);
+	ck_assert_int_lt(receiver_now_ms() - begin, SOON_MS);
+}
+END_TEST
+
+/* A daemon that is there has taken everything when bw_close() returns. */
+START_TEST(bw_close_waits_until_the_lane_is_read)
+{
+	struct bw *bw;
+	int i;
+
+	lane_stub.slow_us = 1000;
+	lane_stub.attends = _i == 0;
+	bw = start(SOON_MS);
+	for (i = 0; i < 50; i++)
+		ck_assert_int_eq(bw_write(bw, "x", 1), 0);
+	bw_close(bw);
+	ck_assert_uint_eq(lane_stub.messages[LANE], 50);
+}
+END_TEST
+
+/* Killed 50 times, while the client writes; the next one knows how far. */
+START_TEST(many_kills_lose_nothing)
+{
+	struct bw *bw;
+	uint32_t n = 0, i;
+	int life;
+
+	lane_stub.sink = count_number;
+	lane_stub.attends = _i == 0;
+	bw = start(SOON_MS);
+	for (life = 0; life < 50; life++) {
+		for (i = 0; i < 300; i++)
+			ck_assert_int_eq(write_number(bw, n++), 0);
+		lane_stub_die();
+		for (i = 0; i < 20; i++)
+			ck_assert_int_eq(write_number(bw, n++), 0);
+		lane_stub_start();
+		if (life % 4 == 0)
+			suite_sleep_ms(120);
+	}
+	bw_close(bw);
+	expect_each_once(n);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("client_lanes_end");
+	TCase *tc = lane_stub_case(suite, "end");
+
+	tcase_add_loop_test(tc, what_a_closing_daemon_leaves_is_sent, 0, 11);
+	tcase_add_test(tc, bw_close_sends_what_a_closing_daemon_leaves);
+	tcase_add_test(tc, writes_go_on_while_lanes_close);
+	tcase_add_test(tc, a_lane_may_be_opened_again);
+	tcase_add_test(tc, an_end_without_a_successor_is_an_error);
+	tcase_add_loop_test(tc, a_killed_daemon_is_asked_for_by_its_successor,
+			    0, 4);
+	tcase_add_test(tc, a_daemon_killed_asleep_is_noticed);
+	tcase_add_test(tc, the_question_is_asked_until_it_is_answered);
+	tcase_add_test(tc, a_successor_without_lanes_gets_the_rest);
+	tcase_add_loop_test(tc, bw_close_waits_for_a_bounded_time, 0, 2);
+	tcase_add_loop_test(tc, bw_close_waits_until_the_lane_is_read, 0, 2);
+	tcase_add_loop_test(tc, many_kills_lose_nothing, 0, 2);
+	return suite_run(suite, CK_FORK);
+}
