@@ -114,7 +114,7 @@ unsigned config_diff(const struct config *old, const struct config *new,
 	unsigned differences = 0;
 
 	for (set = setting_table; set < setting_table + SETTINGS; set++) {
-		if (!differs(set, old, new))
+		if (set->ship || !differs(set, old, new))
 			continue;
 		differences++;
 		if (set->reload)
@@ -142,7 +142,8 @@ struct config *config_merge(const struct config *old, const struct config *new)
 	if (!cfg)
 		return NULL;
 	for (set = setting_table; set < setting_table + SETTINGS; set++)
-		if (copy_setting(set, cfg, set->reload ? new : old) < 0)
+		if (copy_setting(set, cfg,
+				 set->reload || set->ship ? new : old) < 0)
 			goto fail;
 	if (config_derive_merge(cfg, old, new) < 0)
 		goto fail;

@@ -45,7 +45,8 @@ void config_print(const struct config *cfg, FILE *to);
 /*
  * Compares two settings.  Reports each key that differs by its name,
  * `section.key`, to `applied` if a reload applies it and to `restart` if it
- * needs a restart.  Returns the number of differences.
+ * needs a restart.  Returns the number of differences.  Keys that only
+ * `bufwriter ship` uses are no difference.
  */
 unsigned config_diff(const struct config *old, const struct config *new,
 		     config_report_fn *applied, config_report_fn *restart,

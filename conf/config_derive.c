@@ -6,16 +6,14 @@
 #include "conf/config_derive.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf/config_names.h"
-#include "conf/machine_id.h"
+#include "conf/expand.h"
 
 /*
  * NAME_MAX, and how much of it <worker>_<daemon>_<nanoseconds> may take,
@@ -25,14 +23,6 @@
 #define FILE_NAME_MIDDLE 60
 
 /* --- names --------------------------------------------------------------- */
-
-/* Replaces what a file name cannot hold, in a text from outside. */
-static void clean(char *text)
-{
-	for (; *text; text++)
-		if (*text == '/' || iscntrl((unsigned char)*text))
-			*text = '_';
-}
 
 static char *instance_name(const char *file)
 {
@@ -46,104 +36,27 @@ static char *instance_name(const char *file)
 	name = strdup(base ? base + 1 : file);
 	if (!name)
 		return NULL;
-	clean(name);
+	expand_clean(name);
 	len = strlen(name);
 	if (len > 4 && !strcmp(name + len - 4, ".ini"))
 		name[len - 4] = '\0';
 	return name;
 }
 
-static void host_name(char *out, size_t room)
-{
-	if (gethostname(out, room) < 0)
-		snprintf(out, room, "localhost");
-	out[room - 1] = '\0';
-	clean(out);
-}
-
-/* What the % words stand for. */
-struct words {
-	char host[256];
-	const char *instance;
-	char machine[MACHINE_ID];
-	int machine_err; /* 0, or -errno of machine_id_read() */
-};
-
-/* NULL: unknown, or %m without a machine id. */
-static const char *percent_word(char c, const struct words *words)
-{
-	switch (c) {
-	case 'H':
-		return words->host;
-	case 'i':
-		return words->instance;
-	case 'm':
-		return words->machine_err ? NULL : words->machine;
-	case '%':
-		return "%";
-	default:
-		return NULL;
-	}
-}
-
-static void wrong_percent_word(struct loader *load, const struct setting *set,
-			       const char *at, const struct words *words)
-{
-	int err = words->machine_err;
-	char why[256];
-
-	if (*at == 'm')
-		snprintf(why, sizeof(why),
-			 "\"%%m\" needs the machine id, and %s %s%s; allowed: "
-			 "%%H host name in its place, or a file that "
-			 "'systemd-machine-id-setup' has made",
-			 MACHINE_ID_FILE,
-			 err == -EINVAL ? "holds none" : "cannot be read: ",
-			 err == -EINVAL ? "" : strerror(-err));
-	else
-		snprintf(why, sizeof(why),
-			 "\"%%%.1s\" is unknown; allowed: %%H host name, %%i "
-			 "instance, %%m machine id, %%%% a percent sign",
-			 at);
-	loader_problem(load, set, why);
-}
-
 /*
  * Replaces the % words of a prefix or suffix.  NULL after a report or without
  * memory.
  */
-static char *expand(struct loader *load, const struct setting *set,
-		    const struct words *words)
+static char *expand(struct loader *load, const struct setting *set)
 {
-	const char *from = setting_text(set, load->cfg);
-	const char *word;
-	char *out = NULL;
-	size_t size;
-	FILE *to = open_memstream(&out, &size);
+	char wrong[EXPAND_WRONG];
+	char *out = expand_words(setting_text(set, load->cfg),
+				 load->cfg->instance, wrong);
 
-	if (!to) {
+	if (!out && *wrong)
+		loader_problem(load, set, wrong);
+	else if (!out)
 		load->out_of_memory = true;
-		return NULL;
-	}
-	for (; *from; from++) {
-		if (*from != '%') {
-			fputc(*from, to);
-			continue;
-		}
-		word = percent_word(*++from, words);
-		if (!word) {
-			wrong_percent_word(load, set, from, words);
-			fclose(to);
-			free(out);
-			return NULL;
-		}
-		fputs(word, to);
-	}
-	if (fclose(to)) {
-		load->out_of_memory = true;
-		free(out);
-		return NULL;
-	}
 	return out;
 }
 
@@ -176,12 +89,9 @@ static void derive_names(struct loader *load)
 	const struct setting *prefix = &setting_table[SETTING_files_prefix];
 	const struct setting *suffix = &setting_table[SETTING_files_suffix];
 	struct config *cfg = load->cfg;
-	struct words words = { .instance = cfg->instance };
 
-	host_name(words.host, sizeof(words.host));
-	words.machine_err = machine_id_read(MACHINE_ID_FILE, words.machine);
-	cfg->prefix = expand(load, prefix, &words);
-	cfg->suffix = expand(load, suffix, &words);
+	cfg->prefix = expand(load, prefix);
+	cfg->suffix = expand(load, suffix);
 	if (cfg->prefix && cfg->suffix)
 		check_names(load, prefix, suffix);
 }

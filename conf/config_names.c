@@ -90,6 +90,7 @@ static void add_derived(struct names *names)
 	const struct setting *state = &setting_table[SETTING_state_path];
 	const struct setting *metrics =
 		&setting_table[SETTING_control_metrics_file];
+	const struct setting *ship = &setting_table[SETTING_ship_metrics_file];
 	const struct config *cfg = names->load->cfg;
 	const char *file = names->load->problems.file;
 
@@ -106,6 +107,8 @@ static void add_derived(struct names *names)
 	}
 	if (cfg->control_metrics_file[0])
 		add(names, metrics, "%s.new", cfg->control_metrics_file);
+	if (cfg->ship_metrics_file[0])
+		add(names, ship, "%s.new", cfg->ship_metrics_file);
 	/* A relative one is below a directory that nobody knows here. */
 	if (file && *file == '/')
 		add(names, NULL, "%s", file);

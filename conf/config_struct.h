@@ -37,6 +37,7 @@ enum config_level {
 #define CONFIG_C_SOCKET const char *
 #define CONFIG_C_NAME const char *
 #define CONFIG_C_GROUP const char *
+#define CONFIG_C_TEXT const char *
 #define CONFIG_C_FRAMING enum config_framing
 #define CONFIG_C_STRIP enum config_strip
 #define CONFIG_C_SYNC enum config_sync
@@ -52,6 +53,7 @@ enum config_level {
 #define CONFIG_MEMBER_SOCKET(name) name
 #define CONFIG_MEMBER_NAME(name) name
 #define CONFIG_MEMBER_GROUP(name) name
+#define CONFIG_MEMBER_TEXT(name) name
 #define CONFIG_MEMBER_FRAMING(name) name
 #define CONFIG_MEMBER_STRIP(name) name
 #define CONFIG_MEMBER_SYNC(name) name

@@ -127,6 +127,9 @@ static void print_allowed(const struct setting *set, char *out, size_t room)
 			 "'/'",
 			 max);
 		break;
+	case VALUE_TEXT:
+		snprintf(out, room, "a text of at most %s bytes%s", max, empty);
+		break;
 	case VALUE_GROUP:
 		snprintf(out, room, "the name or number of a group%s", empty);
 		break;

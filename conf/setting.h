@@ -26,6 +26,7 @@ struct setting {
 	const char *max_text; /* for a text: its length in bytes */
 	bool may_be_empty;    /* texts only */
 	bool reload;	      /* a reload applies it */
+	bool ship; /* `bufwriter ship` uses it, the daemon does not */
 	const char *doc;
 };
 

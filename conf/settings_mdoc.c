@@ -24,6 +24,7 @@ static void print_argument(const struct setting *set)
 		[VALUE_SOCKET] = "path",
 		[VALUE_NAME] = "text",
 		[VALUE_GROUP] = "group",
+		[VALUE_TEXT] = "text",
 	};
 	char words[128];
 

@@ -100,7 +100,8 @@ bool value_is_path(enum value_type type)
 
 bool value_is_text(enum value_type type)
 {
-	return value_is_path(type) || type == VALUE_NAME || type == VALUE_GROUP;
+	return value_is_path(type) || type == VALUE_NAME ||
+	       type == VALUE_GROUP || type == VALUE_TEXT;
 }
 
 bool value_is_word(enum value_type type)

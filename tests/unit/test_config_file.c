@@ -39,7 +39,7 @@ static const struct {
 	  { "1: [bufer]: unknown section, did you mean [buffer]?" } },
 	{ "\n\n[network]\n",
 	  { "3: [network]: unknown section; allowed: [socket], [buffer], [lanes], "
-	    "[files], [state], [control], [log]" } },
+	    "[files], [state], [control], [ship], [log]" } },
 	{ "[" LONG_300 "]\n",
 	  { "1: "
 	    "[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]: "
