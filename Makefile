@@ -2,7 +2,7 @@
 #
 # bufwriter: builds and tests.  systemd/install.mk installs and packages.
 #
-#   make                 builds daemon, command and library, in build/
+#   make                 builds daemon, commands and library, in build/
 #   make check           builds and runs all tests; T="test_ring ..." only these
 #   make demo            shows how datagrams become complete files
 #   make bench           measures; bench-deps builds what it compares with
@@ -97,6 +97,7 @@ mdoc_src := conf/settings_mdoc.c
 conf_src := $(filter-out $(mdoc_src),$(wildcard conf/*.c))
 lib_src := $(wildcard client/library/*.c)
 command_src := $(wildcard client/command/*.c)
+ship_src := $(wildcard client/ship/*.c)
 harness_src := $(wildcard tests/lib/*.c)
 unit_src := $(wildcard tests/unit/test_*.c)
 e2e_src := $(wildcard tests/e2e/test_*.c)
@@ -107,6 +108,8 @@ failpoints_obj := $(call objects,failpoints/obj,$(daemon_src) $(conf_src))
 lib_obj := $(call objects,obj,$(lib_src))
 lib_pic := $(call objects,pic,$(lib_src))
 command_obj := $(call objects,obj,$(command_src))
+ship_obj := $(call objects,obj,$(ship_src))
+conf_obj := $(call objects,obj,$(conf_src))
 harness_obj := $(call objects,obj,$(harness_src))
 tests_obj := $(call objects,obj,$(unit_src) $(e2e_src))
 
@@ -121,7 +124,7 @@ so_map := client/library/libbufwriter.map
 man := $(wildcard daemon/*.[78] client/*.1 client/library/*.3) \
 	$(BUILD)/man/bufwriter.ini.5
 
-programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter
+programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter $(BUILD)/bufwriter-ship
 libraries := $(BUILD)/libbufwriter.a $(BUILD)/$(so)
 
 # This adds a program to the list above.
@@ -166,7 +169,7 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/flags | $(BUILD)/needed
 $(BUILD)/obj/tests/%.o: private cppflags += $(check_cflags) -DBW_FAILPOINTS
 
 -include $(patsubst %.o,%.d,$(daemon_obj) $(failpoints_obj) $(lib_obj) \
-	$(lib_pic) $(command_obj) $(harness_obj) $(tests_obj))
+	$(lib_pic) $(command_obj) $(ship_obj) $(harness_obj) $(tests_obj))
 
 # --- programs and library --------------------------------------------------
 
@@ -185,6 +188,18 @@ $(BUILD)/bufwriter: $(command_obj) $(BUILD)/libbufwriter.a
 	$(Q)$(link) -o $@ $^
 
 archive = $(Q)rm -f $@ && $(AR) crsD $@ $^
+
+# All of the commands but main(), also for unit tests.
+$(BUILD)/libcommand.a: $(filter-out %/main.o,$(command_obj) $(ship_obj))
+	$(say) AR $@
+	$(archive)
+
+# `bufwriter ship` becomes this program.  The settings need inih, and the
+# shipper needs libuv; the other commands start faster without them.
+$(BUILD)/bufwriter-ship: $(filter %/main.o,$(ship_obj)) $(BUILD)/libcommand.a \
+		$(conf_obj)
+	$(say) LD $@
+	$(Q)$(link) -o $@ $^ $(dep_libs)
 
 $(BUILD)/libbufwriter.a: $(lib_obj)
 	$(say) AR $@
@@ -231,8 +246,8 @@ $(BUILD)/tests/libharness.a: $(harness_obj)
 	$(Q)mkdir -p $(@D)
 	$(archive)
 
-test_libs := $(BUILD)/tests/libharness.a $(BUILD)/failpoints/libdaemon.a \
-	$(BUILD)/libbufwriter.a
+test_libs := $(BUILD)/tests/libharness.a $(BUILD)/libcommand.a \
+	$(BUILD)/failpoints/libdaemon.a $(BUILD)/libbufwriter.a
 
 $(unit_bin) $(e2e_bin): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(test_libs)
 	$(say) LD $@

@@ -27,7 +27,8 @@ INSTALL ?= install
 
 # SOURCE=TARGET of each file that is installed as it is
 installed_programs := $(BUILD)/bufwriterd=$(SBINDIR)/bufwriterd \
-	$(BUILD)/bufwriter=$(BINDIR)/bufwriter
+	$(BUILD)/bufwriter=$(BINDIR)/bufwriter \
+	$(BUILD)/bufwriter-ship=$(BINDIR)/bufwriter-ship
 installed_programs += $(patsubst %,%=$(BINDIR)/bufwriter-nats, \
 	$(filter %/bufwriter-nats,$(programs)))
 installed_files := $(BUILD)/$(sofile)=$(LIBDIR)/$(sofile) \

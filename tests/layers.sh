@@ -15,14 +15,18 @@ set -eu
 layers='
 conf daemon/base daemon/region daemon/filing daemon/worker daemon/intake
 	daemon/control daemon;
-client/library client/cases client/command;
+client/library client/cases client/command client/ship;
+client/nats;
 client/nats;
 '
 
-# FOLDER FILE: the folder may include this file of a higher layer.
+# FOLDER FILE: the folder may include this file of a higher layer, or of the
+# other stack.
 upward='
 daemon/control daemon/reload.h;
 daemon/control daemon/start.h;
+client/ship conf/config.h;
+client/ship conf/expand.h;
 '
 
 # FOLDER NAME: files in the folder may include this name.  The library is copied

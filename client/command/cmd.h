@@ -24,7 +24,8 @@
 	X(metrics, "print the daemon's numbers for Prometheus or OpenMetrics") \
 	X(flush, "return when all messages sent so far are in files")          \
 	X(reload, "make the daemon read its settings again")                   \
-	X(top, "show live what the daemon does")
+	X(top, "show live what the daemon does")                               \
+	X(ship, "take complete files to a centre; see bufwriter-ship(1)")
 
 struct cmd {
 	const char *name;

@@ -7,7 +7,7 @@ _bufwriter() {
 
 	COMPREPLY=()
 	case $prev in
-	--socket | -s | --file | -f)
+	--socket | -s | --file | -f | --config | -c)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -17,17 +17,24 @@ _bufwriter() {
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 		;;
+	--option | -o)
+		words='files. ship.'
+		compopt -o nospace
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		return
+		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words+=' send status metrics flush reload top'
+		words+=' send status metrics flush reload top ship'
 	else
-		words+=' --socket'
+		[ "$command" = ship ] || words+=' --socket'
 		case $command in
 		send) words+=' --file --null --whole --timeout --quiet' ;;
 		status) words+=' --json --check' ;;
 		metrics) words+=' --openmetrics' ;;
 		flush) words+=' --timeout --quiet' ;;
 		top) words+=' --delay' ;;
+		ship) words+=' --config --option --once --dry-run --quiet' ;;
 		esac
 		# A word without a dash is a message, which cannot be completed.
 		[[ $cur == -* || $command != send ]] || return

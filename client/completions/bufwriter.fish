@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # fish completion for bufwriter(1)
 
-set -l commands send status metrics flush reload top
+set -l daemon send status metrics flush reload top
+set -l commands $daemon ship
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l seen __fish_seen_subcommand_from
 
@@ -14,7 +15,8 @@ complete -c bufwriter -n "$first" -a metrics -d 'Print the numbers'
 complete -c bufwriter -n "$first" -a flush -d 'Wait until messages are in files'
 complete -c bufwriter -n "$first" -a reload -d 'Reload the settings'
 complete -c bufwriter -n "$first" -a top -d 'Show live what the daemon does'
-complete -c bufwriter -n "$seen $commands" -s s -l socket -rF -d 'The socket'
+complete -c bufwriter -n "$first" -a ship -d 'Take complete files to a centre'
+complete -c bufwriter -n "$seen $daemon" -s s -l socket -rF -d 'The socket'
 
 complete -c bufwriter -n "$seen send" -s f -l file -rF -d 'Read this file'
 complete -c bufwriter -n "$seen send" -s 0 -l null -d 'Messages end with NUL'
@@ -26,3 +28,8 @@ complete -c bufwriter -n "$seen status" -s j -l json -d 'Print JSON'
 complete -c bufwriter -n "$seen status" -s c -l check -d 'For monitoring'
 complete -c bufwriter -n "$seen metrics" -s o -l openmetrics -d 'OpenMetrics 1.0'
 complete -c bufwriter -n "$seen top" -s d -l delay -xa '100ms 1s 10s'
+complete -c bufwriter -n "$seen ship" -s c -l config -rF -d 'The settings file'
+complete -c bufwriter -n "$seen ship" -s o -l option -x -d 'Set one key'
+complete -c bufwriter -n "$seen ship" -s 1 -l once -d 'Ship what is there now'
+complete -c bufwriter -n "$seen ship" -s n -l dry-run -d 'Do nothing'
+complete -c bufwriter -n "$seen ship" -s q -l quiet -d 'Print problems only'

@@ -23,6 +23,7 @@
 #define CONTROL_PAGE "daemon/bufwriter-control.7"
 #define TROUBLE_PAGE "daemon/bufwriter-troubleshooting.7"
 #define COMMAND_PAGE "client/bufwriter.1"
+#define SHIP_PAGE "client/bufwriter-ship.1"
 
 /* --- README and Makefile ------------------------------------------------- */
 
@@ -249,11 +250,12 @@ static void require_settings(const char *name, const char *text)
 	regmatch_t m[3];
 	int i;
 
-	ck_assert_int_eq(regcomp(&names,
-				 "(socket|buffer|files|state|control|log)\\."
-				 "([a-z_]+)",
-				 REG_EXTENDED),
-			 0);
+	ck_assert_int_eq(
+		regcomp(&names,
+			"(socket|buffer|files|state|control|ship|log)\\."
+			"([a-z_]+)",
+			REG_EXTENDED),
+		0);
 	for (; !regexec(&names, text, 3, m, 0); text += m[0].rm_eo) {
 		const char *key = text + m[2].rm_so;
 		int len = (int)(m[2].rm_eo - m[2].rm_so);
@@ -263,7 +265,8 @@ static void require_settings(const char *name, const char *text)
 
 		if (is_name(before) || strchr("/.", before) ||
 		    !strncmp(key, "sock", (size_t)len) ||
-		    !strncmp(key, "lock", (size_t)len) || *after == '(' ||
+		    !strncmp(key, "lock", (size_t)len) ||
+		    !strncmp(key, "prom", (size_t)len) || *after == '(' ||
 		    !strncmp(after, ": unknown key", 13))
 			continue;
 		for (i = 0; i < SETTINGS; i++)
@@ -287,6 +290,7 @@ START_TEST(settings_that_prose_names_exist)
 					     CONTROL_PAGE,
 					     TROUBLE_PAGE,
 					     COMMAND_PAGE,
+					     SHIP_PAGE,
 					     "client/library/libbufwriter.3",
 					     "conf/bufwriter.ini.5.in" };
 	char *text = source_read(pages[_i]);
@@ -333,6 +337,7 @@ START_TEST(the_manual_has_every_option)
 	unsigned i;
 
 	require_options("bufwriterd", DAEMON_PAGE);
+	require_options("bufwriter ship", SHIP_PAGE);
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		require_options(bed_text("bufwriter%s", commands[i]),
 				COMMAND_PAGE);
@@ -412,6 +417,7 @@ START_TEST(the_manual_has_every_exit_status)
 {
 	require_statuses("daemon/{*.c,*/*.c}", DAEMON_PAGE);
 	require_statuses("client/command/*.c", COMMAND_PAGE);
+	require_statuses("client/ship/*.c", SHIP_PAGE);
 }
 END_TEST
 
@@ -429,7 +435,7 @@ int main(void)
 
 	tcase_add_test(manual, the_manual_has_every_counter);
 	tcase_add_test(manual, the_manual_has_every_setting);
-	tcase_add_loop_test(manual, settings_that_prose_names_exist, 0, 7);
+	tcase_add_loop_test(manual, settings_that_prose_names_exist, 0, 8);
 	tcase_add_test(manual, the_manual_has_every_option);
 	tcase_add_test(manual, the_manual_has_every_exit_status);
 	suite_add_tcase(suite, manual);
