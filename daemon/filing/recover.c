@@ -141,6 +141,16 @@ static void settle_flush(struct recovery *rec, struct arena *a,
 		count_file(rec, count, bytes);
 }
 
+static void settle_seen(struct recovery *rec)
+{
+	const struct region_dirs *dirs = region_header_dirs(rec->s->header);
+	uint64_t i;
+
+	for (i = 0; i < rec->s->header->workers; i++)
+		transfer_settle_seen(&rec->s->arenas[i], &rec->flush, dirs);
+	(void)FAILPOINT("recover.seen");
+}
+
 static void settle_flushes(struct recovery *rec)
 {
 	const struct region_dirs *dirs = region_header_dirs(rec->s->header);
@@ -220,6 +230,7 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	ring_recover(&s->ring.layout);
 	(void)FAILPOINT("recover.published");
 	release_committed(rec);
+	settle_seen(rec);
 	/* Before a rename in doubt is settled by what the directory holds. */
 	err = look_at(rec, flush_check, error);
 	if (err)

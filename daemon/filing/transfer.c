@@ -357,6 +357,16 @@ static void delete_temp(const struct arena *a, const struct region_dirs *dirs)
 		unlink(path);
 }
 
+void transfer_settle_seen(struct arena *a, struct flush *f,
+			  const struct region_dirs *dirs)
+{
+	char path[PATH_MAX];
+
+	if (a->now.step == ARENA_RENAMING && !find_temp(a, dirs, path) &&
+	    !flush_sync_names(f, dirs->path))
+		arena_emptied(a);
+}
+
 int transfer_settle(struct arena *a, struct flush *f,
 		    const struct region_dirs *dirs, bool *renamed)
 {

@@ -48,6 +48,13 @@ bool transfer_must_flush(const struct arena *a, uint64_t cost);
 int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes);
 
 /*
+ * After a death, before anything is waited for: a flush of which it can be seen
+ * that its rename happened is complete.  What shows that, the directory of temp
+ * files without this one, may be gone later.
+ */
+void transfer_settle_seen(struct arena *a, struct flush *f,
+			  const struct region_dirs *dirs);
+/*
  * Recovery, before anything makes a directory.  Settles the flush in which a
  * process died that used these directories: afterwards the arena is FILLING or
  * WRITING.  Sets *renamed if a rename was finished: the arena's messages are in

@@ -101,6 +101,53 @@ START_TEST(a_final_file_proves_that_its_rename_happened)
 }
 END_TEST
 
+/*
+ * A shipper has the final file.  The directory of temp files is the daemon's
+ * alone, so nobody else has taken the temp file from it.
+ */
+START_TEST(a_temp_file_gone_from_its_directory_proves_that_it_was_renamed)
+{
+	const char *dir = place("a");
+
+	die_at("flush.renamed=kill", dir, "precious");
+	dir_remove(dir);
+	place("a");
+	daemon_start(bed_text("files.path=%s", dir));
+	daemon_stop(NULL);
+	ck_assert_uint_eq(times_in(dir, "precious"), 0);
+}
+END_TEST
+
+/* What is proven is noted before the recovery waits for the disk. */
+START_TEST(a_proof_that_goes_while_the_recovery_waits_doubles_nothing)
+{
+	const char *dir = place("a"), *path = bed_text("files.path=%s", dir);
+	int fd;
+
+	bed_block();
+	bed.points = bed_point("flush.renamed", "stall", "@1");
+	daemon_start("buffer.workers=1", "buffer.forced=5ms", path);
+	fd = send_open();
+	send_one(fd, "precious", 8);
+	UNTIL(times_in(dir, "precious") == 1);
+	send_one(fd, "waits", 5);
+	send_drain(fd);
+	daemon_kill();
+	bed_release();
+	bed.points = NULL;
+	dir_remove(dir);
+	daemon_spawn(path);
+	UNTIL(log_count("recovery: stat", dir) == 1);
+	dir_remove(bed_text("%s.tmp", dir));
+	place("a");
+	ck_assert(daemon_ready());
+	daemon_stop(NULL);
+	ck_assert_uint_eq(times_in(dir, "precious"), 0);
+	ck_assert_uint_eq(times_in(dir, "waits"), 1);
+	close(fd);
+}
+END_TEST
+
 /* Earlier versions had unfinished files in .tmp inside files.path. */
 START_TEST(an_upgrade_finishes_what_is_in_the_former_place)
 {
@@ -225,6 +272,11 @@ int main(void)
 	tcase_add_test(
 		t, a_temp_directory_that_vanished_with_its_file_loses_nothing);
 	tcase_add_test(t, a_final_file_proves_that_its_rename_happened);
+	tcase_add_test(
+		t,
+		a_temp_file_gone_from_its_directory_proves_that_it_was_renamed);
+	tcase_add_test(
+		t, a_proof_that_goes_while_the_recovery_waits_doubles_nothing);
 	tcase_add_test(t, what_a_former_life_left_is_removed_and_nothing_else);
 	tcase_add_test(t, an_upgrade_finishes_what_is_in_the_former_place);
 	tcase_add_test(
