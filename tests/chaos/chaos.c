@@ -33,6 +33,9 @@
 #define SLACK_S 15
 /* What a daemon at rest may hold more than before it had work. */
 #define SLACK_KB 1024
+/* What such a daemon holds for a moment, it does not hold at each look. */
+#define LOOKS 60
+#define LOOK_US 5000
 
 static struct plan plan;
 static struct sender *senders[PLAN_SENDERS];
@@ -45,6 +48,8 @@ static struct {
 	struct drops drops;
 	bool faults; /* something is, or was, wrong with the disk */
 	bool path_is_gone;
+	/* killed, and no start has looked at what the kill left */
+	bool in_doubt;
 	bool shipper_held, senders_held;
 	double unbounded;      /* seconds in which a send may block */
 	double unbounded_from; /* 0: it is bounded now */
@@ -194,7 +199,40 @@ static void mend(void)
 	now.path_is_gone = false;
 }
 
-static void change_disk(const struct step *step)
+static bool has_looked(void)
+{
+	return log_count("ready: ") || log_count("recovery: ");
+}
+
+/*
+ * A kill between a rename and the note that it happened leaves one witness,
+ * the temp directory without the file: the shipper may have the file itself.
+ * Who removes that directory before a start has looked makes a message come
+ * twice, and no daemon could know better.  So this deed waits for the start.
+ */
+static bool may_remove_temp(const struct life *life)
+{
+	static const char *const between[] = { "rename.done", "flush.renamed",
+					       "flush.names" };
+	double since = suite_now();
+	unsigned i, j;
+
+	while (now.in_doubt && !has_looked() && daemon_alive() &&
+	       suite_now() - since < 2)
+		usleep(1000);
+	if (now.in_doubt && !has_looked())
+		return false;
+	if (life->end == END_TERM || life->end == END_INT)
+		return true;
+	/* Faults that make the moment between the two long. */
+	for (i = 0; i < life->faults; i++)
+		for (j = 0; j < sizeof(between) / sizeof(between[0]); j++)
+			if (!strcmp(life->fault[i].point, between[j]))
+				return false;
+	return true;
+}
+
+static void change_disk(const struct life *life, const struct step *step)
 {
 	now.faults = true;
 	now.faults_on++;
@@ -218,7 +256,8 @@ static void change_disk(const struct step *step)
 		break;
 	case DEED_REMOVE_TEMP:
 	default:
-		stage_remove_temp();
+		if (may_remove_temp(life))
+			stage_remove_temp();
 		break;
 	}
 }
@@ -240,7 +279,7 @@ static void do_step(const struct life *life, const struct step *step)
 	case DEED_REPLACE_PATH:
 	case DEED_REMOVE_PATH:
 	case DEED_REMOVE_TEMP:
-		change_disk(step);
+		change_disk(life, step);
 		break;
 	case DEED_MEND:
 		mend();
@@ -358,6 +397,7 @@ static int end_life(const struct life *life)
 {
 	if (may_be_killed(life)) {
 		now.kills++;
+		now.in_doubt = true;
 		if (daemon_alive())
 			kill(bed.pid, SIGKILL);
 	} else if (daemon_alive()) {
@@ -370,6 +410,9 @@ static int end_life(const struct life *life)
 static void account(const struct life *life, int status)
 {
 	set_bound(false);
+	/* Not of a life that was killed itself: that leaves another doubt. */
+	if (!WIFSIGNALED(status) && has_looked())
+		now.in_doubt = false;
 	REQUIRE(!log_count("Sanitizer") && !log_count("runtime error:") &&
 			!log_count("Assertion"),
 		"life %u: the daemon found an error", now.life);
@@ -449,8 +492,8 @@ static void measure_before(struct held *before)
 	ask("flush 60000");
 	crowd_hold_watcher(true);
 	measure(before);
-	for (i = 0; i < 20; i++) {
-		usleep(3000);
+	for (i = 0; i < LOOKS; i++) {
+		usleep(LOOK_US);
 		measure(&held);
 		if (held.descriptors < before->descriptors)
 			*before = held;
@@ -461,8 +504,8 @@ static void measure_before(struct held *before)
 static bool is_as_before(const struct held *before)
 {
 	measure(&held);
-	return held.descriptors == before->descriptors &&
-	       held.threads == before->threads &&
+	return held.descriptors <= before->descriptors &&
+	       held.threads <= before->threads &&
 	       (suite_sanitized() ||
 		held.memory_kb <= before->memory_kb + SLACK_KB);
 }
@@ -609,9 +652,7 @@ START_TEST(every_message_is_in_one_file_or_in_one_drop_counter)
 	wrong = ledger_judge();
 	print_result();
 	REQUIRE(!wrong, "%s", wrong);
-	/* Known faults, until they are mended. */
-	REQUIRE(!suite_number("CHAOS_STRICT", 0) ||
-			(!ledger.misnamed && !ledger.litter),
+	REQUIRE(!ledger.misnamed && !ledger.litter,
 		"%" PRIu64 " files with another framing than they say, %" PRIu64
 		" unfinished files",
 		ledger.misnamed, ledger.litter);

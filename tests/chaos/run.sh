@@ -7,8 +7,6 @@
 # CHAOS_SECONDS  how long (120); the round that has begun then is finished
 # CHAOS_SEED     the seed of the first round; each further one takes the next
 # CHAOS_ROUNDS   how many rounds; with CHAOS_SEED and without CHAOS_SECONDS: 1
-# CHAOS_STRICT=1 fails also for files whose framing is not the one that their
-#                name says, and for unfinished files that are left behind
 #
 # A round that fails keeps its directory, with the log of each life of the
 # daemon, and the command that repeats it is printed.
