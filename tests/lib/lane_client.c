@@ -97,6 +97,17 @@ static void map(struct lane_client *c)
 	c->data = at + HEAD;
 }
 
+void lane_use(struct lane_client *c, const struct lane_reply *reply)
+{
+	ck_assert_int_ge(c->memory, 0);
+	c->id = reply->value1;
+	c->size = reply->value2;
+	map(c);
+	ck_assert_str_eq((char *)c->head, "BWLANE1");
+	ck_assert_uint_eq(lane_get(c, AT_ID), c->id);
+	ck_assert_uint_eq(lane_get(c, AT_SIZE), c->size);
+}
+
 int lane_open(struct lane_client *c)
 {
 	struct lane_reply reply;
@@ -111,13 +122,7 @@ int lane_open(struct lane_client *c)
 		c->fd = -1;
 		return reply.status;
 	}
-	ck_assert_int_ge(c->memory, 0);
-	c->id = reply.value1;
-	c->size = reply.value2;
-	map(c);
-	ck_assert_str_eq((char *)c->head, "BWLANE1");
-	ck_assert_uint_eq(lane_get(c, AT_ID), c->id);
-	ck_assert_uint_eq(lane_get(c, AT_SIZE), c->size);
+	lane_use(c, &reply);
 	return 0;
 }
 

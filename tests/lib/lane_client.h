@@ -55,6 +55,8 @@ void lane_request(struct lane_client *c, uint32_t type, uint64_t value);
  * is the descriptor that came with it, or -1.
  */
 struct lane_reply lane_reply(struct lane_client *c, int *memory);
+/* After an answer to OPEN, with c->memory: maps the lane. */
+void lane_use(struct lane_client *c, const struct lane_reply *reply);
 /* Connects and opens a lane; the status. */
 int lane_open(struct lane_client *c);
 /* The same, again until the daemon gives one. */
