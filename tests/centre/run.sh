@@ -275,5 +275,15 @@ else
 	echo "skipped: NATS: nats-server is not there"
 fi
 
+# --- monitoring ---------------------------------------------------------------
+
+if need promtool prometheus && need jq jq && need curl curl &&
+	need prometheus-node-exporter prometheus-node-exporter; then
+	export BW_BUILD="$build"
+	check "alert rules and dashboard" "$here/monitoring.sh"
+else
+	echo "skipped: monitoring: Prometheus is not there"
+fi
+
 echo "check-centre: $passed passed, $failed failed"
 [ "$failed" = 0 ]
