@@ -78,7 +78,7 @@ all_answer() {
 	: >"$work/unanswered"
 	while IFS= read -r expr; do
 		query "$expr" | jq -e '.status == "success" and
-			(.data.result | length) > 0' >/dev/null ||
+			(.data.result | length) > 0' >/dev/null 2>&1 ||
 			echo "$expr" >>"$work/unanswered"
 	done <"$work/queries"
 	[ -s "$work/queries" ] && [ ! -s "$work/unanswered" ]
