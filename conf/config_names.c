@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 
 /* One for each setting that is a path, and those that add_derived() adds. */
-#define NAMES_MAX 32
+#define NAMES_MAX (40 + 3 * CONFIG_ALSO_MOST)
 
 struct name {
 	const struct setting *set; /* it belongs to, or NULL: the settings file */
@@ -70,10 +70,9 @@ static void add_settings(struct names *names)
 }
 
 /* As intake/limits.c and the library do. */
-static void add_limits(struct names *names)
+static void add_limits(struct names *names, const struct setting *set,
+		       const char *path)
 {
-	const struct setting *set = &setting_table[SETTING_socket_path];
-	const char *path = names->load->cfg->socket_path;
 	const char *base = strrchr(path, '/');
 	size_t len = strlen(path);
 	bool is_sock = base && strlen(base) > 6 &&
@@ -85,6 +84,22 @@ static void add_limits(struct names *names)
 	add(names, set, "%.*s%s.new", keep, path, end);
 }
 
+/* The daemon makes a link for each socket. */
+static void add_sockets(struct names *names)
+{
+	const struct setting *also = &setting_table[SETTING_socket_also];
+	const struct config *cfg = names->load->cfg;
+	const char *at = cfg->socket_also;
+	char path[VALUE_SOCKET_PATH];
+
+	add_limits(names, &setting_table[SETTING_socket_path],
+		   cfg->socket_path);
+	while (value_next_path(&at, path)) {
+		add(names, also, "%s", path)->derived = false;
+		add_limits(names, also, path);
+	}
+}
+
 static void add_derived(struct names *names)
 {
 	const struct setting *state = &setting_table[SETTING_state_path];
@@ -94,7 +109,7 @@ static void add_derived(struct names *names)
 	const struct config *cfg = names->load->cfg;
 	const char *file = names->load->problems.file;
 
-	add_limits(names);
+	add_sockets(names);
 	if (!cfg->lanes_path[0])
 		add(names, &setting_table[SETTING_socket_path], "%s",
 		    cfg->lanes);

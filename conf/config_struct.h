@@ -15,6 +15,9 @@
 /* The value of a PATIENCE that is written `never`. */
 #define CONFIG_NEVER UINT64_MAX
 
+/* Most paths of socket.also. */
+#define CONFIG_ALSO_MOST 15
+
 enum config_framing { FRAMING_NEWLINE, FRAMING_NONE, FRAMING_LENGTH };
 enum config_strip { STRIP_NONE, STRIP_SYSLOG, STRIP_TAG };
 enum config_sync { SYNC_NONE, SYNC_DATA };
@@ -35,6 +38,7 @@ enum config_level {
 #define CONFIG_C_MODE uint64_t
 #define CONFIG_C_PATH const char *
 #define CONFIG_C_SOCKET const char *
+#define CONFIG_C_SOCKETS const char *
 #define CONFIG_C_NAME const char *
 #define CONFIG_C_GROUP const char *
 #define CONFIG_C_TEXT const char *
@@ -51,6 +55,7 @@ enum config_level {
 #define CONFIG_MEMBER_MODE(name) name
 #define CONFIG_MEMBER_PATH(name) name
 #define CONFIG_MEMBER_SOCKET(name) name
+#define CONFIG_MEMBER_SOCKETS(name) name
 #define CONFIG_MEMBER_NAME(name) name
 #define CONFIG_MEMBER_GROUP(name) name
 #define CONFIG_MEMBER_TEXT(name) name

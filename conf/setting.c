@@ -121,6 +121,12 @@ static void print_allowed(const struct setting *set, char *out, size_t room)
 			 "a socket address%s",
 			 max, empty);
 		break;
+	case VALUE_SOCKETS:
+		snprintf(out, room,
+			 "up to %d absolute paths of at most 107 bytes each, "
+			 "with blanks between them%s",
+			 CONFIG_ALSO_MOST, empty);
+		break;
 	case VALUE_NAME:
 		snprintf(out, room,
 			 "a part of a file name, of at most %s bytes, without "

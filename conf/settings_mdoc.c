@@ -22,6 +22,7 @@ static void print_argument(const struct setting *set)
 		[VALUE_MODE] = "mode",
 		[VALUE_PATH] = "path",
 		[VALUE_SOCKET] = "path",
+		[VALUE_SOCKETS] = "path ...",
 		[VALUE_NAME] = "text",
 		[VALUE_GROUP] = "group",
 		[VALUE_TEXT] = "text",

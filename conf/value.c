@@ -100,8 +100,8 @@ bool value_is_path(enum value_type type)
 
 bool value_is_text(enum value_type type)
 {
-	return value_is_path(type) || type == VALUE_NAME ||
-	       type == VALUE_GROUP || type == VALUE_TEXT;
+	return value_is_path(type) || type == VALUE_SOCKETS ||
+	       type == VALUE_NAME || type == VALUE_GROUP || type == VALUE_TEXT;
 }
 
 bool value_is_word(enum value_type type)
@@ -202,6 +202,35 @@ static const char *check_any_text(const char *text)
 	return NULL;
 }
 
+bool value_next_path(const char **at, char path[VALUE_SOCKET_PATH])
+{
+	size_t len;
+
+	*at += strspn(*at, " \t");
+	len = strcspn(*at, " \t");
+	snprintf(path, VALUE_SOCKET_PATH, "%.*s", (int)len, *at);
+	*at += len;
+	return len > 0;
+}
+
+static const char *check_paths(const char *text)
+{
+	const char *at = text, *before;
+	char path[VALUE_SOCKET_PATH];
+	unsigned n = 0;
+
+	for (before = at; value_next_path(&at, path); before = at) {
+		before += strspn(before, " \t");
+		if (path[0] != '/')
+			return "has a path that is not absolute";
+		if (at - before >= VALUE_SOCKET_PATH)
+			return "has a path of more than 107 bytes";
+		if (++n > CONFIG_ALSO_MOST)
+			return "has more than 15 paths";
+	}
+	return NULL;
+}
+
 static const char *parse_text(enum value_type type, const char *text,
 			      uint64_t *number)
 {
@@ -212,6 +241,8 @@ static const char *parse_text(enum value_type type, const char *text,
 		return wrong;
 	if (type == VALUE_NAME && strchr(text, '/'))
 		return "contains '/'";
+	if (type == VALUE_SOCKETS)
+		return check_paths(text);
 	if (value_is_path(type) && *text && *text != '/')
 		return "is not an absolute path";
 	return NULL;

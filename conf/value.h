@@ -19,6 +19,7 @@ enum value_type {
 	VALUE_MODE,
 	VALUE_PATH,
 	VALUE_SOCKET,
+	VALUE_SOCKETS,
 	VALUE_NAME,
 	VALUE_GROUP,
 	VALUE_TEXT,
@@ -33,6 +34,13 @@ bool value_is_text(enum value_type type);
 
 /* True for the texts that are paths. */
 bool value_is_path(enum value_type type);
+
+/*
+ * The next path of a VALUE_SOCKETS, copied with a NUL; *at moves behind it.
+ * False: there is none.  A path that is too long is cut.
+ */
+#define VALUE_SOCKET_PATH 108
+bool value_next_path(const char **at, char path[VALUE_SOCKET_PATH]);
 
 /* True for the types that are enums, written as words. */
 bool value_is_word(enum value_type type);

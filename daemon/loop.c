@@ -52,20 +52,23 @@ void loop_start(struct loop *l, struct listener *listener)
 	uv_run(&l->uv, UV_RUN_NOWAIT);
 }
 
-/* Waits in poll(2) for the socket and for libuv, loop_ms at most. */
+/* Waits in poll(2) for the sockets and for libuv, loop_ms at most. */
 static enum pace_end wait_in_poll(struct loop *l, int loop_ms, bool *readable)
 {
-	struct pollfd fds[] = {
-		{ .fd = listener_polls(l->listener) ? l->listener->fd : -1,
-		  .events = POLLIN },
-		{ .fd = uv_backend_fd(&l->uv), .events = POLLIN },
-	};
-	int n = poll(fds, 2, loop_ms);
+	const struct listener *from = l->listener;
+	struct pollfd fds[1 + LISTENER_SOCKETS];
+	unsigned i, sockets = listener_polls(from) ? from->sockets : 0;
+	int n;
 
-	*readable = n > 0 && fds[0].revents;
+	fds[0] = (struct pollfd){ uv_backend_fd(&l->uv), POLLIN, 0 };
+	for (i = 0; i < sockets; i++)
+		fds[1 + i] = (struct pollfd){ from->socket[i].fd, POLLIN, 0 };
+	n = poll(fds, 1 + sockets, loop_ms);
+	*readable = false;
 	if (n <= 0)
 		return PACE_END_EARLY;
-	return fds[1].revents ? PACE_END_HANDLE : PACE_END_DATAGRAM;
+	*readable = n > (fds[0].revents ? 1 : 0);
+	return fds[0].revents ? PACE_END_HANDLE : PACE_END_DATAGRAM;
 }
 
 /* Waits for libuv only, for the length of a pause at most. */

@@ -147,6 +147,7 @@ static int open_control(struct daemon *d)
 		.lanes = &d->lanes,
 		.start = &d->res,
 		.watch = &d->sockets.data,
+		.further = &d->res.further,
 		.region_watch = &d->sockets.region,
 		.lock_watch = &d->sockets.lock,
 		.metrics = &d->control.file,

@@ -38,7 +38,7 @@ static int renew_data(struct sockets *s, struct failure *failure)
 		return err;
 	}
 	s->start->fd = s->start->socket.fd;
-	listener_replace(s->listener, s->start->fd);
+	listener_replace(s->listener, 0, s->start->fd);
 	unix_socket_close(&old);
 	path_watch_renew(&s->data);
 	log_warning("socket.path: %s had been removed; it is there again",
@@ -124,6 +124,7 @@ void sockets_open(struct sockets *s, uv_loop_t *uv, struct start *start,
 	s->open = true;
 	unix_socket_name(start->fd, path);
 	path_watch_open(&s->data, uv, path, on_data_lost, s);
+	further_watch(&start->further, uv, settings, listener);
 	path[0] = 0;
 	if (start->control.fd >= 0)
 		unix_socket_name(start->control.fd, path);
@@ -167,6 +168,7 @@ void sockets_close(struct sockets *s)
 	s->open = false;
 	uv_close((uv_handle_t *)&s->retry_timer, NULL);
 	path_watch_close(&s->data);
+	further_unwatch(&s->start->further);
 	path_watch_close(&s->commands);
 	path_watch_close(&s->region);
 	path_watch_close(&s->lock);

@@ -156,6 +156,8 @@ static int bind_socket(struct start *s, const struct config *cfg,
 			       cfg->socket_mode, cfg->socket_group, "socket",
 			       failure);
 	s->fd = s->socket.fd;
+	if (!err)
+		err = further_bind(&s->further, cfg, failure);
 	if (err == -EADDRINUSE && is_missed &&
 	    !strcmp(missed.name, cfg->socket_path))
 		return explain_missed(&missed, failure);
@@ -171,7 +173,11 @@ static int bind_socket(struct start *s, const struct config *cfg,
 static int open_socket(struct start *s, const struct config *cfg,
 		       struct failure *failure)
 {
+	unsigned i;
+
 	s->fd = systemd_socket(&s->passed, failure);
+	for (i = 0; s->fd >= 0 && i < s->passed.further; i++)
+		further_take(&s->further, s->passed.also[i]);
 	if (s->fd >= 0)
 		return 0;
 	if (s->fd != -ENOENT)
@@ -251,6 +257,7 @@ int start_open(struct start *s, const struct config *cfg)
 		check_queue_length(s);
 		unix_socket_name(s->fd, name);
 		limits_publish(&s->limits, name, cfg);
+		further_publish(&s->further, cfg);
 		open_lanes(s, cfg);
 		if (s->lanes_fd >= 0)
 			limits_add_lanes(&s->limits, s->lanes_fd, cfg);
@@ -331,6 +338,7 @@ int start_waits_for(const struct start *s, const char **remedy)
 
 void start_close_socket(struct start *s)
 {
+	further_close(&s->further);
 	if (s->socket.fd < 0)
 		return;
 	unix_socket_close(&s->lanes);

@@ -23,6 +23,7 @@
 #include "daemon/base/unix_socket.h"
 #include "daemon/filing/flush.h"
 #include "daemon/filing/recover.h"
+#include "daemon/further.h"
 #include "daemon/intake/limits.h"
 #include "daemon/region/region.h"
 
@@ -36,6 +37,7 @@ struct start {
 	int fd;			    /* where datagrams come in */
 	int qlen;		    /* see unix_socket_qlen() */
 	struct limits limits;	    /* that senders to `fd` learn */
+	struct further further;	    /* more sockets for datagrams */
 	struct unix_socket control; /* fd -1: control.path is empty */
 	struct systemd_passed passed;
 	struct unix_socket lanes; /* fd -1: systemd passed it, or there is none */

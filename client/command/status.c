@@ -25,6 +25,26 @@ static const char usage[] =
 
 enum mode { HUMAN, JSON, CHECK };
 
+static bool is_true(const char *value)
+{
+	return value && *value == 't';
+}
+
+/* The sockets beside the first one. */
+static void print_sockets(const char *s)
+{
+	const char *list = json_at(s, "sockets"), *item;
+	unsigned i;
+
+	for (i = 1; (item = json_item(list, i)); i++)
+		printf("and from   %s, %.0f messages%s\n",
+		       format_text(json_at(item, "path"), "?"),
+		       json_number(json_at(item, "received")),
+		       is_true(json_at(item, "lost")) ?
+			       "; programs cannot reach it" :
+			       "");
+}
+
 static void print_process(const char *s)
 {
 	time_t started = (time_t)json_count(json_at(s, "started"));
@@ -43,6 +63,7 @@ static void print_process(const char *s)
 					      "no file; defaults and options"));
 	printf("takes from %s, %s\n", format_text(json_at(s, "socket"), "?"),
 	       format_text(json_at(s, "listener"), "?"));
+	print_sockets(s);
 	printf("files into %s\n", format_text(json_at(s, "files_path"), "?"));
 }
 

@@ -295,14 +295,17 @@ static const char *take_passed(unsigned n, struct systemd_passed *passed,
 			wrong = make_ready(fd);
 			continue;
 		}
-		if (*data >= 0)
-			return "more than one socket was passed; one socket "
-			       "unit has one ListenDatagram=, and one "
-			       "ListenSequentialPacket= for lanes";
 		wrong = check_socket(fd, SOCK_DGRAM);
 		if (!wrong)
 			wrong = make_ready(fd);
-		*data = fd;
+		if (*data < 0)
+			*data = fd;
+		else if (passed->further < SYSTEMD_SOCKETS - 1)
+			passed->also[passed->further++] = fd;
+		else
+			return "more than 16 sockets were passed; a socket "
+			       "unit has up to 16 ListenDatagram=, and one "
+			       "ListenSequentialPacket= for lanes";
 	}
 	return wrong;
 }
@@ -339,6 +342,7 @@ int systemd_socket(struct systemd_passed *passed, struct failure *failure)
 
 	passed->lanes = -1;
 	passed->stored = 0;
+	passed->further = 0;
 	if (!wrong && n)
 		wrong = take_passed((unsigned)n, passed, &data);
 	unsetenv("LISTEN_PID");

@@ -38,16 +38,22 @@ int systemd_insist(unsigned ms, const char *fmt, ...)
  */
 uint64_t systemd_watchdog(void);
 
+/* Most datagram sockets that systemd may pass. */
+#define SYSTEMD_SOCKETS 16
+
 /* What systemd passed: close-on-exec, the sockets non-blocking. */
 struct systemd_passed {
-	int lanes;	 /* the listening SOCK_SEQPACKET socket, or -1 */
-	unsigned stored; /* descriptors from its store, see systemd_stored() */
+	int lanes;	  /* the listening SOCK_SEQPACKET socket, or -1 */
+	unsigned stored;  /* descriptors from its store, see systemd_stored() */
+	unsigned further; /* datagram sockets behind the first one */
+	int also[SYSTEMD_SOCKETS - 1];
 };
 
 /*
- * The datagram socket that systemd passed.  Returns its descriptor; -ENOENT:
- * none was passed; or -EINVAL with a failure: something else was passed (more
- * than one datagram socket, not AF_UNIX, another type, no address).
+ * The datagram sockets that systemd passed.  Returns the descriptor of the
+ * first one; -ENOENT: none was passed; or -EINVAL with a failure: something
+ * else was passed (too many datagram sockets, not AF_UNIX, another type, no
+ * address).
  * Unsets LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES.
  */
 int systemd_socket(struct systemd_passed *passed, struct failure *failure);

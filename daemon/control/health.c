@@ -177,6 +177,7 @@ static void judge_region(struct health *h, const struct sources *from)
 void health_judge(struct health *h, const struct snapshot *s,
 		  const struct sources *from)
 {
+	const char *lost = from->further ? further_lost(from->further) : NULL;
 	bool about_drops = false;
 	uint64_t dropped = dropped_sum(&s->recent);
 	uint64_t flushing_ns = longest_flush(s);
@@ -186,11 +187,11 @@ void health_judge(struct health *h, const struct snapshot *s,
 	path_watch_check(from->lock_watch);
 	if (!from->start->complete)
 		judge_recovery(h, s, from);
-	else if (from->watch->lost)
+	else if (from->watch->lost || lost)
 		judge(h, HEALTH_FAILING,
 		      "programs cannot reach the daemon: %s was removed, or "
 		      "another socket is in its place; %s",
-		      from->watch->path,
+		      from->watch->lost ? from->watch->path : lost,
 		      from->start->socket.fd >= 0 ? "see the log" :
 						    "restart the socket unit");
 	else if (s->workers_failing)

@@ -34,6 +34,7 @@ struct sources {
 	const struct start *start; /* whether it is complete */
 	const struct lane_server *lanes;
 	struct path_watch *watch; /* whether datagrams can reach it */
+	struct further *further;  /* at its other sockets; NULL: none */
 	/* whether a next start finds the region, and this one's lock */
 	struct path_watch *region_watch, *lock_watch;
 	const struct metrics_file *metrics; /* whether it is up to date */

@@ -10,7 +10,7 @@
 size_t show_room(unsigned workers)
 {
 	/* tests/unit/test_show.c tests the worst case of both */
-	return 40 * 1024 + workers * 4096;
+	return 52 * 1024 + workers * 4096;
 }
 
 static void add_number(struct text *t, const char *name, uint64_t n)
@@ -49,6 +49,29 @@ static void add_process(struct text *t, const struct snapshot *s,
 	text_add(t, ",\"health\":\"%s\",\"why\":", health_word(health->level));
 	text_json(t, health->why);
 	text_add(t, ",\"listener\":\"%s\",", listener_state_word(s->listener));
+}
+
+/* Each socket for datagrams, the first one first. */
+static void add_sockets(struct text *t, const struct sources *from)
+{
+	const struct further *further = from->further;
+	char name[UNIX_SOCKET_NAME];
+	const struct further_socket *s;
+	unsigned i;
+
+	text_add(t, "\"sockets\":[");
+	for (i = 0; i < from->listener->sockets; i++) {
+		s = i ? &further->at[i - 1] : NULL;
+		if (s)
+			unix_socket_name(s->fd, name);
+		text_add(t, "{\"path\":");
+		text_json(t, s ? name : from->socket);
+		text_add(t, ",\"received\":%" PRIu64 ",\"lost\":%s},",
+			 from->listener->socket[i].received,
+			 (s ? s->watch.lost : from->watch->lost) ? "true" :
+								   "false");
+	}
+	close_with(t, "],");
 }
 
 static void add_messages(struct text *t, const struct snapshot *s)
@@ -179,6 +202,7 @@ void show_status(struct text *t, const struct snapshot *s,
 		 const struct health *health, const struct sources *from)
 {
 	add_process(t, s, health, from);
+	add_sockets(t, from);
 	add_messages(t, s);
 	text_add(t, "\"rates\":{");
 	add_rate(t, "now", &s->second);

@@ -91,6 +91,7 @@ static void wake_for_rest(struct listener *l)
 static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n,
 			int flags)
 {
+	struct listener_socket *from = &l->socket[l->turn];
 	int got;
 
 	(void)FAILPOINT("recv.before");
@@ -98,11 +99,12 @@ static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n,
 	 * MSG_TRUNC: msg_len is the datagram's own length, so that a too
 	 * large one is recognised (recv(2)).
 	 */
-	got = recvmmsg(l->fd, msgs, n, flags | MSG_TRUNC, NULL);
+	got = recvmmsg(from->fd, msgs, n, flags | MSG_TRUNC, NULL);
 	(void)FAILPOINT("recv.after");
 	if (got > 0) {
 		stats_add(&l->stats.batches, 1);
 		stats_add(&l->stats.received, got);
+		from->received += got;
 		return got;
 	}
 	if (got < 0 && errno != EAGAIN && errno != EINTR)
@@ -179,11 +181,18 @@ static void start_wait_timer(struct listener *l, uint64_t timeout_ns)
 		       0);
 }
 
+/* A bit for each socket. */
+static uint32_t all_sockets(const struct listener *l)
+{
+	return (UINT32_C(1) << l->sockets) - 1;
+}
+
 /* No slot could be armed.  A state that reads into the ring ends. */
 static void ring_is_full(struct listener *l)
 {
 	switch (l->state) {
 	case LISTENER_READING:
+		l->unread = all_sockets(l);
 		drops_ring_full(&l->drops);
 		if (!l->cfg->buffer_timeout_ns) {
 			l->state = LISTENER_DROPPING;
@@ -194,6 +203,7 @@ static void ring_is_full(struct listener *l)
 		break;
 	case LISTENER_RESUMING:
 		/* wait_timer runs on: the queue was not empty meanwhile. */
+		l->unread = all_sockets(l);
 		l->state = LISTENER_WAITING;
 		break;
 	case LISTENER_DRAINING:
@@ -256,6 +266,22 @@ static unsigned arm_slots(struct listener *l, struct mmsghdr **msgs)
 	return n;
 }
 
+static void next_socket(struct listener *l)
+{
+	if (++l->turn == l->sockets)
+		l->turn = 0;
+}
+
+/* The queue in turn was found empty: are all others, too? */
+static bool are_all_empty(struct listener *l)
+{
+	if (l->sockets == 1)
+		return true;
+	l->nonempty &= ~(UINT32_C(1) << l->turn);
+	next_socket(l);
+	return !l->nonempty;
+}
+
 /*
  * A batch was read: `got` of at most n, into the ring or dropped.  False: no
  * further one this turn.
@@ -263,17 +289,24 @@ static unsigned arm_slots(struct listener *l, struct mmsghdr **msgs)
 static bool goes_on(struct listener *l, unsigned got, unsigned n, bool dropped)
 {
 	if (l->state == LISTENER_DRAINING) {
-		if (!got || got >= l->drain_left) {
+		if (got >= l->drain_left || (!got && are_all_empty(l))) {
 			end_drain(l);
 			return false;
 		}
 		l->drain_left -= got;
 		return true;
 	}
-	if (got == n)
+	if (got == n) {
+		next_socket(l);
+		return true;
+	}
+	l->socket[l->turn].emptied++;
+	if (!dropped)
+		l->unread &= ~(UINT32_C(1) << l->turn);
+	if (!are_all_empty(l))
 		return true;
 	l->emptied++;
-	if (!dropped)
+	if (!dropped && !l->unread)
 		queue_is_empty(l);
 	pace_emptied(&l->pace, stats_get(&l->stats.received),
 		     stats_get(&l->stats.received_bytes), l->received_ns);
@@ -282,11 +315,13 @@ static bool goes_on(struct listener *l, unsigned got, unsigned n, bool dropped)
 
 unsigned listener_read(struct listener *l, int flags)
 {
+	unsigned most = BATCHES_A_TURN + l->sockets - 1;
 	unsigned batch, n, got, taken = 0;
 	struct mmsghdr *msgs;
 	bool dropped;
 
-	for (batch = 0; batch < BATCHES_A_TURN; batch++) {
+	l->nonempty = all_sockets(l);
+	for (batch = 0; batch < most; batch++) {
 		if (l->state == LISTENER_STOPPED)
 			break;
 		n = arm_slots(l, &msgs);
@@ -332,7 +367,9 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 		    const struct config *cfg)
 {
 	memset(l, 0, sizeof(*l));
-	l->fd = fd;
+	l->socket[0].fd = fd;
+	l->sockets = 1;
+	l->unread = 1;
 	l->ours = ours;
 	l->cfg = cfg;
 	pace_open(&l->pace, make_blocking(fd));
@@ -346,6 +383,14 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 	start_wait_timer(l, cfg->buffer_timeout_ns > START_NS ?
 				    cfg->buffer_timeout_ns :
 				    START_NS);
+}
+
+void listener_add(struct listener *l, int fd)
+{
+	assert(l->sockets < LISTENER_SOCKETS && !l->ring);
+	l->socket[l->sockets++].fd = fd;
+	l->unread = all_sockets(l);
+	pace_open(&l->pace, false);
 }
 
 void listener_recovery_waits(struct listener *l)
@@ -387,19 +432,27 @@ void listener_resume(struct listener *l)
 		listener_read(l, MSG_DONTWAIT);
 }
 
-void listener_replace(struct listener *l, int fd)
+/* Into nothing: all that is in the queue of the i-th socket. */
+static void drop_queue(struct listener *l, unsigned i)
 {
-	uint64_t emptied = l->emptied;
+	l->turn = i;
+	while (drop_batch(l))
+		;
+}
 
-	assert(l->ours && !listener_is_stopping(l));
+void listener_replace(struct listener *l, unsigned i, int fd)
+{
+	struct listener_socket *s = &l->socket[i];
+	uint64_t emptied = s->emptied;
+
+	assert(l->ours && !listener_is_stopping(l) && i < l->sockets);
 	/* No sender adds to the queue from here on, see listener_stop(). */
-	shutdown(l->fd, SHUT_RD);
-	while (listener_polls(l) && l->emptied == emptied)
+	shutdown(s->fd, SHUT_RD);
+	while (listener_polls(l) && s->emptied == emptied)
 		listener_read(l, MSG_DONTWAIT);
-	if (l->emptied == emptied)
-		while (drop_batch(l))
-			;
-	l->fd = fd;
+	if (s->emptied == emptied)
+		drop_queue(l, i);
+	s->fd = fd;
 	(void)make_blocking(fd);
 }
 
@@ -428,15 +481,17 @@ void listener_configure(struct listener *l, const struct config *cfg)
 
 void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 {
+	unsigned i;
+
 	assert(!listener_is_stopping(l));
 	l->drained = drained;
 	l->drained_arg = arg;
 	l->drain_left = l->ours ? UINT64_MAX : DRAIN_MOST;
 	uv_timer_stop(&l->wait_timer);
-	if (l->ours)
-		/* Senders get EPIPE from here on; the queue can still be
-		 * read: af_unix.c, unix_dgram_sendmsg(). */
-		shutdown(l->fd, SHUT_RD);
+	/* Senders get EPIPE from here on; the queue can still be read:
+	 * af_unix.c, unix_dgram_sendmsg(). */
+	for (i = 0; l->ours && i < l->sockets; i++)
+		shutdown(l->socket[i].fd, SHUT_RD);
 	if (l->state != LISTENER_WAITING)
 		l->state = LISTENER_DRAINING;
 	else if (l->ours)
@@ -449,11 +504,12 @@ void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 
 void listener_abandon(struct listener *l)
 {
+	unsigned i;
+
 	if (l->state != LISTENER_DRAINING && l->state != LISTENER_DRAIN_WAITING)
 		return;
-	if (l->ours)
-		while (drop_batch(l))
-			;
+	for (i = 0; l->ours && i < l->sockets; i++)
+		drop_queue(l, i);
 	end_drain(l);
 }
 

@@ -55,6 +55,11 @@
  *	DRAIN_WAITING	DRAINING	[ring_has_room]
  *	DRAIN_WAITING	STOPPED		[listener_abandon]
  *
+ * There may be several sockets.  They are read in turn, a batch from each, and
+ * share the ring and these states.  "The queue was read empty" then means that
+ * the queue of each was, since the ring was full last: until that is so, a
+ * sender at one of them may have waited since then (I4).
+ *
  * The queue of a socket that systemd holds outlives this process, so a stop
  * leaves there what the ring has no room for, and the next start reads it.
  */
@@ -83,8 +88,28 @@ enum listener_state {
 	LISTENER_STOPPED
 };
 
+/* Most sockets of a listener. */
+#define LISTENER_SOCKETS 16
+
+/* One socket.  The first is that of socket.path; more are rare. */
+struct listener_socket {
+	int fd;		   /* see listener_replace() */
+	uint64_t received; /* datagrams */
+	uint64_t emptied;  /* times that its queue was read empty */
+};
+
 struct listener {
-	int fd; /* see listener_replace() */
+	struct listener_socket socket[LISTENER_SOCKETS];
+	unsigned sockets; /* of these, those that there are */
+	unsigned turn;	  /* the socket that is read next */
+	/*
+	 * A bit for each socket, where there are several.  unread: its queue
+	 * was not read empty into the ring since the ring was full last, so a
+	 * sender may wait since then.  nonempty: it was not found empty in this
+	 * turn of reading.
+	 */
+	uint32_t unread;
+	uint32_t nonempty;
 	/* constant after listener_start() */
 	bool ours; /* bound by this process: no later one reads its queue */
 	/* constant after listener_begin(), NULL before */
@@ -101,7 +126,7 @@ struct listener {
 	uv_timer_t wait_timer;	   /* until WAITING, RESUMING -> DROPPING */
 	uint64_t received_ns;	   /* when the last batch was received */
 	uint64_t ring_high;	   /* most messages that waited in the ring */
-	uint64_t emptied; /* times that the socket's queue was read empty */
+	uint64_t emptied;	   /* times that all queues were found empty */
 	struct stats_listener stats;
 	uint64_t lane_too_large; /* of stats.too_large, those in lanes */
 	bool hurried;		 /* see listener_recovery_waits() */
@@ -119,6 +144,13 @@ struct listener {
  */
 void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 		    const struct config *cfg);
+/*
+ * One more socket, as the first: all of them feed one ring and have the states
+ * in common.  Before the loop runs; at most LISTENER_SOCKETS in all.  From now
+ * on the loop waits for them in poll(2) only, because a sleep in recvmmsg(2)
+ * would see one socket.
+ */
+void listener_add(struct listener *l, int fd);
 /*
  * The disk refuses what the start has to recover, which may take for ever: from
  * now on senders wait for buffer.timeout and no longer.
@@ -149,11 +181,11 @@ void listener_lanes_dropped(struct listener *l, uint64_t too_large);
 /* A worker released a slot that the listener waits for. */
 void listener_resume(struct listener *l);
 /*
- * Goes on with another socket of our own, `fd`, because the old one has lost
- * its path.  What is in the old one's queue is taken as far as the ring has
- * room, and else dropped and counted.  Not while it stops.
+ * Goes on with another socket of our own, `fd`, in place of the i-th, because
+ * that has lost its path.  What is in the old one's queue is taken as far as
+ * the ring has room, and else dropped and counted.  Not while it stops.
  */
-void listener_replace(struct listener *l, int fd);
+void listener_replace(struct listener *l, unsigned i, int fd);
 /* New settings, of which buffer.timeout counts here. */
 void listener_configure(struct listener *l, const struct config *cfg);
 /*

@@ -24,6 +24,8 @@ static struct workers workers; /* none of them */
 static struct core_ring c;
 static struct config *cfg;
 static int sock[2];
+static int more[2][2]; /* as sock, of the sockets beside the first */
+static unsigned sockets = 1;
 static unsigned drained;
 
 static inline void on_drained(void *arg)
@@ -35,6 +37,8 @@ static inline void on_drained(void *arg)
 static inline void start_with(const char *timeout, bool ours, unsigned slots,
 			      bool pauses)
 {
+	unsigned i;
+
 	log_set_level(0);
 	cfg = CORE_SETTINGS(timeout, "socket.max_message=100");
 	core_ring_open(&c, slots, 100, 0);
@@ -44,6 +48,12 @@ static inline void start_with(const char *timeout, bool ours, unsigned slots,
 	ck_assert_int_eq(loop_open(&loop), 0);
 	uv_async_init(&loop.uv, &never_waits, NULL);
 	listener_start(&listener, &loop.uv, sock[1], ours, cfg);
+	for (i = 0; i + 1 < sockets; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK,
+					    0, more[i]),
+				 0);
+		listener_add(&listener, more[i][1]);
+	}
 	listener_begin(&listener, &c.ring, &workers);
 	if (pauses)
 		pace_allow_pauses(&listener.pace);
@@ -63,6 +73,11 @@ static inline void finish(void)
 	config_free(cfg);
 	close(sock[0]);
 	close(sock[1]);
+	while (sockets > 1) {
+		sockets--;
+		close(more[sockets - 1][0]);
+		close(more[sockets - 1][1]);
+	}
 }
 
 /* What is ready now, and nothing later. */

@@ -62,6 +62,7 @@ static const struct {
 	{ "files.framing=none", "framing = none" },
 	{ "files.framing=length", "framing = length" },
 	{ "files.sync=data", "sync = data" },
+	{ "socket.also=/a/b   /c", "also = /a/b   /c" },
 	{ "socket.strip=syslog", "strip = syslog" },
 	{ "socket.strip=tag", "strip = tag" },
 	{ "log.level=error", "level = error" },
@@ -155,6 +156,14 @@ static const struct {
 				 "allowed: newline, none or length" },
 	{ "files.framing=", "\"\" is unknown" },
 	{ "files.sync=full", "allowed: none or data" },
+	{ "socket.also=sock", "socket.also: \"sock\" has a path that is not "
+			      "absolute; allowed: up to 15 absolute paths" },
+	{ "socket.also=/a /a", "allowed: a path that no other setting names" },
+	{ "socket.also=/run/bufwriter.sock", "is also socket.path" },
+	{ "socket.also=/run/bufwriter/state", "is also" },
+	{ "socket.also=/run/bufwriter/limits", "is also" },
+	{ "socket.also=/1 /2 /3 /4 /5 /6 /7 /8 /9 /10 /11 /12 /13 /14 /15 /16",
+	  "has more than 15 paths" },
 	{ "socket.strip=yes", "allowed: none, syslog or tag" },
 	{ "log.level=Info", "\"Info\" is unknown; allowed: error, warning, "
 			    "notice, info or debug" },
@@ -458,6 +467,8 @@ static const char *other_value(const struct setting *set)
 		return "data";
 	case VALUE_LEVEL:
 		return "debug";
+	case VALUE_SOCKETS:
+		return "/run/other-1 /run/other-2";
 	case VALUE_NAME:
 		return "name-%i";
 	case VALUE_GROUP:

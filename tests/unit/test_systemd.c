@@ -329,7 +329,34 @@ static void refused(const char *fds, const char *part)
 	no_listen_env();
 }
 
-START_TEST(anything_but_one_bound_datagram_socket_is_refused)
+START_TEST(several_datagram_sockets_are_taken)
+{
+	struct systemd_passed passed;
+	struct failure failure;
+	unsigned i;
+
+	for (i = 0; i < SYSTEMD_SOCKETS; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "@bw-test-listen-%d-%u",
+			 (int)getpid(), i);
+		pass(bind_name(name, SOCK_DGRAM), 3 + (int)i);
+		ck_assert_int_eq(fcntl(3 + (int)i, F_SETFD, 0), 0);
+	}
+	listen_env("", _i ? "2" : "16");
+	ck_assert_int_eq(systemd_socket(&passed, &failure), 3);
+	ck_assert_uint_eq(passed.further, _i ? 1 : SYSTEMD_SOCKETS - 1);
+	for (i = 0; i < passed.further; i++) {
+		ck_assert_int_eq(passed.also[i], 4 + (int)i);
+		ck_assert(fcntl(passed.also[i], F_GETFD) & FD_CLOEXEC);
+		ck_assert(fcntl(passed.also[i], F_GETFL) & O_NONBLOCK);
+	}
+	for (i = 0; i < SYSTEMD_SOCKETS; i++)
+		close(3 + (int)i);
+}
+END_TEST
+
+START_TEST(anything_but_bound_datagram_sockets_is_refused)
 {
 	int pair[2];
 
@@ -348,7 +375,7 @@ START_TEST(anything_but_one_bound_datagram_socket_is_refused)
 	refused("1", "bound to no address");
 	pass(bind_name(path, SOCK_DGRAM), 3);
 	pass(open("/dev/null", O_RDONLY), 4);
-	refused("2", "more than one");
+	refused("2", "not a socket");
 	/* and yet none of them reaches a child */
 	ck_assert(fcntl(3, F_GETFD) & FD_CLOEXEC);
 	ck_assert(fcntl(4, F_GETFD) & FD_CLOEXEC);
@@ -383,8 +410,8 @@ int main(void)
 	tcase_add_loop_test(sockets,
 			    what_the_environment_says_is_for_us_or_refused, 0,
 			    COUNT(environments));
-	tcase_add_test(sockets,
-		       anything_but_one_bound_datagram_socket_is_refused);
+	tcase_add_loop_test(sockets, several_datagram_sockets_are_taken, 0, 2);
+	tcase_add_test(sockets, anything_but_bound_datagram_sockets_is_refused);
 	suite_add_tcase(suite, sockets);
 	return suite_run(suite, CK_FORK);
 }
