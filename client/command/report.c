@@ -131,12 +131,19 @@ void report_sent(struct report *r, size_t bytes)
 	r->sent_bytes += bytes;
 }
 
-void report_dropped(struct report *r, uint64_t number, size_t bytes, int error)
+static size_t find_reason(int error)
 {
 	size_t i = 0;
 
 	while (i < REPORT_REASONS - 1 && reasons[i].error != error)
 		i++;
+	return i;
+}
+
+void report_dropped(struct report *r, uint64_t number, size_t bytes, int error)
+{
+	size_t i = find_reason(error);
+
 	if (++r->dropped[i] > LINES_PER_REASON)
 		return;
 	hide_progress(r);
@@ -150,6 +157,21 @@ void report_dropped(struct report *r, uint64_t number, size_t bytes, int error)
 	if (r->dropped[i] == LINES_PER_REASON)
 		fputs(" (more are only counted)", stderr);
 	fputc('\n', stderr);
+}
+
+void report_lost(struct report *r, uint64_t messages, uint64_t bytes, int error)
+{
+	size_t i = find_reason(error);
+
+	r->sent -= messages;
+	r->sent_bytes -= bytes;
+	r->dropped[i] += messages;
+	hide_progress(r);
+	fprintf(stderr,
+		"bufwriter send: %" PRIu64 " message%s lost, %" PRIu64
+		" byte%s: the daemon was killed, and no other one came in "
+		"time\n",
+		messages, plural(messages), bytes, plural(bytes));
 }
 
 void report_failed(struct report *r, const char *name, int error, int status)

@@ -62,6 +62,13 @@ void report_sent(struct report *r, size_t bytes);
 void report_dropped(struct report *r, uint64_t number, size_t bytes, int error);
 
 /*
+ * So many messages that were counted as sent did not reach a daemon; `bytes`
+ * is their length together.
+ */
+void report_lost(struct report *r, uint64_t messages, uint64_t bytes,
+		 int error);
+
+/*
  * Writes the summary.  `signal` is the one that ended the sending, or 0.
  * Returns the exit status.
  */

@@ -13,6 +13,7 @@
 #include "client/library/handle.h"
 #include "client/library/handout.h"
 #include "client/library/lanes.h"
+#include "client/library/lanes_end.h"
 
 static void close_fd(void *fd)
 {

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/library/fork.h"
@@ -22,10 +21,6 @@
 /* After a refusal, and when no answer comes: the time until the next try. */
 #define RETRY_MS 1000
 #define ANSWER_MS 1000
-/* Between two looks at a lane that waits to be settled; each one doubles. */
-#define PAUSE_LAST_MS 16
-/* bw_close(): between two looks at whether the daemon is still there. */
-#define CLOSE_SLICE_MS 20
 
 __thread uint32_t bw_lanes_hint;
 
@@ -53,7 +48,7 @@ struct bw_lanes *bw_lanes_make(struct bw *bw)
 	return lanes;
 }
 
-/* --- asking for a lane ----------------------------------------------------- */
+/* --- asking for a lane ---------------------------------------------------- */
 
 static void retry_later(struct bw_lanes *lanes)
 {
@@ -187,7 +182,7 @@ void bw_lanes_open(struct bw *bw)
 	}
 }
 
-/* --- writing --------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------- */
 
 /* Owner of lane number i.  A place for `len` bytes, or NULL. */
 static char *place_in(struct bw *bw, struct bw_lanes *lanes, int i, size_t len)
@@ -328,7 +323,7 @@ int bw_lanes_published(struct bw *bw, struct bw_lane *lane, size_t len,
 	return 0;
 }
 
-/* --- lanes that have ended ------------------------------------------------- */
+/* --- lanes that have ended ------------------------------------------------ */
 
 /* Is there something to do, as far as is known? */
 static bool needs_mind(const struct bw_lanes *lanes, int i)
@@ -363,100 +358,4 @@ void bw_lanes_mind(struct bw *bw)
 		bw_lane_leave(&lanes->lane[i]);
 		pthread_setcancelstate(cancel, NULL);
 	}
-}
-
-static bool is_settled(const struct bw_lanes *lanes)
-{
-	enum bw_lane_state state;
-	int i;
-
-	for (i = 0; i < BW_ALL_LANES; i++) {
-		state = bw_lane_state(&lanes->lane[i]);
-		if (state != BW_LANE_NONE && state != BW_LANE_OPEN &&
-		    state != BW_LANE_OPENING)
-			return false;
-	}
-	return true;
-}
-
-/* Waits a moment for the next look; false: no time is left. */
-static bool pause_before_look(struct bw *bw, int64_t start_ms, int *pause_ms)
-{
-	struct timespec pause = { 0, 0 };
-	int left_ms = bw_left_ms(bw, start_ms);
-
-	if (left_ms == 0)
-		return false;
-	if (left_ms > 0 && left_ms < *pause_ms)
-		*pause_ms = left_ms;
-	pause.tv_nsec = *pause_ms * 1000000L;
-	nanosleep(&pause, NULL);
-	if (*pause_ms < PAUSE_LAST_MS)
-		*pause_ms *= 2;
-	return true;
-}
-
-bool bw_lanes_settle(struct bw *bw, int64_t start_ms)
-{
-	int pause_ms = 1;
-
-	do {
-		bw_lanes_mind(bw);
-		if (is_settled(bw_lanes_of(bw)))
-			return true;
-	} while (pause_before_look(bw, start_ms, &pause_ms));
-	return false;
-}
-
-/* The first lane whose messages the daemon has not taken all, or NULL. */
-static struct bw_lane *find_unread(struct bw *bw, struct bw_lanes *lanes)
-{
-	struct bw_lane *lane;
-	int i;
-
-	for (i = 0; i < BW_ALL_LANES; i++) {
-		lane = &lanes->lane[i];
-		if (bw_lane_state(lane) != BW_LANE_OPEN)
-			continue;
-		bw_lane_look_closely(lane, bw_fork_fd(bw, i));
-		if (bw_lane_state(lane) == BW_LANE_OPEN &&
-		    !bw_lane_is_read(lane))
-			return lane;
-	}
-	return NULL;
-}
-
-/*
- * Waits until the daemon has taken everything.  A message in a lane is lost if
- * this process ends and the daemon is then killed before it has taken it.
- */
-static void wait_until_read(struct bw *bw, int64_t start_ms)
-{
-	struct bw_lane *lane;
-	int left_ms;
-
-	while ((lane = find_unread(bw, bw_lanes_of(bw)))) {
-		left_ms = bw_left_ms(bw, start_ms);
-		if (left_ms == 0)
-			return;
-		if (left_ms < 0 || left_ms > CLOSE_SLICE_MS)
-			left_ms = CLOSE_SLICE_MS;
-		bw_lane_wait(lane, left_ms);
-	}
-}
-
-void bw_lanes_close(struct bw *bw)
-{
-	const int64_t start_ms = bw_clock_ms(CLOCK_MONOTONIC);
-	struct bw_lanes *lanes = bw_lanes_of(bw);
-	int i;
-
-	if (!lanes)
-		return;
-	wait_until_read(bw, start_ms);
-	bw_lanes_settle(bw, start_ms);
-	bw_fork_forget(bw);
-	for (i = 0; i < BW_ALL_LANES; i++)
-		bw_lane_unmap(&lanes->lane[i]);
-	munmap(lanes, sizeof(*lanes));
 }

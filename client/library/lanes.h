@@ -57,11 +57,6 @@ struct bw_lanes *bw_lanes_make(struct bw *bw);
  * most for the timeout.
  */
 void bw_lanes_open(struct bw *bw);
-/*
- * bw_close(): settles what is left, for at most the timeout, and frees all.
- * No other thread is in a call.
- */
-void bw_lanes_close(struct bw *bw);
 
 /*
  * Finds a place for a message of `len` bytes and waits for room as bw_write()
@@ -82,11 +77,6 @@ int bw_lanes_published(struct bw *bw, struct bw_lane *lane, size_t len,
 
 /* Does what can be done without a wait for lanes that are not open. */
 void bw_lanes_mind(struct bw *bw);
-/*
- * Waits until every lane that has ended is settled, at most until the timeout
- * of a call that began then.  True: none is left.
- */
-bool bw_lanes_settle(struct bw *bw, int64_t start_ms);
 
 /* Counted after each datagram: many of them in a short time ask for a lane. */
 #define BW_LANES_AFTER 2000

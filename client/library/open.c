@@ -10,6 +10,7 @@
 #include "client/library/datagram.h"
 #include "client/library/handle.h"
 #include "client/library/lanes.h"
+#include "client/library/lanes_end.h"
 
 /* A larger size means that the struct was not initialised. */
 #define OPTIONS_MAX_BYTES 4096

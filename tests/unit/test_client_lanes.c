@@ -18,6 +18,7 @@
 
 #include "client/library/bufwriter.h"
 #include "client/library/lane.h"
+#include "daemon/region/lane_layout.h"
 #include "tests/lib/lane_stub.h"
 #include "tests/lib/random.h"
 
@@ -61,6 +62,36 @@ START_TEST(a_record_is_a_length_and_the_message)
 	lane_stub_expect_none();
 	bw_close(bw);
 	UNTIL(lane_stub.open == 0);
+}
+END_TEST
+
+/* The library and the daemon share no source, and must agree. */
+START_TEST(the_daemon_has_the_same_layout)
+{
+#define SAME(field)                                          \
+	ck_assert_uint_eq(offsetof(struct lane_head, field), \
+			  offsetof(struct bw_lane_head, field))
+	SAME(magic);
+	SAME(head_bytes);
+	SAME(flags);
+	SAME(size);
+	SAME(id);
+	SAME(large);
+	SAME(written);
+	SAME(read);
+	SAME(attended);
+	SAME(final);
+	SAME(room_wake);
+	SAME(waiters);
+	SAME(waits);
+	SAME(timeouts);
+	SAME(fallbacks);
+	ck_assert_str_eq(LANE_MAGIC, BW_LANE_MAGIC);
+	ck_assert_int_eq(LANE_HEAD_BYTES, BW_LANE_HEAD_BYTES);
+	ck_assert_int_eq(LANE_ASLEEP, BW_LANE_ASLEEP);
+	ck_assert_int_eq(LANE_CLOSING, BW_LANE_CLOSING);
+	ck_assert_int_eq(LANE_CLOSED, BW_LANE_CLOSED);
+	ck_assert_uint_eq(lane_record_bytes(_i), BW_RECORD_BYTES(_i));
 }
 END_TEST
 
@@ -508,6 +539,7 @@ int main(void)
 	TCase *tc = lane_stub_case(suite, "lanes");
 
 	tcase_add_test(tc, a_record_is_a_length_and_the_message);
+	tcase_add_loop_test(tc, the_daemon_has_the_same_layout, 0, 20);
 	tcase_add_test(tc, every_length_arrives_whole);
 	tcase_add_test(tc, a_quiet_process_has_no_lane);
 	tcase_add_test(tc, a_busy_process_gets_a_lane);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* See lanes_end.h. */
+#include <sys/mman.h>
+#include <time.h>
+
+#include "client/library/fork.h"
+#include "client/library/lanes.h"
+#include "client/library/lanes_end.h"
+
+/* Between two looks at a lane that waits to be settled; each one doubles. */
+#define PAUSE_LAST_MS 16
+/* Between two looks at whether the daemon of an open lane is still there. */
+#define READ_SLICE_MS 20
+
+static bool is_settled(const struct bw_lanes *lanes)
+{
+	enum bw_lane_state state;
+	int i;
+
+	for (i = 0; i < BW_ALL_LANES; i++) {
+		state = bw_lane_state(&lanes->lane[i]);
+		if (state != BW_LANE_NONE && state != BW_LANE_OPEN &&
+		    state != BW_LANE_OPENING)
+			return false;
+	}
+	return true;
+}
+
+/* Waits a moment for the next look; false: no time is left. */
+static bool pause_before_look(struct bw *bw, int64_t start_ms, int *pause_ms)
+{
+	struct timespec pause = { 0, 0 };
+	int left_ms = bw_left_ms(bw, start_ms);
+
+	if (left_ms == 0)
+		return false;
+	if (left_ms > 0 && left_ms < *pause_ms)
+		*pause_ms = left_ms;
+	pause.tv_nsec = *pause_ms * 1000000L;
+	nanosleep(&pause, NULL);
+	if (*pause_ms < PAUSE_LAST_MS)
+		*pause_ms *= 2;
+	return true;
+}
+
+bool bw_lanes_settle(struct bw *bw, int64_t start_ms)
+{
+	int pause_ms = 1;
+
+	do {
+		bw_lanes_mind(bw);
+		if (is_settled(bw_lanes_of(bw)))
+			return true;
+	} while (pause_before_look(bw, start_ms, &pause_ms));
+	return false;
+}
+
+/* The first lane whose messages the daemon has not taken all, or NULL. */
+static struct bw_lane *find_unread(struct bw *bw, struct bw_lanes *lanes)
+{
+	struct bw_lane *lane;
+	int i;
+
+	for (i = 0; i < BW_ALL_LANES; i++) {
+		lane = &lanes->lane[i];
+		if (bw_lane_state(lane) != BW_LANE_OPEN)
+			continue;
+		bw_lane_look_closely(lane, bw_fork_fd(bw, i));
+		if (bw_lane_state(lane) == BW_LANE_OPEN &&
+		    !bw_lane_is_read(lane))
+			return lane;
+	}
+	return NULL;
+}
+
+/*
+ * Waits until the daemon has taken everything.  A message in a lane is lost if
+ * this process ends and the daemon is then killed before it has taken it.
+ */
+static void wait_until_read(struct bw *bw, int64_t start_ms)
+{
+	struct bw_lane *lane;
+	int left_ms;
+
+	while ((lane = find_unread(bw, bw_lanes_of(bw)))) {
+		left_ms = bw_left_ms(bw, start_ms);
+		if (left_ms == 0)
+			return;
+		if (left_ms < 0 || left_ms > READ_SLICE_MS)
+			left_ms = READ_SLICE_MS;
+		bw_lane_wait(lane, left_ms);
+	}
+}
+
+/* What is in a lane that has ended and went to no daemon, as far as is known.
+ */
+static uint64_t count_left(const struct bw_lane *lane, uint64_t *bytes)
+{
+	uint64_t at = lane->settled, n = 0;
+	struct bw_record record;
+
+	/* Acquire: the daemon's store; until it is settled nothing else is known. */
+	if (bw_lane_state(lane) != BW_LANE_SETTLING)
+		at = atomic_load_explicit(&bw_lane_head(lane)->read,
+					  memory_order_acquire);
+	while (at < lane->written) {
+		memcpy(&record, lane->data + (at & lane->mask), sizeof(record));
+		at += BW_RECORD_BYTES(record.len);
+		*bytes += record.len;
+		n++;
+	}
+	return n;
+}
+
+uint64_t bw_lanes_left(struct bw *bw, uint64_t *bytes)
+{
+	const int64_t start_ms = bw_clock_ms(CLOCK_MONOTONIC);
+	struct bw_lanes *lanes = bw_lanes_of(bw);
+	enum bw_lane_state state;
+	uint64_t n = 0;
+	int i;
+
+	*bytes = 0;
+	if (!lanes)
+		return 0;
+	wait_until_read(bw, start_ms);
+	if (bw_lanes_settle(bw, start_ms))
+		return 0;
+	for (i = 0; i < BW_ALL_LANES; i++) {
+		state = bw_lane_state(&lanes->lane[i]);
+		if (state != BW_LANE_NONE && state != BW_LANE_OPEN &&
+		    state != BW_LANE_OPENING)
+			n += count_left(&lanes->lane[i], bytes);
+	}
+	return n;
+}
+
+void bw_lanes_close(struct bw *bw)
+{
+	struct bw_lanes *lanes = bw_lanes_of(bw);
+	uint64_t bytes;
+	int i;
+
+	if (!lanes)
+		return;
+	bw_lanes_left(bw, &bytes);
+	bw_fork_forget(bw);
+	for (i = 0; i < BW_ALL_LANES; i++)
+		bw_lane_unmap(&lanes->lane[i]);
+	munmap(lanes, sizeof(*lanes));
+}
