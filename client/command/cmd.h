@@ -25,6 +25,7 @@
 	X(flush, "return when all messages sent so far are in files")          \
 	X(reload, "make the daemon read its settings again")                   \
 	X(top, "show live what the daemon does")                               \
+	X(doctor, "look for what is often wrong, and say what to do")          \
 	X(ship, "take complete files to a centre; see bufwriter-ship(1)")
 
 struct cmd {

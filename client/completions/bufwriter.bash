@@ -25,7 +25,7 @@ _bufwriter() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words+=' send status metrics flush reload top ship'
+		words+=' send status metrics flush reload top doctor ship'
 	else
 		[ "$command" = ship ] || words+=' --socket'
 		case $command in
@@ -34,6 +34,7 @@ _bufwriter() {
 		metrics) words+=' --openmetrics' ;;
 		flush) words+=' --timeout --quiet' ;;
 		top) words+=' --delay' ;;
+		doctor) words+=' --data' ;;
 		ship) words+=' --config --option --once --dry-run --quiet' ;;
 		esac
 		# A word without a dash is a message, which cannot be completed.

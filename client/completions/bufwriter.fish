@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # fish completion for bufwriter(1)
 
-set -l daemon send status metrics flush reload top
+set -l daemon send status metrics flush reload top doctor
 set -l commands $daemon ship
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l seen __fish_seen_subcommand_from
@@ -33,3 +33,4 @@ complete -c bufwriter -n "$seen ship" -s o -l option -x -d 'Set one key'
 complete -c bufwriter -n "$seen ship" -s 1 -l once -d 'Ship what is there now'
 complete -c bufwriter -n "$seen ship" -s n -l dry-run -d 'Do nothing'
 complete -c bufwriter -n "$seen ship" -s q -l quiet -d 'Print problems only'
+complete -c bufwriter -n "$seen doctor" -s d -l data -rF -d 'Message socket'

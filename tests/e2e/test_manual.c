@@ -333,7 +333,7 @@ START_TEST(the_manual_has_every_option)
 {
 	static const char *const commands[] = { "",	    " send",  " status",
 						" metrics", " flush", " reload",
-						" top" };
+						" top",	    " doctor" };
 	unsigned i;
 
 	require_options("bufwriterd", DAEMON_PAGE);
