@@ -45,7 +45,8 @@ installed_files += $(foreach page,$(man),$(page)=$(MANDIR)/man$(subst \
 	.,,$(suffix $(page)))/$(notdir $(page)))
 
 # templates, filled in by sed, and links
-units := bufwriter.socket bufwriter.service bufwriter@.socket bufwriter@.service
+units := bufwriter.socket bufwriter.service bufwriter@.socket \
+	bufwriter@.service bufwriter-ship.service bufwriter-ship@.service
 made := $(addprefix $(UNITDIR)/,$(units)) $(LIBDIR)/pkgconfig/bufwriter.pc \
 	$(LIBDIR)/$(soname) $(LIBDIR)/$(so)
 
@@ -74,6 +75,7 @@ install: all
 	@mkdir -p '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
 	@set -e; for unit in $(units); do \
 		sed -e 's,/usr/sbin/,$(SBINDIR)/,' \
+			-e 's,/usr/bin/,$(BINDIR)/,' \
 			-e 's,/etc/bufwriter/,$(SYSCONFDIR)/bufwriter/,' \
 			"systemd/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit"; \
 		chmod 0644 '$(DESTDIR)$(UNITDIR)'/"$$unit"; \

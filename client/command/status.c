@@ -12,6 +12,7 @@
 #include "client/command/ask.h"
 #include "client/command/json.h"
 #include "client/command/format.h"
+#include "client/command/shipping.h"
 
 static const char usage[] =
 	"Usage: bufwriter status [OPTION]...\n"
@@ -211,13 +212,24 @@ static void print_workers(const char *s)
 		print_worker(w);
 }
 
-static int print_human(const char *s)
+static void print_shipping(const struct ask *a)
 {
+	char path[4096];
+
+	json_string(json_at(a->answer, "files_path"), path, sizeof(path));
+	shipping_print(path, a->path);
+}
+
+static int print_human(const struct ask *a)
+{
+	const char *s = a->answer;
+
 	print_process(s);
 	print_rates(s);
 	print_memory(s);
 	print_flushes(s);
 	print_recovery(s);
+	print_shipping(a);
 	print_workers(s);
 	return 0;
 }
@@ -241,6 +253,23 @@ static int print_check(const struct ask *a, bool answered)
 	return i;
 }
 
+/* The daemon's answer, and what this process counts in the directory. */
+static int print_json(const char *s)
+{
+	size_t len = strlen(s);
+	char path[4096];
+
+	json_string(json_at(s, "files_path"), path, sizeof(path));
+	if (s[len - 1] != '}' || !*path) {
+		puts(s);
+		return 0;
+	}
+	printf("%.*s,", (int)(len - 1), s);
+	shipping_print_json(path);
+	puts("}");
+	return 0;
+}
+
 static int print_status(struct ask *a, enum mode mode)
 {
 	bool answered = ask_command(a, "status", ASK_TIMEOUT_MS);
@@ -250,9 +279,8 @@ static int print_status(struct ask *a, enum mode mode)
 	if (!answered)
 		return ask_print_failure(a, "status");
 	if (mode == HUMAN)
-		return print_human(a->answer);
-	puts(a->answer);
-	return 0;
+		return print_human(a);
+	return print_json(a->answer);
 }
 
 static const char *take_option(void *arg, int letter, const char *value)

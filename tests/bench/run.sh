@@ -383,6 +383,17 @@ mode_recover() {
 		>"$results/recover.csv"
 }
 
+# Files to an rsync daemon on loopback, with and without the daemon's load.
+mode_ship() {
+	present bufwriterd
+	ip link set lo up 2>/dev/null || {
+		say "BENCH=ship needs ip(8) to use its own loopback"
+		return 1
+	}
+	"$here/ship.sh" "$work/ship" "$BENCH_ROUNDS" >"$results/ship.csv" &&
+		cat "$results/ship.csv"
+}
+
 # Twenty minutes of everything at once: does anything grow?
 mode_soak() {
 	present bufwriterd
@@ -459,9 +470,13 @@ soak)
 	mode_soak
 	exit
 	;;
+ship)
+	mode_ship
+	exit
+	;;
 *)
 	say "BENCH=$BENCH: race quick paced state large idle stall control" \
-		"recover soak sweep"
+		"recover soak sweep ship"
 	exit 2
 	;;
 esac

@@ -232,6 +232,60 @@ START_TEST(a_second_shipper_waits_for_the_first)
 }
 END_TEST
 
+/* --- the backlog --------------------------------------------------------- */
+
+#define ANSWER 262144
+
+/* Runs a command of the daemon; what it printed, to be freed. */
+static char *ask(const char *command)
+{
+	const char *build = getenv("BW_BUILD");
+	char *text;
+	FILE *from = popen(bed_text("%s/bufwriter %s --socket %s",
+				    build ? build : "build", command,
+				    bed.control),
+			   "r");
+
+	ck_assert_ptr_nonnull(from);
+	text = calloc(1, ANSWER);
+	ck_assert_ptr_nonnull(text);
+	ck_assert_uint_gt(fread(text, 1, ANSWER - 1, from), 0);
+	ck_assert_int_eq(pclose(from), 0);
+	return text;
+}
+
+static void require(const char *command, const char *part)
+{
+	char *text = ask(command);
+
+	REQUIRE(strstr(text, part), "%s: no \"%s\" in %.2000s", command, part,
+		text);
+	free(text);
+}
+
+START_TEST(the_status_shows_what_waits_with_and_without_a_shipper)
+{
+	daemon_start();
+	require("status", "\nbacklog    no complete file waits");
+	require("status", "\nshipper    none works here");
+	ship_files(0, 7);
+	require("status", "\nbacklog    7 files, 42 B; the oldest is ");
+	require("status --json", ",\"backlog\":{\"files\":7,\"bytes\":42,");
+	require("metrics", "\nbufwriter_backlog_files{stream=\"bed\"} 7\n");
+	require("metrics --openmetrics",
+		"\nbufwriter_backlog_bytes{stream=\"bed\"} 42\n");
+
+	ship_command("cat >/dev/null; echo the centre sleeps >&2; exit 75");
+	ship_start();
+	UNTIL(ship_number("failing", NULL) == 1);
+	require("status", "\nshipper    0 files shipped, no success yet\n");
+	require("status", "\n           failing: sh ended with status 75: the "
+			  "centre sleeps; ");
+	ck_assert_int_eq(ship_stop(), 0);
+	daemon_stop(NULL);
+}
+END_TEST
+
 /* --- settings ------------------------------------------------------------ */
 
 START_TEST(without_a_destination_or_a_host_it_does_not_start)
@@ -249,6 +303,71 @@ START_TEST(without_a_destination_or_a_host_it_does_not_start)
 		ship_once("files.path=/nowhere", "ship.destination=c:/%H"), 66);
 	ck_assert_int_eq(ship_run("--wrong", NULL), 64);
 	ck_assert_int_eq(ship_run("word", NULL), 64);
+}
+END_TEST
+
+/* --- documents ----------------------------------------------------------- */
+
+/* The settings that README and the manual show, with paths of the bed. */
+START_TEST(the_destination_of_the_documents_is_accepted)
+{
+	static const char *const pages[] = { "README.md",
+					     "client/bufwriter-ship.1" };
+	char *text = source_read(pages[_i]);
+	char *at = strstr(text, "\n[ship]\ndestination = ");
+
+	ck_assert_ptr_nonnull(at);
+	at = strchr(strstr(at, "destination"), '=') + 2;
+	at[strcspn(at, "\n")] = '\0';
+	ck_assert_int_eq(
+		ship_run("--dry-run", bed_text("ship.destination=%s", at)), 0);
+	ck_assert_uint_eq(ship_said("--compare-dest=/done/"), 1);
+	free(text);
+}
+END_TEST
+
+START_TEST(the_examples_of_the_manual_work)
+{
+	static const char prompt[] = ".Dl $ bufwriter ship ",
+			  from[] = "/srv/centre";
+	char *text = source_read("client/bufwriter-ship.1"), *rest = text,
+	     *line;
+	const char *build = getenv("BW_BUILD");
+	unsigned examples = 0;
+
+	if (!script_has("rsync")) {
+		suite_skip("rsync is not installed");
+		free(text);
+		return;
+	}
+	ck_assert_int_eq(mkdir(bed_text("%s/in", ship.to), 0755), 0);
+	bed_write_conf(bed_text("[files]\npath = %s\n[control]\npath = %s\n"
+				"[ship]\ndestination = %s/in/%%H\n",
+				bed.files, bed.control, ship.to));
+	while ((line = strsep(&rest, "\n"))) {
+		char *at = strstr(line, from);
+
+		if (strncmp(line, prompt, strlen(prompt)))
+			continue;
+		line += strlen(prompt);
+		ship_files(examples * 10, examples * 10 + 5);
+		if (at)
+			line = (char *)bed_text("%.*s%s%s", (int)(at - line),
+						line, ship.to,
+						at + strlen(from));
+		ck_assert_msg(!script_run(bed.root,
+					  bed_text("%s/bufwriter ship -c %s %s",
+						   build && *build == '/' ?
+							   build :
+							   source_path("build"),
+						   bed.conf, line)),
+			      "%s", line);
+		examples++;
+	}
+	ck_assert_uint_eq(examples, 3);
+	/* the dry run left its files to the next example */
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	free(text);
 }
 END_TEST
 
@@ -271,6 +390,11 @@ int main(void)
 	tcase_add_test(tc, a_command_that_leaves_its_files_is_told);
 	tcase_add_test(tc, a_signal_ends_the_command_and_the_shipper);
 	tcase_add_test(tc, a_second_shipper_waits_for_the_first);
+	tcase_add_test(tc,
+		       the_status_shows_what_waits_with_and_without_a_shipper);
 	tcase_add_test(tc, without_a_destination_or_a_host_it_does_not_start);
+	tcase_add_loop_test(tc, the_destination_of_the_documents_is_accepted, 0,
+			    2);
+	tcase_add_test(tc, the_examples_of_the_manual_work);
 	return suite_run(suite, CK_NOFORK);
 }

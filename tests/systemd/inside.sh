@@ -280,6 +280,44 @@ broken_settings() {
 	clean
 }
 
+# The centre is a directory here.
+shipper() {
+	local centre drop
+
+	centre=/srv/centre/$(hostname)
+	drop=/etc/systemd/system/bufwriter-ship.service.d
+	echo "6. The shipper"
+	install -d -o bufwriter "$centre"
+	mkdir -p "$drop"
+	printf '[Service]\nReadWritePaths=/srv/centre\nRestartSec=1\n' \
+		>"$drop/check.conf"
+	cp "$ini" "$ini.good"
+	printf '\n[ship]\ninterval = 1s\n' >>"$ini"
+	printf 'command = sh -c "xargs -0 mv -t /srv/centre/%%H --"\n' >>"$ini"
+	systemctl daemon-reload
+	systemctl start bufwriter-ship.service
+	arrived() { [ "$(cat "$centre"/*.log 2>/dev/null | wc -l)" = "$1" ]; }
+	once shipped 100
+	check "it takes what is sent" within 30 arrived 100
+	check "its numbers are beside the control socket" \
+		grep -q '^bufwriter_ship_files_total' /run/bufwriter/ship.prom
+	check "the status shows them" \
+		eval 'bufwriter status | grep -q "^shipper  .* files shipped"'
+	systemctl kill -s KILL bufwriter-ship.service
+	once again 100
+	check "killed, it comes back" within 30 arrived 200
+	systemctl stop bufwriter-ship.service
+	check "it stops with success" \
+		equal "$(show Result bufwriter-ship.service)" success
+	check "nothing went wrong" equal \
+		"$(journalctl -q -o cat -p warning -u bufwriter-ship.service \
+			_COMM=bufwriter-ship)" ""
+	mv "$ini.good" "$ini"
+	rm -r "$drop" "$centre"
+	systemctl daemon-reload
+	clean
+}
+
 # A daemon without a unit is killed with a message in its region.
 leave_region() {
 	mkdir -p /run/bufwriter-hand hand
@@ -294,7 +332,7 @@ leave_region() {
 }
 
 instances_and_purge() {
-	echo "6. Two instances, then none"
+	echo "7. Two instances, then none"
 	for name in one two; do
 		printf '[files]\npath = /var/log/bufwriter-%s\nprefix = %%i-\n' \
 			"$name" >"/etc/bufwriter/$name.ini"
@@ -336,6 +374,7 @@ under_load
 watchdog
 full_disk
 broken_settings
+shipper
 instances_and_purge
 
 journalctl -q --no-pager -b >"$share/journal"
