@@ -35,7 +35,7 @@ struct words {
 };
 
 /* NULL: unknown, or %m without a machine id. */
-static const char *percent_word(char c, const struct words *words)
+static const char *percent_word(char c, struct words *words)
 {
 	switch (c) {
 	case 'H':
@@ -43,6 +43,8 @@ static const char *percent_word(char c, const struct words *words)
 	case 'i':
 		return words->instance;
 	case 'm':
+		words->machine_err = machine_id_read(MACHINE_ID_FILE,
+						     words->machine);
 		return words->machine_err ? NULL : words->machine;
 	case '%':
 		return "%";
@@ -85,7 +87,6 @@ char *expand_words(const char *text, const char *instance,
 	if (!to)
 		return NULL;
 	host_name(words.host, sizeof(words.host));
-	words.machine_err = machine_id_read(MACHINE_ID_FILE, words.machine);
 	for (; *text; text++) {
 		if (*text != '%') {
 			fputc(*text, to);
