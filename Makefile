@@ -19,7 +19,8 @@
 #   make clean           removes what was built
 #
 # Variables: CC CFLAGS CPPFLAGS LDFLAGS, SAN=address,undefined or SAN=thread
-# (builds instrumented, in a directory of its own), WERROR=1, V=1 (shows the
+# (builds instrumented, in a directory of its own), ZSTD=no (builds without
+# compression) or ZSTD=yes (fails without libzstd), WERROR=1, V=1 (shows the
 # commands), BUILD (where to build), CC_FOR_BUILD (if CC builds for another
 # machine), and those of systemd/install.mk.
 
@@ -79,6 +80,25 @@ dep_cflags := $(call pkg,--cflags,libuv inih)
 dep_libs := $(call pkg,--libs,libuv inih,-luv -linih)
 check_cflags := $(call pkg,--cflags,check)
 check_libs := $(call pkg,--libs,check,-lcheck -lsubunit -lrt -lm)
+
+# libzstd is optional.  Files of events become 7 to 8 times smaller with it,
+# and so does what a shipper sends over the network; no compression that is
+# worth the name fits into a few lines here.  zstd and not zlib, because a
+# worker compresses at the flush: at level 1 zstd takes a fifth of zlib's time.
+# Its stable interface is enough, and every distribution has it.
+find_zstd = pkg-config --exists libzstd 2>/dev/null || \
+	echo '\#include <zstd.h>' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1
+ZSTD ?= auto
+has_zstd := $(if $(filter-out no,$(ZSTD)),$(shell { $(find_zstd); } && echo yes))
+ifeq ($(has_zstd),yes)
+cppflags += -DBW_ZSTD
+zstd_cflags := $(call pkg,--cflags,libzstd)
+zstd_libs := $(call pkg,--libs,libzstd,-lzstd)
+else ifeq ($(ZSTD),yes)
+$(error ZSTD=yes: libzstd is not installed (Debian: libzstd-dev))
+endif
+dep_cflags += $(zstd_cflags)
+dep_libs += $(zstd_libs)
 
 compiler = $(CC) $(cppflags) $(dep_cflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
 compile = $(compiler) -MMD -MP -c -o $@ $<
@@ -185,7 +205,7 @@ $(BUILD)/failpoints/bufwriterd: $(failpoints_obj)
 # directory.
 $(BUILD)/bufwriter: $(command_obj) $(BUILD)/libbufwriter.a
 	$(say) LD $@
-	$(Q)$(link) -o $@ $^
+	$(Q)$(link) -o $@ $^ $(zstd_libs)
 
 archive = $(Q)rm -f $@ && $(AR) crsD $@ $^
 

@@ -84,6 +84,33 @@ static void check_names(struct loader *load, const struct setting *prefix,
 	loader_problem(load, prefix_len >= suffix_len ? prefix : suffix, why);
 }
 
+/* The suffix of compressed files. */
+static void mark_suffix(struct loader *load)
+{
+	const char *plain = load->cfg->suffix;
+	char *marked;
+
+	if (asprintf(&marked, "%s%s", plain, CONFIG_ZSTD_SUFFIX) < 0) {
+		load->out_of_memory = true;
+		return;
+	}
+	free((void *)plain);
+	load->cfg->suffix = marked;
+}
+
+static void check_compression(struct loader *load)
+{
+#ifndef BW_ZSTD
+	if (load->cfg->files_compression == COMPRESSION_ZSTD)
+		loader_problem(
+			load, &setting_table[SETTING_files_compression],
+			"\"zstd\" needs libzstd, and this daemon was built "
+			"without it; allowed: none");
+#else
+	(void)load;
+#endif
+}
+
 static void derive_names(struct loader *load)
 {
 	const struct setting *prefix = &setting_table[SETTING_files_prefix];
@@ -92,6 +119,8 @@ static void derive_names(struct loader *load)
 
 	cfg->prefix = expand(load, prefix);
 	cfg->suffix = expand(load, suffix);
+	if (cfg->suffix && cfg->files_compression == COMPRESSION_ZSTD)
+		mark_suffix(load);
 	if (cfg->prefix && cfg->suffix)
 		check_names(load, prefix, suffix);
 }
@@ -166,6 +195,7 @@ void config_derive(struct loader *load)
 		load->out_of_memory = true;
 		return;
 	}
+	check_compression(load);
 	derive_names(load);
 	check_lanes(load);
 	config_names_check(load);
@@ -180,6 +210,28 @@ static int copy(const char **to, const char *from)
 	return *to ? 0 : -ENOMEM;
 }
 
+/*
+ * files.compression needs a restart: the new suffix, and the mark that is at
+ * the end of the old one.
+ */
+static int merge_suffix(struct config *cfg, const struct config *old,
+			const struct config *new)
+{
+	int len = (int)strlen(new->suffix);
+	const char *mark = "";
+	char *suffix;
+
+	if (new->files_compression == COMPRESSION_ZSTD)
+		len -= (int)strlen(CONFIG_ZSTD_SUFFIX);
+	if (old->files_compression == COMPRESSION_ZSTD)
+		mark = CONFIG_ZSTD_SUFFIX;
+	assert(!cfg->suffix && len >= 0);
+	if (asprintf(&suffix, "%.*s%s", len, new->suffix, mark) < 0)
+		return -ENOMEM;
+	cfg->suffix = suffix;
+	return 0;
+}
+
 int config_derive_merge(struct config *cfg, const struct config *old,
 			const struct config *new)
 {
@@ -187,7 +239,7 @@ int config_derive_merge(struct config *cfg, const struct config *old,
 	if (copy(&cfg->temp, old->temp) < 0 ||
 	    copy(&cfg->lanes, old->lanes) < 0 ||
 	    copy(&cfg->prefix, new->prefix) < 0 ||
-	    copy(&cfg->suffix, new->suffix) < 0 ||
+	    merge_suffix(cfg, old, new) < 0 ||
 	    copy(&cfg->instance, new->instance) < 0 ||
 	    copy(&cfg->file, new->file) < 0)
 		return -ENOMEM;

@@ -18,9 +18,13 @@
 /* Most paths of socket.also. */
 #define CONFIG_ALSO_MOST 15
 
+/* The end of the name of each compressed file, and of no other. */
+#define CONFIG_ZSTD_SUFFIX ".zst"
+
 enum config_framing { FRAMING_NEWLINE, FRAMING_NONE, FRAMING_LENGTH };
 enum config_strip { STRIP_NONE, STRIP_SYSLOG, STRIP_TAG };
 enum config_sync { SYNC_NONE, SYNC_DATA };
+enum config_compression { COMPRESSION_NONE, COMPRESSION_ZSTD };
 /* The numbers are those of syslog, see sd-daemon(3). */
 enum config_level {
 	LEVEL_ERROR = 3,
@@ -45,6 +49,7 @@ enum config_level {
 #define CONFIG_C_FRAMING enum config_framing
 #define CONFIG_C_STRIP enum config_strip
 #define CONFIG_C_SYNC enum config_sync
+#define CONFIG_C_COMPRESSION enum config_compression
 #define CONFIG_C_LEVEL enum config_level
 
 /* The name of a member ends in its unit, if it has one. */
@@ -62,6 +67,7 @@ enum config_level {
 #define CONFIG_MEMBER_FRAMING(name) name
 #define CONFIG_MEMBER_STRIP(name) name
 #define CONFIG_MEMBER_SYNC(name) name
+#define CONFIG_MEMBER_COMPRESSION(name) name
 #define CONFIG_MEMBER_LEVEL(name) name
 
 struct config {
@@ -69,7 +75,10 @@ struct config {
 	CONFIG_C_##type CONFIG_MEMBER_##type(section##_##key);
 #include "conf/config.def"
 #undef CONFIG
-	/* files_prefix and files_suffix with their % words replaced */
+	/*
+	 * files_prefix and files_suffix with their % words replaced;
+	 * CONFIG_ZSTD_SUFFIX is at the end of suffix if files are compressed
+	 */
 	const char *prefix;
 	const char *suffix;
 	/* files_temp, or <files_path>.tmp if that is empty */

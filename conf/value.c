@@ -56,6 +56,11 @@ static const struct word sync_words[] = {
 	{ "data", SYNC_DATA },
 	{ NULL, 0 },
 };
+static const struct word compression_words[] = {
+	{ "none", COMPRESSION_NONE },
+	{ "zstd", COMPRESSION_ZSTD },
+	{ NULL, 0 },
+};
 static const struct word level_words[] = {
 	{ "error", LEVEL_ERROR },   { "warning", LEVEL_WARNING },
 	{ "notice", LEVEL_NOTICE }, { "info", LEVEL_INFO },
@@ -86,6 +91,8 @@ static const struct word *words_of(enum value_type type)
 		return strip_words;
 	case VALUE_SYNC:
 		return sync_words;
+	case VALUE_COMPRESSION:
+		return compression_words;
 	case VALUE_LEVEL:
 		return level_words;
 	default:

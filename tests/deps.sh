@@ -12,14 +12,14 @@
 set -eu
 
 cc=${CC:-cc}
-build='gcc libc6-dev libuv1-dev libinih-dev'
+build='gcc libc6-dev libuv1-dev libinih-dev libzstd-dev'
 develop='clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc man-db
-	systemd pkg-config spin socat rsync openssh-server debootstrap systemd-container'
+	systemd pkg-config spin socat rsync openssh-server zstd debootstrap systemd-container'
 package='dpkg-dev debhelper fakeroot lintian'
 elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
-(and glibc 2.32 or newer)
-  Fedora  dnf install gcc make libuv-devel inih-devel check-devel
-  Arch    pacman -S gcc make libuv libinih check'
+(and glibc 2.32 or newer; with libzstd, files can be compressed)
+  Fedora  dnf install gcc make libuv-devel inih-devel libzstd-devel check-devel
+  Arch    pacman -S gcc make libuv libinih zstd check'
 
 # header NAME...: true if the compiler finds all of these headers.  The shell
 # splits and unquotes the compiler's words as in a recipe of make.

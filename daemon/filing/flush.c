@@ -229,8 +229,17 @@ static int open_temp(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len)
+/* The temp file that is being written. */
+struct output {
+	struct flush *f;
+	int fd;
+};
+
+/* compress_write_fn */
+static int write_all(void *arg, const void *from, size_t len)
 {
+	const struct output *out = arg;
+	const uint8_t *data = from;
 	size_t chunk;
 	ssize_t n;
 	int fault;
@@ -240,7 +249,7 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 		if (fault < 0)
 			return fault;
 		chunk = fault == FAILPOINT_SHORT ? (len + 1) / 2 : len;
-		n = write(fd, data, chunk);
+		n = write(out->fd, data, chunk);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -249,8 +258,20 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 			return -EIO;
 		data += n;
 		len -= n;
+		out->f->bytes += n;
 	}
 	return 0;
+}
+
+static int write_content(struct flush *f, int fd, const void *data, size_t len)
+{
+	struct output out = { f, fd };
+
+	f->bytes = 0;
+	if (f->cfg->files_compression == COMPRESSION_NONE)
+		return write_all(&out, data, len);
+	assert(f->compressor);
+	return compress_frame(f->compressor, data, len, write_all, &out);
 }
 
 /* After fstat() of the temp file.  -EXDEV: f->beside was set. */
@@ -287,7 +308,7 @@ static int fill_temp(struct flush *f, int fd, const void *data, size_t len,
 	if (fstat(fd, &f->temp))
 		return -errno;
 	*op = "write";
-	err = write_all(fd, data, len);
+	err = write_content(f, fd, data, len);
 	if (err)
 		return err;
 	*op = "fchown";

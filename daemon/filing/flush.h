@@ -24,6 +24,7 @@
 #include "conf/config.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/failure.h"
+#include "daemon/filing/compress.h"
 #include "daemon/region/region_header.h"
 
 #define FLUSH_NAME 256 /* NAME_MAX and its NUL */
@@ -39,6 +40,8 @@ struct flush {
 	const struct config *cfg; /* its owner may change it between files */
 	unsigned worker;
 	struct region_names *names;
+	/* the owner's; NULL without files.compression */
+	struct compressor *compressor;
 	/*
 	 * The temp file is a dot file in files.path, because it cannot be in
 	 * files.temp: see temp_dir.h.
@@ -49,6 +52,7 @@ struct flush {
 	gid_t group;
 	/* the temp file that flush_write() completed last */
 	struct stat temp;
+	uint64_t bytes; /* its length */
 	/*
 	 * flush_publish() failed after that, and must be called again with the
 	 * same name: nobody can tell whether its rename happened, or it did
@@ -102,8 +106,8 @@ int flush_explain(const struct flush *f, int err, struct failure *failure);
 void flush_name(struct flush *f, char name[FLUSH_NAME]);
 
 /*
- * Writes the complete temp file for this name, which it makes.  On failure it
- * deletes the temp file, if it can.  0 or -errno; with f->foreign: a file of
+ * Writes the complete temp file for this name, which it makes: these bytes, or
+ * one frame of them with files.compression.  On failure it deletes the temp file, if it can.  0 or -errno; with f->foreign: a file of
  * that name is there, which is not the daemon's;
  * -EXDEV: f->beside was set (write again).
  */

@@ -24,6 +24,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -44,6 +45,7 @@ struct recovery {
 	struct region *s;
 	const struct config *cfg;
 	struct flush flush;
+	char suffix[REGION_AFFIX]; /* see without_mark() */
 	recover_wait_fn *waits;
 	void *arg;
 	struct recovered *out;
@@ -123,7 +125,7 @@ static void settle_flush(struct recovery *rec, struct arena *a,
 {
 	bool is_former = strcmp(dirs->path, rec->cfg->files_path);
 	struct refusal refusal = { .pause_ns = FLUSH_PAUSE_NS };
-	uint64_t count = a->now.count, bytes = a->now.len;
+	uint64_t count = a->now.count;
 	bool renamed = false;
 	int err;
 
@@ -138,7 +140,7 @@ static void settle_flush(struct recovery *rec, struct arena *a,
 	}
 	assert(a->now.step != ARENA_RENAMING);
 	if (renamed)
-		count_file(rec, count, bytes);
+		count_file(rec, count, rec->flush.bytes);
 }
 
 static void settle_seen(struct recovery *rec)
@@ -220,6 +222,16 @@ static int look_at(struct recovery *rec, int (*look)(struct flush *f),
 	return 0;
 }
 
+static int open_compressor(struct recovery *rec, struct failure *error)
+{
+	int err;
+
+	if (rec->flush.cfg->files_compression == COMPRESSION_NONE)
+		return 0;
+	err = compress_open(&rec->flush.compressor);
+	return err ? failure_set(error, err, "out of memory") : 0;
+}
+
 static int recover_old(struct recovery *rec, struct failure *error)
 {
 	struct region *s = rec->s;
@@ -243,6 +255,9 @@ static int recover_old(struct recovery *rec, struct failure *error)
 		return err;
 	err = flush_find_group(&rec->flush, error);
 	if (err < 0)
+		return err;
+	err = open_compressor(rec, error);
+	if (err)
 		return err;
 	for (i = 0; i < s->header->workers; i++)
 		flush_arena(rec, &s->arenas[i]);
@@ -273,6 +288,25 @@ static int set_aside(const struct config *cfg, struct recovered *out,
 }
 
 /*
+ * The region is of a daemon with libzstd, and this one has none: its files are
+ * not compressed, so their names must not say that.
+ */
+static void without_mark(struct recovery *rec, struct config *then)
+{
+	size_t len = strlen(then->suffix);
+	size_t mark = strlen(CONFIG_ZSTD_SUFFIX);
+
+	then->files_compression = COMPRESSION_NONE;
+	if (len < mark || strcmp(then->suffix + len - mark, CONFIG_ZSTD_SUFFIX))
+		return;
+	snprintf(rec->suffix, sizeof(rec->suffix), "%.*s", (int)(len - mark),
+		 then->suffix);
+	then->suffix = rec->suffix;
+	log_notice("recovery: this daemon was built without libzstd, so the "
+		   "files of the process before are not compressed");
+}
+
+/*
  * What a file says of itself is true: messages are named and framed by the
  * settings under which they were taken.
  */
@@ -284,7 +318,10 @@ static void use_form(struct recovery *rec, struct config *then)
 		return;
 	then->prefix = form->prefix;
 	then->suffix = form->suffix;
+	then->files_compression = region_form_compression(form);
 	rec->flush.cfg = then;
+	if (then->files_compression != COMPRESSION_NONE && !compress_is_built())
+		without_mark(rec, then);
 }
 
 static void report(const struct recovered *out, const struct region_form *form,
@@ -389,6 +426,7 @@ int recover_region(struct region *s, const struct config *cfg,
 	rec.flush.names = &s->header->names;
 	use_form(&rec, &then);
 	err = recover_old(&rec, error);
+	compress_close(rec.flush.compressor);
 	if (err) {
 		region_close(s);
 		return err;

@@ -240,7 +240,7 @@ int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 	/* I3: no claim is open while this thread touches the disk. */
 	assert(arena_is_settled(a));
 	assert(a->now.step != ARENA_RENAMING || f->pending);
-	*bytes = a->now.len;
+	*bytes = 0;
 	if (!a->now.len) {
 		if (!arena_is_empty(a))
 			arena_emptied(a);
@@ -254,6 +254,7 @@ int transfer_flush(struct arena *a, struct flush *f, uint64_t *bytes)
 		if (a->now.step == ARENA_FILLING)
 			break;
 	}
+	*bytes = f->bytes;
 	assert(err || arena_is_empty(a));
 	assert(!err ||
 	       a->now.step == (f->pending ? ARENA_RENAMING : ARENA_WRITING));
@@ -325,8 +326,12 @@ static bool is_final_there(const struct arena *a,
 	return !flush_path(to, dirs->path, "", a->name) && exists(to) > 0;
 }
 
-/* 1: the rename is finished; 0: it had happened; -errno: it cannot be. */
-static int finish_rename(const struct arena *a, const struct region_dirs *dirs)
+/*
+ * 1: the rename is finished, and f->bytes is the file's length; 0: it had
+ * happened; -errno: it cannot be.
+ */
+static int finish_rename(const struct arena *a, struct flush *f,
+			 const struct region_dirs *dirs)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	struct stat temp;
@@ -346,7 +351,10 @@ static int finish_rename(const struct arena *a, const struct region_dirs *dirs)
 			err = 0;
 	}
 	(void)FAILPOINT("recover.renamed");
-	return err ? err : 1;
+	if (err)
+		return err;
+	f->bytes = temp.st_size;
+	return 1;
 }
 
 static void delete_temp(const struct arena *a, const struct region_dirs *dirs)
@@ -373,7 +381,7 @@ int transfer_settle(struct arena *a, struct flush *f,
 	int done, err;
 
 	if (a->now.step == ARENA_RENAMING) {
-		done = finish_rename(a, dirs);
+		done = finish_rename(a, f, dirs);
 		if (done >= 0) {
 			*renamed |= done > 0;
 			err = flush_sync_names(f, dirs->path);

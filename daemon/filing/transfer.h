@@ -58,7 +58,7 @@ void transfer_settle_seen(struct arena *a, struct flush *f,
  * Recovery, before anything makes a directory.  Settles the flush in which a
  * process died that used these directories: afterwards the arena is FILLING or
  * WRITING.  Sets *renamed if a rename was finished: the arena's messages are in
- * that file now (never clears it).
+ * that file now, which is f->bytes long (never clears it).
  * 0; or -errno with f->op and f->where: the rename is done, and the directory
  * could not be synced.  Then the arena is still RENAMING; call this again.
  */

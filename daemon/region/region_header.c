@@ -91,7 +91,15 @@ static uint64_t form_check(const struct region_form *f)
 
 static uint64_t taking_of(const struct config *cfg)
 {
-	return cfg->files_framing | (uint64_t)cfg->socket_strip << 8;
+	return cfg->files_framing | (uint64_t)cfg->socket_strip << 8 |
+	       (uint64_t)cfg->files_compression << 16;
+}
+
+static bool is_taking_sensible(uint64_t taking)
+{
+	return (taking & 0xff) <= FRAMING_LENGTH &&
+	       (taking >> 8 & 0xff) <= STRIP_TAG &&
+	       taking >> 16 <= COMPRESSION_ZSTD;
 }
 
 enum config_framing region_form_framing(const struct region_form *form)
@@ -101,7 +109,12 @@ enum config_framing region_form_framing(const struct region_form *form)
 
 enum config_strip region_form_strip(const struct region_form *form)
 {
-	return form->taking >> 8;
+	return form->taking >> 8 & 0xff;
+}
+
+enum config_compression region_form_compression(const struct region_form *form)
+{
+	return form->taking >> 16;
 }
 
 const struct region_form *region_header_form(const struct region_header *h)
@@ -110,7 +123,7 @@ const struct region_form *region_header_form(const struct region_header *h)
 	const struct region_form *f = &h->form[seq & 1];
 
 	if (f->seq != seq || f->check != form_check(f) ||
-	    (f->taking & 0xff) > FRAMING_LENGTH || f->taking >> 8 > STRIP_TAG)
+	    !is_taking_sensible(f->taking))
 		return NULL;
 	if (!memchr(f->prefix, 0, sizeof(f->prefix)) ||
 	    !memchr(f->suffix, 0, sizeof(f->suffix)) || f->prefix[0] == '.' ||

@@ -49,9 +49,12 @@ struct region_names {
  * they lose a header, and what their file's name says of that.
  */
 struct region_form {
-	uint64_t seq;	 /* the value of form_seq that selects this one */
-	uint64_t taking; /* enum config_framing; in bit 8 and up, enum
-			    config_strip */
+	uint64_t seq; /* the value of form_seq that selects this one */
+	/*
+	 * enum config_framing, from bit 8 on enum config_strip, and from bit 16
+	 * on enum config_compression; zeroes in regions of older daemons
+	 */
+	uint64_t taking;
 	char prefix[REGION_AFFIX];
 	char suffix[REGION_AFFIX];
 	uint64_t check; /* over all of the above */
@@ -135,6 +138,7 @@ const struct region_form *region_header_form(const struct region_header *h);
 void region_header_use_form(struct region_header *h, const struct config *cfg);
 enum config_framing region_form_framing(const struct region_form *form);
 enum config_strip region_form_strip(const struct region_form *form);
+enum config_compression region_form_compression(const struct region_form *form);
 /* Are these the settings under which files are made now? */
 bool region_form_fits(const struct region_form *form, const struct config *cfg);
 

@@ -171,8 +171,8 @@ static void heed_orders(struct worker *w)
 	notify_loop(w);
 }
 
-static void count_flush(struct worker *w, enum reason why, uint64_t bytes,
-			uint64_t ns)
+static void count_flush(struct worker *w, enum reason why, uint64_t framed,
+			uint64_t bytes, uint64_t ns)
 {
 	struct stats_worker *st = &w->stats;
 
@@ -180,6 +180,7 @@ static void count_flush(struct worker *w, enum reason why, uint64_t bytes,
 		return;
 	stats_add(&st->files, 1);
 	stats_add(&st->file_bytes, bytes);
+	stats_add(&st->framed_bytes, framed);
 	STATS_OBSERVE(st, file_size_bytes, bytes);
 	STATS_OBSERVE(st, flush_seconds, ns);
 	stats_add(why == FULL	? &st->flushes_full :
@@ -254,6 +255,7 @@ static void pass_lanes_on(struct worker *w)
 static bool flush_arena(struct worker *w, enum reason why)
 {
 	uint64_t pause_ns = FLUSH_PAUSE_NS, bytes, began_ns, took_ns;
+	uint64_t framed = w->arena->now.len;
 	bool refused = false;
 	int err;
 
@@ -278,7 +280,7 @@ static bool flush_arena(struct worker *w, enum reason why)
 	assert(arena_is_empty(w->arena));
 	set_working(w);
 	took_ns = clock_now() - began_ns;
-	count_flush(w, why, bytes, took_ns);
+	count_flush(w, why, framed, bytes, took_ns);
 	if (took_ns >= WORKER_SLOW_NS && !refused)
 		log_notice("worker %u: a file took %.1f s to write; nothing of "
 			   "it is lost",

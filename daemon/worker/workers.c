@@ -20,6 +20,18 @@ static void wake_all(struct workers *ws)
 		worker_wake(&ws->list[i]);
 }
 
+/* All memory is reserved before the worker starts (I3). */
+static int open_worker(struct workers *ws, unsigned i, struct arena *arena,
+		       const struct flush_place *place)
+{
+	struct worker *w = &ws->list[i];
+
+	worker_open(w, i, arena, place, &ws->orders);
+	if (w->cfg->files_compression == COMPRESSION_NONE)
+		return 0;
+	return compress_open(&w->flush.compressor);
+}
+
 static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 		     const struct flush_place *place)
 {
@@ -30,13 +42,16 @@ static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* Workers look at one another. */
-	for (i = 0; i < count; i++)
-		worker_open(&ws->list[i], i, &arenas[i], place, &ws->orders);
+	for (i = 0; i < count && !err; i++)
+		err = open_worker(ws, i, &arenas[i], place);
 	for (i = 0; i < count && !err; i++) {
 		err = worker_start(&ws->list[i]);
 		if (!err)
 			ws->count++;
 	}
+	/* workers_join() closes those of the others. */
+	for (i = ws->count; i < count; i++)
+		compress_close(ws->list[i].flush.compressor);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
@@ -67,6 +82,7 @@ int workers_start(struct workers *ws, const struct config *cfg,
 		lanes_close(&ws->lanes);
 		return -ENOMEM;
 	}
+	memset(ws->list, 0, cfg->buffer_workers * sizeof(struct worker));
 	ws->orders.list = ws->list;
 	ws->orders.count = cfg->buffer_workers;
 	err = start_all(ws, cfg->buffer_workers, region->arenas, place);
@@ -308,8 +324,10 @@ void workers_join(struct workers *ws)
 {
 	unsigned i;
 
-	for (i = 0; i < ws->count; i++)
+	for (i = 0; i < ws->count; i++) {
 		pthread_join(ws->list[i].thread, NULL);
+		compress_close(ws->list[i].flush.compressor);
+	}
 	free(ws->list);
 	ws->list = NULL;
 	ws->count = 0;

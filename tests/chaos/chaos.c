@@ -100,12 +100,12 @@ static void write_conf(const struct settings *s, const char *wrong)
 		"[socket]\nmax_message = %u\n"
 		"[buffer]\nworkers = %u\nqueue_size = %u\nsize = %s\n"
 		"timeout = %s\nforced = %s\nstop_timeout = %s\n"
-		"[files]\nframing = %s\nsuffix = %s\nsync = %s\nprefix = %s\n"
-		"permission = %s\n%s",
+		"[files]\nframing = %s\nsuffix = %s\ncompression = %s\n"
+		"sync = %s\nprefix = %s\npermission = %s\n%s",
 		plan.max_message, s->workers, s->queue_size, s->size, timeout,
 		s->forced, s->stop_timeout, framing_words[s->framing],
-		ledger_suffix[s->framing], s->sync, s->prefix, s->permission,
-		wrong));
+		ledger_suffix[s->framing], s->compression, s->sync, s->prefix,
+		s->permission, wrong));
 }
 
 static unsigned reloads(void)

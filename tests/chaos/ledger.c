@@ -236,13 +236,23 @@ void ledger_file(const char *path, const char *name)
 {
 	size_t len;
 	char *data = file_read(path, &len);
-	enum framing framing = find_framing(data, len);
-	const char *suffix = strrchr(name, '.');
+	const char *suffix = strchr(name, '.');
+	size_t suffix_len;
+	enum framing framing;
+	const char *why;
 
-	if (!suffix || strcmp(suffix, ledger_suffix[framing]))
-		ledger.misnamed++;
 	tally.files++;
 	tally.bytes += len;
+	data = file_unpack(name, data, &len, &why);
+	if (!data) {
+		tally.torn++;
+		return;
+	}
+	framing = find_framing(data, len);
+	suffix_len = strlen(ledger_suffix[framing]);
+	if (!suffix || strncmp(suffix, ledger_suffix[framing], suffix_len) ||
+	    (suffix[suffix_len] && strcmp(suffix + suffix_len, ".zst")))
+		ledger.misnamed++;
 	tally_take(&tally, name, framing, data, len);
 	free(data);
 }

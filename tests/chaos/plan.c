@@ -84,6 +84,9 @@ static void start_settings(struct settings *s, bool never)
 	s->queue_size = PICK(queues);
 	s->size = PICK(sizes);
 	s->framing = random_below(3);
+	s->compression = "none";
+	if (chance(33) && file_can_unpack())
+		s->compression = "zstd";
 	change_settings(s, never);
 }
 
@@ -247,8 +250,9 @@ static void print_life(const struct life *life, FILE *to)
 	const struct fault *f;
 	unsigned i;
 
-	fprintf(to, "  workers %u, queue %u, size %s, framing %s, ", s->workers,
-		s->queue_size, s->size, framing_words[s->framing]);
+	fprintf(to, "  workers %u, queue %u, size %s, framing %s, %s, ",
+		s->workers, s->queue_size, s->size, framing_words[s->framing],
+		s->compression);
 	print_settings(s, to);
 	for (i = 0; i < life->faults; i++) {
 		f = &life->fault[i];

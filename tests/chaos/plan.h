@@ -61,6 +61,7 @@ struct settings {
 	unsigned queue_size;
 	const char *size;
 	enum framing framing;
+	const char *compression;
 	/* changed by a reload */
 	uint32_t timeout_ms; /* PLAN_NEVER */
 	const char *forced;

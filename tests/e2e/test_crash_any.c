@@ -30,14 +30,22 @@ struct round {
 	int big;     /* arenas of 64 KiB instead of 4 */
 	int changes; /* another geometry at each start */
 	int ships;   /* files are taken away as they appear */
+	int packs;   /* files are compressed: 1, or some of them: 2 */
 };
 
 static const struct round rounds[] = {
-	{ NEWLINE, "none", "1", 0, 0, 0 }, { NEWLINE, "none", "8", 1, 0, 0 },
-	{ LENGTH, "none", "8", 0, 0, 0 },  { LENGTH, "data", "1", 1, 0, 1 },
-	{ NONE, "none", "4", 1, 0, 1 },	   { NONE, "data", "8", 0, 0, 0 },
-	{ NEWLINE, "none", "8", 0, 1, 0 }, { LENGTH, "none", "1", 1, 1, 1 },
-	{ NONE, "data", "8", 0, 1, 1 },	   { NEWLINE, "data", "2", 0, 1, 1 },
+	{ NEWLINE, "none", "1", 0, 0, 0, 0 },
+	{ NEWLINE, "none", "8", 1, 0, 0, 0 },
+	{ LENGTH, "none", "8", 0, 0, 0, 0 },
+	{ LENGTH, "data", "1", 1, 0, 1, 0 },
+	{ NONE, "none", "4", 1, 0, 1, 0 },
+	{ NONE, "data", "8", 0, 0, 0, 0 },
+	{ NEWLINE, "none", "8", 0, 1, 0, 0 },
+	{ LENGTH, "none", "1", 1, 1, 1, 0 },
+	{ NONE, "data", "8", 0, 1, 1, 0 },
+	{ NEWLINE, "data", "2", 0, 1, 1, 0 },
+	{ NEWLINE, "none", "2", 1, 0, 1, 1 },
+	{ LENGTH, "data", "4", 0, 1, 0, 2 },
 };
 #define ROUNDS (sizeof(rounds) / sizeof(rounds[0]))
 
@@ -46,6 +54,7 @@ static const char *const delays[] = {
 	NULL,
 	NULL,
 	"flush.write=sleep:2",
+	"compress.piece=sleep:1",
 	"flush.marked=sleep:2;flush.renamed=sleep:2",
 	"publish.metas=sleep:1;commit.before=sleep:1",
 	"flush.write=short",
@@ -64,6 +73,7 @@ static void spawn(const struct round *r)
 	const char *w = r->workers;
 	const char *q = "64";
 	const char *size = r->big ? "64K" : "4K";
+	bool packs = r->packs == 1 || (r->packs == 2 && random_below(2));
 
 	if (r->changes) {
 		w = workers[random_below(3)];
@@ -75,6 +85,8 @@ static void spawn(const struct round *r)
 		     bed_text("buffer.size=%s", size),
 		     bed_text("files.sync=%s", r->sync),
 		     bed_text("files.framing=%s", framing_words[r->framing]),
+		     packs && file_can_unpack() ? "files.compression=zstd" :
+						  "files.compression=none",
 		     random_below(2) ? "buffer.forced=2ms" : "buffer.forced=0",
 		     "buffer.timeout=never", "socket.max_message=100K");
 }

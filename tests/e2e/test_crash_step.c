@@ -34,12 +34,15 @@ static struct sender *senders[SENDERS];
 	"buffer.workers=2", "buffer.queue_size=8", "buffer.forced=5ms", \
 		"buffer.timeout=never", "files.sync=data"
 
+/* Files are compressed, as far as the daemon can. */
+static bool compressed;
+
 static void spawn_small(int changed)
 {
-	if (changed)
-		daemon_spawn(SMALL, "buffer.size=8K");
-	else
-		daemon_spawn(SMALL, "buffer.size=4K");
+	const char *zstd = compressed && file_can_unpack() ? "zstd" : "none";
+
+	daemon_spawn(SMALL, bed_text("buffer.size=%s", changed ? "8K" : "4K"),
+		     bed_text("files.compression=%s", zstd));
 }
 
 /* From one byte to beyond an arena and beyond a slot's own buffer. */
@@ -156,7 +159,10 @@ static void list_points(void)
 		fresh_bed();
 		bed.points_log = bed_text("%s/points", bed.root);
 		bed.points = deaths[i];
+		/* One of them compresses: it passes points of its own. */
+		compressed = i == 2;
 		spawn_small(0);
+		compressed = false;
 		start_senders(100);
 		REQUIRE(killed_or_done(), "%s did not kill", deaths[i]);
 		bed.points = NULL;
@@ -179,6 +185,44 @@ START_TEST(a_daemon_under_load_passes_points_in_every_part)
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		ck_assert_msg(have_points(parts[i]), "no point %s*", parts[i]);
 	ck_assert_uint_ge(npoints, 25);
+}
+END_TEST
+
+/*
+ * Takes the steps of a flush once more, with compressed files.  At most every
+ * third daemon compresses, so what the one before took is filed as it was then.
+ */
+START_TEST(a_kill_in_a_compressed_flush_loses_and_doubles_nothing)
+{
+	static const unsigned passes[] = { 1, 2, 7 };
+	unsigned i, j, kills;
+	bool found = false;
+
+	if (!file_can_unpack()) {
+		suite_skip("built without libzstd");
+		return;
+	}
+	list_points();
+	for (i = 0; i < npoints; i++) {
+		if (strncmp(points[i], "flush.", 6) &&
+		    strcmp(points[i], "compress.piece"))
+			continue;
+		found |= points[i][0] == 'c';
+		for (j = kills = 0; j < 3; j++) {
+			fresh_bed();
+			bed.points = bed_text("%s=kill@%u", points[i],
+					      passes[j]);
+			compressed = true;
+			spawn_small(0);
+			start_senders(100);
+			kills += (unsigned)killed_or_done();
+			compressed = j == 1;
+			finish_and_count();
+		}
+		compressed = false;
+		REQUIRE(kills > 0, "never killed at %s", points[i]);
+	}
+	ck_assert(found);
 }
 END_TEST
 
@@ -318,5 +362,8 @@ int main(void)
 	tcase_add_test(t, a_kill_at_the_first_start_is_followed_by_a_good_one);
 	tcase_add_test(t,
 		       a_kill_beside_a_stuck_worker_loses_and_doubles_nothing);
+	t = bed_case(suite, "compressed");
+	tcase_add_test(t,
+		       a_kill_in_a_compressed_flush_loses_and_doubles_nothing);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -15,6 +15,9 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#ifdef BW_ZSTD
+#include <zstd.h>
+#endif
 
 /* Suites that run side by side share the file system. */
 #define MEMORY_ROOM (UINT64_C(256) << 20)
@@ -129,6 +132,87 @@ char *file_read(const char *path, size_t *len)
 	return data;
 }
 
+static bool is_packed(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 4 && !strcmp(name + len - 4, ".zst");
+}
+
+#ifdef BW_ZSTD
+
+bool file_can_unpack(void)
+{
+	return true;
+}
+
+/* The bit of a frame's header that says that a checksum is at its end. */
+#define HAS_CHECKSUM 4
+
+static char *unpack(const char *data, size_t len, size_t *out_len,
+		    const char **why)
+{
+	ZSTD_DCtx *zstd = ZSTD_createDCtx();
+	ZSTD_inBuffer in = { data, len, 0 };
+	ZSTD_outBuffer out = { NULL, 0, 0 };
+	char *to = NULL;
+	size_t left = 1;
+
+	*why = len > 4 && data[4] & HAS_CHECKSUM ? NULL : "no checksum";
+	while (left && !*why) {
+		out.size = out.size * 2 + 4096;
+		to = realloc(to, out.size + 1);
+		ck_assert_ptr_nonnull(to);
+		out.dst = to;
+		left = ZSTD_decompressStream(zstd, &out, &in);
+		if (ZSTD_isError(left))
+			*why = ZSTD_getErrorName(left);
+		else if (left && in.pos == in.size && out.pos < out.size)
+			*why = "the frame is not complete";
+	}
+	if (!*why && in.pos != in.size)
+		*why = "more than one frame";
+	ZSTD_freeDCtx(zstd);
+	*out_len = out.pos;
+	if (!*why)
+		to[out.pos] = '\0';
+	return to;
+}
+
+#else
+
+bool file_can_unpack(void)
+{
+	return false;
+}
+
+static char *unpack(const char *data, size_t len, size_t *out_len,
+		    const char **why)
+{
+	(void)data;
+	(void)len;
+	*out_len = 0;
+	*why = "built without libzstd";
+	return NULL;
+}
+
+#endif
+
+char *file_unpack(const char *name, char *data, size_t *len, const char **why)
+{
+	char *to;
+
+	*why = NULL;
+	if (!is_packed(name))
+		return data;
+	to = unpack(data, *len, len, why);
+	free(data);
+	if (!*why)
+		return to;
+	free(to);
+	return NULL;
+}
+
 unsigned files_count(const char *path)
 {
 	DIR *dir = opendir(path);
@@ -147,6 +231,7 @@ char *files_content(const char *path, size_t *len)
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
 	char *all = calloc(1, 1);
+	const char *why;
 	char *one;
 	size_t n;
 	int fd;
@@ -159,6 +244,8 @@ char *files_content(const char *path, size_t *len)
 		ck_assert_int_ge(fd, 0);
 		one = file_read_fd(fd, &n);
 		close(fd);
+		one = file_unpack(entry->d_name, one, &n, &why);
+		ck_assert_msg(one, "%s: %s", entry->d_name, why);
 		all = realloc(all, *len + n + 1);
 		ck_assert_ptr_nonnull(all);
 		memcpy(all + *len, one, n + 1);

@@ -33,9 +33,19 @@ char *file_read(const char *path, size_t *len);
 /* The same of an open file, from its offset on. */
 char *file_read_fd(int fd, size_t *len);
 
+/*
+ * True if the tests are built with libzstd, so that the daemon compresses, too.
+ */
+bool file_can_unpack(void);
+/*
+ * If the name says that the file is compressed: what it holds; it has to be one
+ * whole frame with a checksum.  Otherwise the bytes themselves.  Frees `data`;
+ * the caller frees what is returned.  NULL, and `why`: it is not such a frame.
+ */
+char *file_unpack(const char *name, char *data, size_t *len, const char **why);
 /* Complete files in a directory: names without a dot in front. */
 unsigned files_count(const char *dir);
-/* The bytes of all complete files one after the other; the caller frees. */
+/* What all complete files hold, one after the other; the caller frees. */
 char *files_content(const char *dir, size_t *len);
 
 #endif

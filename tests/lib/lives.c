@@ -84,6 +84,7 @@ void lives_ship(const char *dir, enum config_framing framing)
 		return;
 	files = core_files(dir);
 	for (i = 0; i < files.n; i++) {
+		const char *why;
 		size_t len;
 		char *data;
 
@@ -91,6 +92,8 @@ void lives_ship(const char *dir, enum config_framing framing)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, files.name[i]);
 		data = file_read(path, &len);
+		data = file_unpack(files.name[i], data, &len, &why);
+		ck_assert_msg(data, "%s: %s", files.name[i], why);
 		count_file(data, len, framing);
 		free(data);
 		unlink(path);
@@ -157,6 +160,14 @@ static void work(struct region *s, struct flush *flush, unsigned i, bool all)
 	} while (all && taken != TRANSFER_EMPTY);
 }
 
+static void open_flush(struct flush *f, const struct config *cfg, unsigned i,
+		       struct region_names *names)
+{
+	flush_open(f, cfg, i, names);
+	if (cfg->files_compression == COMPRESSION_ZSTD)
+		ck_assert_int_eq(compress_open(&f->compressor), 0);
+}
+
 int lives_run(void *arg)
 {
 	struct life *l = arg;
@@ -179,7 +190,7 @@ int lives_run(void *arg)
 	region_set_clean(&s, 0);
 	n = s.header->workers;
 	for (i = 0; i < n; i++)
-		flush_open(&flush[i], cfg, i, &s.header->names);
+		open_flush(&flush[i], cfg, i, &s.header->names);
 	while (receive(&s.ring))
 		if (random_below(2))
 			work(&s, flush, random_below(n), false);
@@ -187,6 +198,8 @@ int lives_run(void *arg)
 		work(&s, flush, i, true);
 	if (l->last)
 		region_set_clean(&s, 1);
+	for (i = 0; i < n; i++)
+		compress_close(flush[i].compressor);
 	region_close(&s);
 	config_free(cfg);
 	return 0;

@@ -201,7 +201,7 @@ void tally_take(struct tally *t, const char *name, enum framing framing,
 	}
 }
 
-/* `<worker>_<daemon>_<nanoseconds>.log` */
+/* `<worker>_<daemon>_<nanoseconds>.log`, or that with `.zst` */
 static int good_name(const char *name)
 {
 	unsigned long long ns;
@@ -210,13 +210,14 @@ static int good_name(const char *name)
 
 	return sscanf(name, "%u_%u_%llu.log%n", &worker, &pid, &ns, &end) ==
 		       3 &&
-	       end > 0 && name[end] == '\0';
+	       end > 0 && (!name[end] || !strcmp(name + end, ".zst"));
 }
 
 static void read_one(struct tally *t, int dir, const char *name,
 		     enum framing framing)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	const char *why;
 	struct stat st;
 	size_t len;
 	char *data;
@@ -235,6 +236,12 @@ static void read_one(struct tally *t, int dir, const char *name,
 	}
 	t->files++;
 	t->bytes += len;
+	data = file_unpack(name, data, &len, &why);
+	if (!data) {
+		t->torn++;
+		complain(t, "%s: %s", name, why);
+		return;
+	}
 	tally_take(t, name, framing, data, len);
 	free(data);
 }

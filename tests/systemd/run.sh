@@ -19,7 +19,7 @@ tree=${BW_TREE:-/var/cache/bufwriter-check-systemd}
 mirror=${BW_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' \
 	'Created-By: Packages' 2>/dev/null | head -n 1)}
 share=$build/systemd
-include=systemd,systemd-sysv,dbus,libuv1,libinih1,procps
+include=systemd,systemd-sysv,dbus,libuv1,libinih1,libzstd1,procps
 
 skip() {
 	echo "skipped: $*"

@@ -65,6 +65,10 @@ static const struct {
 	{ "socket.also=/a/b   /c", "also = /a/b   /c" },
 	{ "socket.strip=syslog", "strip = syslog" },
 	{ "socket.strip=tag", "strip = tag" },
+	{ "files.compression=none", "compression = none" },
+#ifdef BW_ZSTD
+	{ "files.compression=zstd", "compression = zstd" },
+#endif
 	{ "log.level=error", "level = error" },
 	{ "log.level=debug", "level = debug" },
 };
@@ -155,6 +159,13 @@ static const struct {
 	{ "files.framing=lines", "files.framing: \"lines\" is unknown; "
 				 "allowed: newline, none or length" },
 	{ "files.framing=", "\"\" is unknown" },
+	{ "files.compression=gzip", "files.compression: \"gzip\" is unknown; "
+				    "allowed: none or zstd" },
+#ifndef BW_ZSTD
+	{ "files.compression=zstd",
+	  "files.compression: \"zstd\" needs libzstd, and this daemon was "
+	  "built without it; allowed: none" },
+#endif
 	{ "files.sync=full", "allowed: none or data" },
 	{ "socket.also=sock", "socket.also: \"sock\" has a path that is not "
 			      "absolute; allowed: up to 15 absolute paths" },
@@ -341,6 +352,28 @@ START_TEST(percent_words_are_replaced_and_host_has_no_slash)
 }
 END_TEST
 
+#ifdef BW_ZSTD
+START_TEST(compressed_files_have_a_mark_that_a_reload_does_not_change)
+{
+	static const char *const option[] = { "[files]\ncompression=none\n",
+					      "[files]\ncompression=zstd\n" };
+	struct config *old = settings_good(option[_i]);
+	struct config *new, *merged;
+
+	ck_assert_str_eq(old->suffix, _i ? ".log.zst" : ".log");
+	new = settings_good(_i ? "[files]\ncompression=none\nsuffix=.x\n" :
+				 "[files]\ncompression=zstd\nsuffix=.x\n");
+	ck_assert_str_eq(new->suffix, _i ? ".x" : ".x.zst");
+	merged = config_merge(old, new);
+	ck_assert_str_eq(merged->suffix, _i ? ".x.zst" : ".x");
+	ck_assert_int_eq(merged->files_compression, old->files_compression);
+	config_free(old);
+	config_free(new);
+	config_free(merged);
+}
+END_TEST
+#endif
+
 #define ID "0123456789abcdef0123456789abcdef"
 
 /* a file, and what machine_id_read() makes of it */
@@ -445,6 +478,17 @@ END_TEST
 
 /* --- a reload ------------------------------------------------------------ */
 
+/* Without libzstd there is no other value. */
+#ifdef BW_ZSTD
+#define OTHER_COMPRESSION "zstd"
+#define MARK ".zst"
+#define UNCHANGED 0
+#else
+#define OTHER_COMPRESSION "none"
+#define MARK ""
+#define UNCHANGED 1
+#endif
+
 /* A value other than the default, for each type. */
 static const char *other_value(const struct setting *set)
 {
@@ -465,6 +509,8 @@ static const char *other_value(const struct setting *set)
 		return "syslog";
 	case VALUE_SYNC:
 		return "data";
+	case VALUE_COMPRESSION:
+		return OTHER_COMPRESSION;
 	case VALUE_LEVEL:
 		return "debug";
 	case VALUE_SOCKETS:
@@ -532,13 +578,14 @@ START_TEST(diff_names_each_changed_key_once_by_what_it_needs)
 		config_diff(old, old, diff_applied, diff_restart, &diff), 0);
 	ck_assert_uint_eq(config_diff(old, new, diff_applied, diff_restart,
 				      &diff),
-			  SETTINGS - shippers);
-	for (set = setting_table; set < setting_table + SETTINGS; set++)
-		if (!set->ship)
-			ck_assert_str_eq(set->reload ?
-						 diff.applied.line[applied++] :
-						 diff.restart.line[restart++],
-					 set->name);
+			  SETTINGS - shippers - UNCHANGED);
+	for (set = setting_table; set < setting_table + SETTINGS; set++) {
+		if (set->ship || (UNCHANGED && set->type == VALUE_COMPRESSION))
+			continue;
+		ck_assert_str_eq(set->reload ? diff.applied.line[applied++] :
+					       diff.restart.line[restart++],
+				 set->name);
+	}
 	ck_assert_uint_eq(diff.applied.n, applied);
 	ck_assert_uint_eq(diff.restart.n, restart);
 	reports_clear(&diff.applied);
@@ -618,6 +665,12 @@ int main(void)
 		rest, each_bound_is_written_as_it_is_printed_and_has_its_order,
 		0, SETTINGS);
 	tcase_add_test(rest, percent_words_are_replaced_and_host_has_no_slash);
+#ifdef BW_ZSTD
+	tcase_add_loop_test(
+		rest,
+		compressed_files_have_a_mark_that_a_reload_does_not_change, 0,
+		2);
+#endif
 	tcase_add_loop_test(rest, a_machine_id_is_32_digits_and_nothing_else, 0,
 			    sizeof(machine_ids) / sizeof(machine_ids[0]));
 	tcase_add_loop_test(rest,

@@ -188,6 +188,58 @@ START_TEST(every_byte_arrives_in_short_writes)
 }
 END_TEST
 
+#ifdef BW_ZSTD
+/* Compressible, and of several pieces. */
+static size_t fill_events(char *to, size_t room)
+{
+	size_t len = 0;
+	unsigned i;
+
+	for (i = 0; len + 200 < room; i++)
+		len += (size_t)sprintf(
+			to + len, "{\"session_id\":\"%016llx\",\"n\":%u}\n",
+			(unsigned long long)random_mix(i), i);
+	return len;
+}
+
+/* Short writes, and a disk that is full in the middle: nothing is left. */
+START_TEST(a_compressed_file_is_one_frame_of_all_bytes)
+{
+	size_t room = 3 << 20, len, got;
+	char *text = malloc(room), *data;
+	char name[FLUSH_NAME];
+	const char *why;
+	struct stat st;
+
+	core_points("flush.write=short@1;flush.write=ENOSPC@3");
+	core_mkdir("files");
+	len = fill_events(text, room);
+	BEGIN("files.compression=zstd");
+	ck_assert_int_eq(compress_open(&flush.compressor), 0);
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, text, len), -ENOSPC);
+	ck_assert_str_eq(flush.op, "write");
+	expect_none();
+	flush_name(&flush, name);
+	ck_assert_int_eq(flush_write(&flush, name, text, len), 0);
+	ck_assert_int_eq(flush_publish(&flush, name), 0);
+	ck_assert_int_eq(stat(final_path(name), &st), 0);
+	ck_assert_uint_eq(flush.bytes, st.st_size);
+	ck_assert_uint_lt(flush.bytes, len / 2);
+	ck_assert_str_eq(name + strlen(name) - 8, ".log.zst");
+	data = file_read(final_path(name), &got);
+	data = file_unpack(name, data, &got, &why);
+	ck_assert_msg(data, "%s", why);
+	ck_assert_uint_eq(got, len);
+	ck_assert_mem_eq(data, text, len);
+	free(data);
+	free(text);
+	compress_close(flush.compressor);
+	config_free(cfg);
+}
+END_TEST
+#endif
+
 /* Whatever it is: another's file, or a link that leads somewhere. */
 START_TEST(no_temp_file_of_another_is_touched)
 {
@@ -661,6 +713,9 @@ static TCase *names_and_files(Suite *suite)
 	tcase_add_test(tc, the_longest_file_name_is_a_file_name);
 	tcase_add_loop_test(tc, a_file_has_its_mode_whatever_the_umask, 0, 7);
 	tcase_add_test(tc, every_byte_arrives_in_short_writes);
+#ifdef BW_ZSTD
+	tcase_add_test(tc, a_compressed_file_is_one_frame_of_all_bytes);
+#endif
 	tcase_add_loop_test(tc, no_temp_file_of_another_is_touched, 0, 2);
 	tcase_add_test(tc, no_file_is_ever_replaced);
 	return tc;

@@ -61,6 +61,20 @@ static const struct variant variants[] = {
 	  { "buffer.workers=2", "buffer.size=4K", "buffer.queue_size=16" },
 	  { "files.path=files", "files.path=other", "files.path=files" },
 	  "" },
+#ifdef BW_ZSTD
+	/* compressed in the second life, and then not any more */
+	{ FRAMING_LENGTH,
+	  { "buffer.workers=2", "buffer.size=3K", "buffer.queue_size=16" },
+	  { "files.compression=none", "files.compression=zstd",
+	    "files.compression=none" },
+	  ";flush.write=short" },
+	{ FRAMING_NEWLINE,
+	  { "buffer.workers=2", "buffer.size=16K", "buffer.queue_size=16",
+	    "files.sync=data" },
+	  { "files.compression=zstd", "files.compression=none",
+	    "files.compression=zstd" },
+	  "" },
+#endif
 	/* the disk refuses now and then; recovery would sleep after it */
 	{ FRAMING_NONE,
 	  { "buffer.workers=2", "buffer.size=1K", "buffer.queue_size=16" },
