@@ -6,6 +6,10 @@ _bufwriter() {
 	local command=${COMP_WORDS[1]} words='--help --version'
 
 	COMPREPLY=()
+	if [[ $command == cat && ( $prev == --framing || $prev == -f ) ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'newline length none' -- "$cur")
+		return
+	fi
 	case $prev in
 	--socket | -s | --file | -f | --config | -c)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -25,9 +29,10 @@ _bufwriter() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words+=' send status metrics flush reload top doctor ship'
+		words+=' send status metrics flush reload top doctor ship cat'
 	else
-		[ "$command" = ship ] || words+=' --socket'
+		[ "$command" = ship ] || [ "$command" = cat ] ||
+			words+=' --socket'
 		case $command in
 		send) words+=' --file --null --whole --timeout --quiet' ;;
 		status) words+=' --json --check' ;;
@@ -36,9 +41,14 @@ _bufwriter() {
 		top) words+=' --delay' ;;
 		doctor) words+=' --data' ;;
 		ship) words+=' --config --option --once --dry-run --quiet' ;;
+		cat) words+=' --framing --null --length' ;;
 		esac
 		# A word without a dash is a message, which cannot be completed.
 		[[ $cur == -* || $command != send ]] || return
+		if [[ $cur != -* && $command == cat ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+		fi
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

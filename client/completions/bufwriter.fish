@@ -2,7 +2,7 @@
 # fish completion for bufwriter(1)
 
 set -l daemon send status metrics flush reload top doctor
-set -l commands $daemon ship
+set -l commands $daemon ship cat
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l seen __fish_seen_subcommand_from
 
@@ -15,6 +15,7 @@ complete -c bufwriter -n "$first" -a metrics -d 'Print the numbers'
 complete -c bufwriter -n "$first" -a flush -d 'Wait until messages are in files'
 complete -c bufwriter -n "$first" -a reload -d 'Reload the settings'
 complete -c bufwriter -n "$first" -a top -d 'Show live what the daemon does'
+complete -c bufwriter -n "$first" -a cat -d 'Print the messages of files'
 complete -c bufwriter -n "$first" -a ship -d 'Take complete files to a centre'
 complete -c bufwriter -n "$seen $daemon" -s s -l socket -rF -d 'The socket'
 
@@ -34,3 +35,7 @@ complete -c bufwriter -n "$seen ship" -s 1 -l once -d 'Ship what is there now'
 complete -c bufwriter -n "$seen ship" -s n -l dry-run -d 'Do nothing'
 complete -c bufwriter -n "$seen ship" -s q -l quiet -d 'Print problems only'
 complete -c bufwriter -n "$seen doctor" -s d -l data -rF -d 'Message socket'
+complete -c bufwriter -n "$seen cat" -F
+complete -c bufwriter -n "$seen cat" -s f -l framing -xa 'newline length none'
+complete -c bufwriter -n "$seen cat" -s 0 -l null -d 'End messages with NUL'
+complete -c bufwriter -n "$seen cat" -s l -l length -d 'Write lengths first'
