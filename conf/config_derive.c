@@ -111,6 +111,26 @@ static void check_compression(struct loader *load)
 #endif
 }
 
+/* Otherwise one file would be more than the limit, and wait for ever. */
+static void check_keep(struct loader *load)
+{
+	const struct config *cfg = load->cfg;
+	/* and 4 bytes of framing */
+	uint64_t least = cfg->buffer_size_bytes +
+			 cfg->socket_max_message_bytes + 4;
+	char why[256];
+
+	if (!cfg->files_keep_bytes || cfg->files_keep_bytes >= least)
+		return;
+	snprintf(why, sizeof(why),
+		 "%llu bytes are less than one file can have with "
+		 "buffer.size and socket.max_message; allowed: 0, or %llu "
+		 "and more",
+		 (unsigned long long)cfg->files_keep_bytes,
+		 (unsigned long long)least);
+	loader_problem(load, &setting_table[SETTING_files_keep], why);
+}
+
 static void derive_names(struct loader *load)
 {
 	const struct setting *prefix = &setting_table[SETTING_files_prefix];
@@ -196,6 +216,7 @@ void config_derive(struct loader *load)
 		return;
 	}
 	check_compression(load);
+	check_keep(load);
 	derive_names(load);
 	check_lanes(load);
 	config_names_check(load);

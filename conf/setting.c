@@ -167,6 +167,7 @@ int setting_parse(const struct setting *set, const char *text, uint64_t *number,
 _Static_assert(sizeof(enum config_framing) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_strip) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_sync) == sizeof(unsigned), "enum");
+_Static_assert(sizeof(enum config_full) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_compression) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_level) == sizeof(unsigned), "enum");
 

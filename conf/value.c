@@ -61,6 +61,11 @@ static const struct word compression_words[] = {
 	{ "zstd", COMPRESSION_ZSTD },
 	{ NULL, 0 },
 };
+static const struct word full_words[] = {
+	{ "wait", FULL_WAIT },
+	{ "delete-oldest", FULL_DELETE_OLDEST },
+	{ NULL, 0 },
+};
 static const struct word level_words[] = {
 	{ "error", LEVEL_ERROR },   { "warning", LEVEL_WARNING },
 	{ "notice", LEVEL_NOTICE }, { "info", LEVEL_INFO },
@@ -93,6 +98,8 @@ static const struct word *words_of(enum value_type type)
 		return sync_words;
 	case VALUE_COMPRESSION:
 		return compression_words;
+	case VALUE_FULL:
+		return full_words;
 	case VALUE_LEVEL:
 		return level_words;
 	default:

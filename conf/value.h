@@ -27,6 +27,7 @@ enum value_type {
 	VALUE_STRIP,
 	VALUE_SYNC,
 	VALUE_COMPRESSION,
+	VALUE_FULL,
 	VALUE_LEVEL
 };
 

@@ -209,7 +209,8 @@ int stop_end(struct daemon *d)
 	control_close(&d->control, d->running && !left);
 	start_unbind(&d->res);
 	systemd_close();
-	if (!workers_exited(&d->workers) || (!d->running && !d->failed)) {
+	if (!workers_exited(&d->workers) || !keeper_stop(&d->workers.keeper) ||
+	    (!d->running && !d->failed)) {
 		/* A thread that hangs at the disk cannot be joined. */
 		log_stop();
 		fflush(NULL);

@@ -24,6 +24,11 @@ struct stats_control {
 #include "daemon/base/stats.def"
 };
 
+struct stats_keeper {
+#define KEEPER(name, doc) stats_counter name;
+#include "daemon/base/stats.def"
+};
+
 /* Bounds of a histogram; one more bucket counts what is above all of them. */
 #define STATS_BUCKETS 18
 

@@ -174,6 +174,15 @@ static void judge_region(struct health *h, const struct sources *from)
 		      from->lock_watch->path);
 }
 
+/* A monitor that asks now and then has to learn of it. */
+static bool is_deleting(const struct snapshot *s, const struct sources *from)
+{
+	/* relaxed: the number alone counts */
+	uint64_t then = load_relaxed(&from->workers->keeper.deleted_ns);
+
+	return then && s->now_ns - then < DROPPED_RECENT_NS;
+}
+
 void health_judge(struct health *h, const struct snapshot *s,
 		  const struct sources *from)
 {
@@ -213,6 +222,12 @@ void health_judge(struct health *h, const struct snapshot *s,
 	else if (s->listener == LISTENER_WAITING)
 		judge(h, HEALTH_DEGRADED,
 		      "the ring is full, and senders wait for the workers");
+	else if (is_deleting(s, from))
+		judge(h, HEALTH_DEGRADED,
+		      "%" PRIu64 " complete files were deleted since the "
+		      "start, with %" PRIu64 " messages, because nobody had "
+		      "taken them: see files.when_full",
+		      s->deleted_files, s->deleted_messages);
 	else if (from->recovered->aside[0])
 		judge(h, HEALTH_DEGRADED,
 		      "the last start could not recover the messages in "

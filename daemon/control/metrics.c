@@ -161,6 +161,7 @@ void show_metrics(struct text *t, const struct snapshot *s,
 	add_build_info(&m);
 #define LISTENER(name, doc) add_counter(&m, #name, doc, s->name);
 #define CONTROL(name, doc) add_counter(&m, #name, doc, s->name);
+#define KEEPER(name, doc) add_counter(&m, #name, doc, s->name);
 #define LOG(name, doc) add_counter(&m, #name, doc, s->name);
 #define RECORD(name, doc)                      \
 	add_family(&m, #name, "counter", doc); \

@@ -110,6 +110,7 @@ static void read_loop_counters(struct snapshot *s, const struct sources *from,
 			       const struct stats_control *control)
 {
 	const struct stats_listener *l = &from->listener->stats;
+	const struct stats_keeper *k = &from->workers->keeper.stats;
 
 	s->dropped = 0;
 #define LISTENER(name, doc) s->name = stats_get(&l->name);
@@ -117,6 +118,8 @@ static void read_loop_counters(struct snapshot *s, const struct sources *from,
 	s->name = stats_get(&l->name); \
 	s->dropped += s->name;
 #define CONTROL(name, doc) s->name = stats_get(&control->name);
+/* The recovery has a keeper of its own. */
+#define KEEPER(name, doc) s->name = stats_get(&k->name) + from->recovered->name;
 #define LOG(name, doc) s->name = name();
 #include "daemon/base/stats.def"
 }

@@ -76,6 +76,7 @@ struct snapshot {
 #define LISTENER(name, doc) uint64_t name;
 #define DROPPED(name, doc) uint64_t name;
 #define CONTROL(name, doc) uint64_t name;
+#define KEEPER(name, doc) uint64_t name;
 #define LOG(name, doc) uint64_t name;
 #define RECORD(name, doc) uint64_t name;
 #define WORKER(name, doc) uint64_t name;

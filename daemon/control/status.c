@@ -10,7 +10,7 @@
 size_t show_room(unsigned workers)
 {
 	/* tests/unit/test_show.c tests the worst case of both */
-	return 52 * 1024 + workers * 4096;
+	return 56 * 1024 + workers * 4096;
 }
 
 static void add_number(struct text *t, const char *name, uint64_t n)
@@ -110,6 +110,7 @@ static void add_numbers(struct text *t, const struct snapshot *s)
 #define RECORD(name, doc) add_number(t, #name, s->name);
 #define WORKER(name, doc) add_number(t, #name, s->name);
 #define CONTROL(name, doc) add_number(t, #name, s->name);
+#define KEEPER(name, doc) add_number(t, #name, s->name);
 #define LOG(name, doc) add_number(t, #name, s->name);
 #include "daemon/base/stats.def"
 	close_with(t, "},\"gauges\":{");

@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 #include "daemon/filing/rename.h"
+#include "daemon/filing/retain.h"
 #include "daemon/filing/temp_dir.h"
 
 void flush_open(struct flush *f, const struct config *cfg, unsigned worker,
@@ -33,6 +33,7 @@ static int failed(struct flush *f, int err, const char *op, const char *where)
 {
 	f->op = op;
 	f->vanished = false;
+	f->limited = false;
 	snprintf(f->where, sizeof(f->where), "%s", where);
 	return err;
 }
@@ -165,8 +166,18 @@ void flush_set_place(struct flush *f, const struct flush_place *place)
 	f->group = place->group;
 }
 
+int flush_refuse(struct flush *f, const char *limit)
+{
+	failed(f, -EDQUOT, limit, f->cfg->files_path);
+	f->limited = true;
+	return -EDQUOT;
+}
+
 const char *flush_remedy(const struct flush *f, int err)
 {
+	if (f->limited)
+		return "let a shipper take files away, raise the limit, or set "
+		       "files.when_full to delete-oldest";
 	return f->vanished ? "another program took this unfinished file away; "
 			     "let none touch the directory" :
 			     remedy_at(err, f->where);
@@ -174,20 +185,15 @@ const char *flush_remedy(const struct flush *f, int err)
 
 void flush_name(struct flush *f, char name[FLUSH_NAME])
 {
+	struct file_name n = { f->worker, f->names->number, 0 };
 	struct timespec ts;
-	uint64_t ns;
-	int n;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	ns = ts.tv_sec * CLOCK_SECOND + ts.tv_nsec;
+	n.ns = ts.tv_sec * CLOCK_SECOND + ts.tv_nsec;
 	if (FAILPOINT("flush.clock"))
-		ns -= ns % (1000000 * CLOCK_SECOND);
-	ns = region_names_next(f->names, ns);
-	n = snprintf(name, FLUSH_NAME, "%s%u_%" PRIu64 "_%" PRIu64 "%s",
-		     f->cfg->prefix, f->worker, f->names->number, ns,
-		     f->cfg->suffix);
-	/* I1: the settings are bounded so that no name is cut. */
-	assert(n > 0 && n < FLUSH_NAME);
+		n.ns -= n.ns % (1000000 * CLOCK_SECOND);
+	n.ns = region_names_next(f->names, n.ns);
+	file_name_make(&n, f->cfg, name);
 }
 
 /*
@@ -311,6 +317,9 @@ static int fill_temp(struct flush *f, int fd, const void *data, size_t len,
 	err = write_content(f, fd, data, len);
 	if (err)
 		return err;
+	/* Before the mode, which may not allow it any more. */
+	if (f->cfg->files_when_full == FULL_DELETE_OLDEST && f->messages)
+		retain_note(fd, f->messages);
 	*op = "fchown";
 	err = set_group(f, fd);
 	if (err)

@@ -25,9 +25,10 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/failure.h"
 #include "daemon/filing/compress.h"
+#include "daemon/filing/file_name.h"
 #include "daemon/region/region_header.h"
 
-#define FLUSH_NAME 256 /* NAME_MAX and its NUL */
+#define FLUSH_NAME FILE_NAME
 
 /* What the start finds out about files, for all threads that make some. */
 struct flush_place {
@@ -52,7 +53,8 @@ struct flush {
 	gid_t group;
 	/* the temp file that flush_write() completed last */
 	struct stat temp;
-	uint64_t bytes; /* its length */
+	uint64_t bytes;	   /* its length */
+	uint64_t messages; /* in the file, set by the owner; 0: not known */
 	/*
 	 * flush_publish() failed after that, and must be called again with the
 	 * same name: nobody can tell whether its rename happened, or it did
@@ -65,6 +67,7 @@ struct flush {
 	const char *op;
 	char where[PATH_MAX];
 	bool vanished; /* where is the temp file, and it is gone */
+	bool limited;  /* by flush_refuse() */
 };
 
 /* `names` outlives it; NULL where no name is made. */
@@ -130,6 +133,12 @@ int flush_publish(struct flush *f, const char *name);
  * is still there.
  */
 int flush_discard(struct flush *f, const char *name, bool beside);
+
+/*
+ * The file must wait, because this setting, which limits the complete files, is
+ * reached.  Returns -EDQUOT, with op and where.
+ */
+int flush_refuse(struct flush *f, const char *limit);
 
 /* What the operator can do about this failure of one of these functions. */
 const char *flush_remedy(const struct flush *f, int err);

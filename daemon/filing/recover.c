@@ -36,6 +36,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 #include "daemon/filing/flush.h"
+#include "daemon/filing/retain.h"
 #include "daemon/filing/transfer.h"
 #include "daemon/region/region_file.h"
 #include "daemon/region/region_v1.h"
@@ -102,6 +103,39 @@ static void wait_for_disk(struct recovery *rec, struct refusal *refusal,
 	refusal->pause_ns = flush_pause_after(refusal->pause_ns);
 }
 
+/* Deletes the oldest complete files, of so many bytes together. */
+static void delete_oldest(struct recovery *rec, uint64_t wanted)
+{
+	uint64_t files = 0, bytes = 0, messages = 0;
+	struct retain_file gone;
+	struct retain retain;
+
+	if (retain_open(&retain, rec->cfg))
+		return;
+	while (bytes < wanted && retain_delete_some(&retain, &gone) > 0) {
+		files++;
+		bytes += gone.bytes;
+		messages += gone.messages;
+		rec->out->deleted_uncounted += !gone.counted;
+	}
+	retain_close(&retain);
+	rec->out->deleted_files += files;
+	rec->out->deleted_bytes += bytes;
+	rec->out->deleted_messages += messages;
+	if (files)
+		log_warning("recovery: files.when_full: the disk is full; "
+			    "deleted the oldest files: files=%" PRIu64
+			    " messages=%" PRIu64 " bytes=%" PRIu64,
+			    files, messages, bytes);
+}
+
+static void make_room(struct recovery *rec, int err, uint64_t wanted)
+{
+	if (rec->cfg->files_when_full == FULL_DELETE_OLDEST &&
+	    (err == -ENOSPC || err == -EDQUOT))
+		delete_oldest(rec, wanted);
+}
+
 /* Flushes an arena, waiting for the disk as long as it takes. */
 static void flush_arena(struct recovery *rec, struct arena *a)
 {
@@ -109,8 +143,10 @@ static void flush_arena(struct recovery *rec, struct arena *a)
 	uint64_t count = a->now.count, bytes;
 	int err;
 
-	while ((err = transfer_flush(a, &rec->flush, &bytes)))
+	while ((err = transfer_flush(a, &rec->flush, &bytes))) {
+		make_room(rec, err, a->now.len);
 		wait_for_disk(rec, &refusal, err);
+	}
 	assert(arena_is_empty(a));
 	count_file(rec, count, bytes);
 	(void)FAILPOINT("recover.arena");

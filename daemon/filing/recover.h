@@ -16,7 +16,10 @@ struct recovered {
 	uint64_t former;   /* the number in names of the old region, or 0 */
 	uint64_t files;
 	uint64_t bytes;
-	uint64_t ns;	      /* how long recovery took */
+	uint64_t ns; /* how long recovery took */
+	/* by files.when_full, as the counters of these names */
+	uint64_t deleted_files, deleted_bytes, deleted_messages;
+	uint64_t deleted_uncounted;
 	char aside[PATH_MAX]; /* where an unsound region was set aside, or "" */
 };
 

@@ -175,8 +175,10 @@ static int begin_file(struct arena *a, struct flush *f)
 /* WRITING -> RENAMING. */
 static int write_temp(struct arena *a, struct flush *f)
 {
-	int err = flush_write(f, a->name, a->data, a->now.len);
+	int err;
 
+	f->messages = a->now.count;
+	err = flush_write(f, a->name, a->data, a->now.len);
 	if (err)
 		return err;
 	arena_begin_rename(a);

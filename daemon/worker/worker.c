@@ -248,6 +248,27 @@ static void pass_lanes_on(struct worker *w)
 	wake_another(w);
 }
 
+/* Makes a file of the arena, if the limits admit it.  0 or -errno. */
+static int try_flush(struct worker *w, uint64_t *bytes)
+{
+	struct keeper *k = w->orders->keeper;
+	uint64_t len = w->arena->now.len;
+	const char *limit = NULL;
+	int err;
+
+	/* A rename that is in doubt takes no more room. */
+	if (k && !w->flush.pending)
+		limit = keeper_admits(k, w->cfg, len);
+	if (limit)
+		return flush_refuse(&w->flush, limit);
+	err = transfer_flush(w->arena, &w->flush, bytes);
+	if (k && err)
+		keeper_refused(k, w->cfg, err, len);
+	else if (k)
+		keeper_written(k, *bytes);
+	return err;
+}
+
 /*
  * Makes a file of the arena, however long the disk refuses.  False: abandoned,
  * the data stays in the arena.
@@ -267,7 +288,7 @@ static bool flush_arena(struct worker *w, enum reason why)
 	set_state(w, WORKER_FLUSHING);
 	/* The loop thread may sleep; it watches how long this takes. */
 	notify_loop(w);
-	while ((err = transfer_flush(w->arena, &w->flush, &bytes))) {
+	while ((err = try_flush(w, &bytes))) {
 		set_failing(w, err);
 		refused = true;
 		/* pairs with the release in workers_abandon() */

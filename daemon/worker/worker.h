@@ -47,6 +47,7 @@
 #include "daemon/region/arena.h"
 #include "daemon/region/region_header.h"
 #include "daemon/region/ring.h"
+#include "daemon/worker/keeper.h"
 #include "daemon/worker/lanes.h"
 
 /* A flush takes milliseconds.  One that takes this long is in the log. */
@@ -69,7 +70,8 @@ struct worker_orders {
 	struct ring *ring;
 	struct lanes *lanes;
 	struct region_names *names;
-	struct worker *list; /* all workers, all of them opened */
+	struct keeper *keeper; /* NULL: complete files have no limits */
+	struct worker *list;   /* all workers, all of them opened */
 	unsigned count;
 	worker_notify_fn *notify;
 	void *arg;

@@ -85,7 +85,10 @@ int workers_start(struct workers *ws, const struct config *cfg,
 	memset(ws->list, 0, cfg->buffer_workers * sizeof(struct worker));
 	ws->orders.list = ws->list;
 	ws->orders.count = cfg->buffer_workers;
-	err = start_all(ws, cfg->buffer_workers, region->arenas, place);
+	ws->orders.keeper = &ws->keeper;
+	err = keeper_start(&ws->keeper, cfg);
+	if (!err)
+		err = start_all(ws, cfg->buffer_workers, region->arenas, place);
 	if (err) {
 		workers_stop(ws);
 		workers_join(ws);
@@ -235,6 +238,7 @@ void workers_configure(struct workers *ws, const struct config *cfg)
 	store_release(&o->cfg, cfg);
 	store_release(&o->cfg_generation, load_relaxed(&o->cfg_generation) + 1);
 	wake_all(ws);
+	keeper_configure(&ws->keeper, cfg);
 }
 
 bool workers_settled(const struct workers *ws)
@@ -246,7 +250,7 @@ bool workers_settled(const struct workers *ws)
 	for (i = 0; i < ws->count; i++)
 		if (load_acquire(&ws->list[i].cfg_seen) != generation)
 			return false;
-	return true;
+	return keeper_settled(&ws->keeper);
 }
 
 bool workers_alive(struct workers *ws)
@@ -328,6 +332,7 @@ void workers_join(struct workers *ws)
 		pthread_join(ws->list[i].thread, NULL);
 		compress_close(ws->list[i].flush.compressor);
 	}
+	(void)keeper_stop(&ws->keeper);
 	free(ws->list);
 	ws->list = NULL;
 	ws->count = 0;

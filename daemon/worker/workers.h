@@ -21,6 +21,7 @@
 
 #include "conf/config.h"
 #include "daemon/region/region.h"
+#include "daemon/worker/keeper.h"
 #include "daemon/worker/worker.h"
 
 struct workers {
@@ -32,6 +33,7 @@ struct workers {
 	struct lanes lanes;
 	/* shared: the loop thread writes, workers read */
 	struct worker_orders orders;
+	struct keeper keeper;
 };
 
 /* Sums over all workers. */

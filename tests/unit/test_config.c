@@ -492,6 +492,9 @@ END_TEST
 /* A value other than the default, for each type. */
 static const char *other_value(const struct setting *set)
 {
+	/* more than a file of the other sizes */
+	if (!strcmp(set->name, "files.keep"))
+		return "777K";
 	switch (set->type) {
 	case VALUE_SIZE:
 		return "32K"; /* lanes.size is a power of two */
@@ -511,6 +514,8 @@ static const char *other_value(const struct setting *set)
 		return "data";
 	case VALUE_COMPRESSION:
 		return OTHER_COMPRESSION;
+	case VALUE_FULL:
+		return "delete-oldest";
 	case VALUE_LEVEL:
 		return "debug";
 	case VALUE_SOCKETS:

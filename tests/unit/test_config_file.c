@@ -24,7 +24,7 @@
 #define LONG_300 LONG_100 LONG_100 LONG_100
 
 #define KEYS_FILES \
-	"path, temp, prefix, suffix, permission, group, framing, compression, sync"
+	"path, temp, prefix, suffix, permission, group, framing, compression, sync, keep, keep_free, when_full"
 
 /* expected reports behind `FILE:`; clang-format makes this unreadable */
 /* clang-format off */

@@ -419,6 +419,7 @@ static void make_everything_large(void)
 #define LISTENER(n, doc) snapshot.n = large;
 #define DROPPED(n, doc) snapshot.n = large;
 #define CONTROL(n, doc) snapshot.n = large;
+#define KEEPER(n, doc) snapshot.n = large;
 #define LOG(n, doc) snapshot.n = large;
 #define RECORD(n, doc) snapshot.n = large;
 #define WORKER(n, doc) snapshot.n = large;
@@ -487,6 +488,7 @@ START_TEST(the_status_has_every_line_of_the_table)
 #define LISTENER(name, doc) HAS("counters." #name);
 #define DROPPED(name, doc) HAS("dropped." #name);
 #define CONTROL(name, doc) HAS("counters." #name);
+#define KEEPER(name, doc) HAS("counters." #name);
 #define LOG(name, doc) HAS("counters." #name);
 #define RECORD(name, doc) HAS("counters." #name);
 #define WORKER(name, doc) HAS("counters." #name);
@@ -563,6 +565,7 @@ START_TEST(the_metrics_have_every_line_of_the_table)
 #define SHOWN(what) ck_assert_msg(strstr(text.data, what), "no %s", what)
 #define LISTENER(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define CONTROL(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
+#define KEEPER(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define LOG(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define RECORD(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
 #define WORKER(name, doc) SHOWN("# HELP bufwriter_" #name "_total " doc "\n");
@@ -592,6 +595,7 @@ START_TEST(the_manual_has_every_line_of_the_table)
 #define LISTENER(name, doc) LISTED(name, doc);
 #define DROPPED(name, doc) LISTED(name, doc);
 #define CONTROL(name, doc) LISTED(name, doc);
+#define KEEPER(name, doc) LISTED(name, doc);
 #define LOG(name, doc) LISTED(name, doc);
 #define RECORD(name, doc) LISTED(name, doc);
 #define WORKER(name, doc) LISTED(name, doc);
