@@ -253,6 +253,25 @@ report_state() {
 	compare_line state 12 "CPU us, state region" state=on state=off
 }
 
+# Bytes sent and bytes in files, of all heats.
+smaller_line() {
+	awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i; next }
+		$col["test"] == "zstd" && $3 == "compression=zstd" {
+			sent += $col["sent"] * $col["bytes"]
+			stored += $col["stored"] }
+		END { if (stored) printf "size: %d bytes in messages / %d in files = %.2f\n",
+			sent, stored, sent / stored }' "$raw"
+}
+
+report_zstd() {
+	rate_table zstd
+	compare_line zstd 5 "rate" compression=zstd compression=none
+	compare_line zstd 12 "CPU us" compression=zstd compression=none
+	compare_line paced 9 "p99.9 us at 100,000/s" compression=zstd \
+		compression=none
+	smaller_line
+}
+
 report_large() {
 	rate_table large
 	awk -F'\t' '$1 == "large" { r[$2] = $5; c[$2] = $12 }

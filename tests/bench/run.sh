@@ -142,6 +142,13 @@ disturbed() {
 	awk -v f="$1" -v s="$2" 'BEGIN { exit !(f + s > 0.08) }'
 }
 
+# Decompresses the files for the count; prints how many bytes they had.
+unpack() {
+	find "$out" -name '*.zst' -printf '%s\n' |
+		awk '{ n += $1 } END { printf "%d\n", n }'
+	find "$out" -name '*.zst' -exec zstd -q -d --rm {} +
+}
+
 heat_once() {
 	test=$1 name=$2 setting=$3 round=$4 extra=$5
 	shift 5
@@ -169,8 +176,10 @@ kill \$!; wait"
 	sent=0 rate=0
 	IFS=, read -r sent fails seconds rate taken p50 p99 p999 max scpu \
 		preempted <"$work/sender.csv"
+	packed=$(unpack) || exit 1
 	eval "$counter" >"$work/count" || exit 1
 	. "$work/count"
+	[ "$packed" = 0 ] || stored=$packed
 	whole=no
 	[ "$failed" = 0 ] && [ "$unique" = "${sent:-0}" ] &&
 		[ "$duplicate$broken" = 00 ] && whole=yes
@@ -285,6 +294,24 @@ state_round() {
 mode_state() {
 	present bufwriterd
 	[ "$found" ] && rounds state_round
+}
+
+# JSON events of 190 bytes, compressed or not.
+zstd_round() {
+	for which in none zstd; do
+		defaults
+		bytes=190
+		heat zstd bufwriterd "compression=$which" "$1" -j \
+			-o "files.compression=$which"
+		fit_messages $((BENCH_MESSAGES / 5))
+		heat paced bufwriterd "compression=$which" "$1" "-j $paced" \
+			-o "files.compression=$which"
+	done
+}
+mode_zstd() {
+	present bufwriterd
+	need_program zstd || return 1
+	[ "$found" ] && rounds zstd_round
 }
 
 large_round() {
@@ -463,7 +490,7 @@ set_qlen "$BENCH_QLEN" ||
 qlen=$(cat "$qlen_file")
 echo "$head" >"$raw"
 case $BENCH in
-race | quick | paced | state | large | idle | stall | control | recover | sweep)
+race | quick | paced | state | zstd | large | idle | stall | control | recover | sweep)
 	"mode_$BENCH"
 	;;
 soak)
@@ -475,7 +502,7 @@ ship)
 	exit
 	;;
 *)
-	say "BENCH=$BENCH: race quick paced state large idle stall control" \
+	say "BENCH=$BENCH: race quick paced state zstd large idle stall control" \
 		"recover soak sweep ship"
 	exit 2
 	;;

@@ -58,6 +58,7 @@ static struct {
 	int latency;
 	int bound;
 	int drain;
+	int events; /* the filling is a JSON event, another one each time */
 } opt = {
 	.prefix = "",
 	.senders = 2,
@@ -161,6 +162,42 @@ static uint64_t share(unsigned id)
 	       (id < opt.messages % opt.senders ? 1 : 0);
 }
 
+/* So many events take turns, far more than a compressor looks back. */
+#define EVENTS 16384
+
+/* Fills `room` bytes with an event and blanks; no two are the same. */
+static void make_event(char *to, size_t room, uint64_t *seed)
+{
+	static const char *const kinds[] = { "view", "click", "scroll",
+					     "purchase" };
+	char text[256];
+	int n = snprintf(text, sizeof(text),
+			 "{\"session_id\":\"%016llx\",\"timestamp\":%llu,"
+			 "\"event\":\"%s\",\"status\":%u,\"bytes\":%u,"
+			 "\"path\":\"/api/v1/items/%u\",\"region\":\"eu\"}",
+			 (unsigned long long)(next_random(seed) % 500 *
+					      UINT64_C(0x9e3779b97f4a7c15)),
+			 1795994833000ull + next_random(seed) % 100000,
+			 kinds[next_random(seed) % 4],
+			 next_random(seed) % 20 ? 200 : 404,
+			 (unsigned)(next_random(seed) % 9000),
+			 (unsigned)(next_random(seed) % 300));
+
+	memset(to, ' ', room);
+	memcpy(to, text, (size_t)n < room ? (size_t)n : room);
+}
+
+static char *make_events(size_t room, uint64_t seed)
+{
+	char *all = malloc(EVENTS * room);
+
+	if (!all)
+		_exit(1);
+	for (unsigned i = 0; i < EVENTS; i++)
+		make_event(all + i * room, room, &seed);
+	return all;
+}
+
 static void run_sender(unsigned id, int fd, struct result *res)
 {
 	size_t prefix = strlen(opt.prefix);
@@ -169,10 +206,13 @@ static void run_sender(unsigned id, int fd, struct result *res)
 	uint64_t gap = opt.rate ? 1000000000u * opt.senders / opt.rate : 0;
 	size_t len = opt.max;
 	char *buf = malloc(prefix + opt.max);
+	size_t filling = opt.max - MSG_HEAD - 1;
+	char *events = opt.events ? make_events(filling, seed) : NULL;
 	char *msg;
 
 	if (!buf)
 		_exit(1);
+	start = now_ns();
 	msg = buf + prefix;
 	memcpy(buf, opt.prefix, prefix);
 	memset(msg, 'x', opt.max);
@@ -189,6 +229,9 @@ static void run_sender(unsigned id, int fd, struct result *res)
 			put_number(msg + 19, 6, len);
 			msg[len - 1] = '\n';
 		}
+		if (events)
+			memcpy(msg + MSG_HEAD, events + i % EVENTS * filling,
+			       filling);
 		if (gap)
 			pace(start + i * gap);
 		if (opt.latency)
@@ -215,6 +258,7 @@ static void run_sender(unsigned id, int fd, struct result *res)
 	if (opt.drain)
 		wait_taken(fd);
 	res->taken_ns = now_ns();
+	free(events);
 	free(buf);
 }
 
@@ -260,9 +304,10 @@ static void usage(void)
 	fprintf(stderr,
 		"usage: sender [-n SENDERS] [-m MESSAGES] [-s BYTES|MIN:MAX]\n"
 		"              [-r RATE] [-q MICROSECONDS] [-p PREFIX] [-l] [-c]\n"
-		"              [-D] [-H] SOCKET\n"
+		"              [-j] [-D] [-H] SOCKET\n"
 		"-m, -r are for all senders together; -l times each send;\n"
 		"-c: each sender stays on a processor of its own;\n"
+		"-j: messages are JSON events of one length;\n"
 		"-q: shortest sleep between messages of a paced sender (200);\n"
 		"-D does not wait for the reader; -H prints the CSV's head\n");
 	exit(2);
@@ -273,7 +318,7 @@ static void parse(int argc, char **argv)
 	char *colon;
 	int c;
 
-	while ((c = getopt(argc, argv, "n:m:s:r:q:p:lcDH")) != -1) {
+	while ((c = getopt(argc, argv, "n:m:s:r:q:p:lcjDH")) != -1) {
 		switch (c) {
 		case 'n':
 			opt.senders = (unsigned)atoi(optarg);
@@ -295,6 +340,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'p':
 			opt.prefix = optarg;
+			break;
+		case 'j':
+			opt.events = 1;
 			break;
 		case 'l':
 			opt.latency = 1;
