@@ -44,6 +44,7 @@ static int public_error(int err)
 {
 	switch (-err) {
 	case EAGAIN:
+	case EBUSY:
 		return BW_TIMEOUT;
 	case ENOENT:
 	case ENOTDIR:

@@ -198,6 +198,7 @@ static int public_error(int err)
 	case ENOMEM:
 	case ENOBUFS:
 		return BW_NO_MEMORY;
+	case EBUSY:
 	case EDQUOT:
 	case ENOSPC:
 	case EAGAIN:
