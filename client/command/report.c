@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See report.h.  The report goes to standard error; `bufwriter send` does not
- * use standard output.
+ * See report.h.  The report goes to standard error, and answers for a program
+ * go to standard output.
+ *
+ * An answer that cannot be written ends the answers, not the sending: the
+ * messages are worth more.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,13 +34,15 @@ static const struct reason {
 	int status;
 	bool names_socket; /* the explanation needs the path */
 	const char *label;
+	const char *word; /* of an answer */
 } reasons[] = {
-	{ BW_NOT_PERMITTED, EX_NOPERM, true, "not permitted" },
-	{ BW_NO_DAEMON, EX_UNAVAILABLE, true, "no daemon" },
-	{ BW_WRONG_SOCKET, EX_UNAVAILABLE, true, "not the daemon's socket" },
-	{ BW_TIMEOUT, EX_TEMPFAIL, false, "timed out" },
-	{ BW_TOO_LARGE, EX_DATAERR, false, "too large" },
-	{ 0, EX_OSERR, false, "other errors" },
+	{ BW_NOT_PERMITTED, EX_NOPERM, true, "not permitted", "not-permitted" },
+	{ BW_NO_DAEMON, EX_UNAVAILABLE, true, "no daemon", "no-daemon" },
+	{ BW_WRONG_SOCKET, EX_UNAVAILABLE, true, "not the daemon's socket",
+	  "wrong-socket" },
+	{ BW_TIMEOUT, EX_TEMPFAIL, false, "timed out", "timeout" },
+	{ BW_TOO_LARGE, EX_DATAERR, false, "too large", "too-large" },
+	{ 0, EX_OSERR, false, "other errors", "error" },
 };
 
 _Static_assert(sizeof(reasons) / sizeof(reasons[0]) == REPORT_REASONS,
@@ -55,8 +61,11 @@ static int64_t progress_clock_ms(void)
 	return cmd_clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
-void report_start(struct report *r)
+void report_start(struct report *r, bool answers)
 {
+	r->answers = answers;
+	if (answers)
+		signal(SIGPIPE, SIG_IGN);
 	r->shows_progress = !r->quiet && isatty(STDERR_FILENO);
 	r->started_ms = progress_clock_ms();
 }
@@ -69,6 +78,7 @@ void report_expect(struct report *r, uint64_t bytes)
 void report_input(struct report *r, const char *name)
 {
 	r->input = name;
+	r->answered = 0;
 }
 
 void report_read(struct report *r, size_t bytes)
@@ -131,6 +141,44 @@ void report_sent(struct report *r, size_t bytes)
 	r->sent_bytes += bytes;
 }
 
+static void write_answers(struct report *r)
+{
+	const char *from = r->answer;
+	const char *end = r->answer + r->answer_bytes;
+	ssize_t n;
+
+	while (r->answers && from < end) {
+		n = write(STDOUT_FILENO, from, end - from);
+		if (n >= 0)
+			from += n;
+		else if (errno != EINTR)
+			r->answers = false;
+	}
+	r->answer_bytes = 0;
+}
+
+/* "NUMBER WORD"; a line has at most 20 digits and a short word. */
+static void add_answer(struct report *r, uint64_t number, const char *word)
+{
+	size_t room = sizeof(r->answer) - r->answer_bytes;
+
+	if (room < 64) {
+		write_answers(r);
+		room = sizeof(r->answer);
+	}
+	r->answer_bytes += snprintf(r->answer + r->answer_bytes, room,
+				    "%" PRIu64 " %s\n", number, word);
+}
+
+void report_decided(struct report *r, uint64_t number)
+{
+	if (!r->answers || number == r->answered)
+		return;
+	r->answered = number;
+	add_answer(r, number, "done");
+	write_answers(r);
+}
+
 static size_t find_reason(int error)
 {
 	size_t i = 0;
@@ -144,6 +192,8 @@ void report_dropped(struct report *r, uint64_t number, size_t bytes, int error)
 {
 	size_t i = find_reason(error);
 
+	if (r->answers)
+		add_answer(r, number, reasons[i].word);
 	if (++r->dropped[i] > LINES_PER_REASON)
 		return;
 	hide_progress(r);
@@ -207,6 +257,7 @@ int report_end(struct report *r, int signal)
 {
 	size_t i;
 
+	write_answers(r);
 	hide_progress(r);
 	if (!r->quiet)
 		print_summary(r, signal);

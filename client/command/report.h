@@ -27,6 +27,12 @@ struct report {
 	uint64_t dropped[REPORT_REASONS]; /* messages, by reason */
 	int input_status; /* exit status for an input that failed, or 0 */
 
+	/* the answers on standard output */
+	bool answers;
+	uint64_t answered; /* number of the last message that was told */
+	size_t answer_bytes;
+	char answer[1024]; /* what is not written yet */
+
 	/* the progress line */
 	bool shows_progress;
 	bool is_visible; /* the terminal shows the line now */
@@ -36,8 +42,11 @@ struct report {
 
 /* `socket` is the path that explanations name. */
 void report_init(struct report *r, const char *socket, bool quiet);
-/* Sending begins.  From now on there may be a progress line. */
-void report_start(struct report *r);
+/*
+ * Sending begins.  From now on there may be a progress line.  With `answers`,
+ * standard output is told what became of the messages.
+ */
+void report_start(struct report *r, bool answers);
 
 /* An input of this size will be read. */
 void report_expect(struct report *r, uint64_t bytes);
@@ -67,6 +76,12 @@ void report_dropped(struct report *r, uint64_t number, size_t bytes, int error);
  */
 void report_lost(struct report *r, uint64_t messages, uint64_t bytes,
 		 int error);
+
+/*
+ * All messages up to this number are decided, and the next one is not there
+ * yet.  Writes the answers, if there are new ones.
+ */
+void report_decided(struct report *r, uint64_t number);
 
 /*
  * Writes the summary.  `signal` is the one that ended the sending, or 0.

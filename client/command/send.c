@@ -33,6 +33,7 @@ struct source {
 struct options {
 	enum split_mode mode;
 	bool quiet;
+	bool answer;
 	int timeout_ms; /* or BW_FOREVER */
 	const char *socket;
 	struct source *sources;
@@ -50,8 +51,10 @@ struct send {
 
 static const struct option long_options[] = {
 	{ "null", no_argument, NULL, '0' },
+	{ "answer", no_argument, NULL, 'a' },
 	{ "file", required_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "length", no_argument, NULL, 'l' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "socket", required_argument, NULL, 's' },
 	{ "timeout", required_argument, NULL, 't' },
@@ -72,7 +75,12 @@ static int help(void)
 	     "                          input; may be given more than once\n"
 	     "  -0, --null              messages in the input end with NUL "
 	     "instead of newline\n"
+	     "  -l, --length            each message in the input follows its "
+	     "length, 4 bytes\n"
+	     "                          little-endian\n"
 	     "  -w, --whole             send the whole input as one message\n"
+	     "  -a, --answer            print on standard output what became of "
+	     "the messages\n"
 	     "  -t, --timeout DURATION  how long a message may wait to be sent: "
 	     "0, 50ms, 10s,\n"
 	     "                          never (default 100ms)\n"
@@ -94,17 +102,27 @@ static int help(void)
 }
 
 /* Returns -1 to go on, or an exit status. */
+static int mode_take(struct options *opt, enum split_mode mode)
+{
+	if (opt->mode != SPLIT_LINES && opt->mode != mode)
+		return cmd_misuse("send", "--null, --length and --whole cannot "
+					  "be combined");
+	opt->mode = mode;
+	return -1;
+}
+
+/* Returns -1 to go on, or an exit status. */
 static int option_take(struct options *opt, char **argv, int c)
 {
 	switch (c) {
 	case '0':
+		return mode_take(opt, SPLIT_NULL);
+	case 'l':
+		return mode_take(opt, SPLIT_LENGTH);
 	case 'w':
-		if (opt->mode != SPLIT_LINES &&
-		    (opt->mode == SPLIT_WHOLE) != (c == 'w'))
-			return cmd_misuse("send",
-					  "--null and --whole cannot be "
-					  "combined");
-		opt->mode = c == 'w' ? SPLIT_WHOLE : SPLIT_NULL;
+		return mode_take(opt, SPLIT_WHOLE);
+	case 'a':
+		opt->answer = true;
 		return -1;
 	case 'f':
 		opt->sources[opt->nsources++].name = optarg;
@@ -143,7 +161,7 @@ static int options_read(struct options *opt, int argc, char **argv)
 
 	opterr = 0;
 	optind = 1;
-	while ((c = getopt_long(argc, argv, ":0f:hqs:t:Vw", long_options,
+	while ((c = getopt_long(argc, argv, ":0af:hlqs:t:Vw", long_options,
 				NULL)) != -1) {
 		status = option_take(opt, argv, c);
 		if (status >= 0)
@@ -155,8 +173,8 @@ static int options_read(struct options *opt, int argc, char **argv)
 		return cmd_misuse("send", "give either messages or "
 					  "--file, not both");
 	if (opt->nmessages && opt->mode != SPLIT_LINES)
-		return cmd_misuse("send", "--null and --whole apply to "
-					  "input, not to messages "
+		return cmd_misuse("send", "--null, --length and --whole apply "
+					  "to input, not to messages "
 					  "given as arguments");
 	if (!opt->nmessages && !opt->nsources)
 		opt->sources[opt->nsources++].name = "-";
@@ -223,8 +241,13 @@ static void send_sources(struct send *s, const struct options *opt)
 		/* A message that was cut off is not sent. */
 		if (err > 0 || (err < 0 && whole))
 			return;
-		if (!err && !whole && split_end(&s->split))
+		if (!err && !whole)
+			err = split_end(&s->split);
+		if (err == -EBADMSG)
+			report_failed(&s->report, source->name, err, EX_IOERR);
+		if (err > 0)
 			return;
+		report_decided(&s->report, s->split.number);
 	}
 	if (whole) {
 		report_input(&s->report, "input");
@@ -244,6 +267,7 @@ static void send_messages(struct send *s, const struct options *opt)
 				    i + 1))
 			return;
 	}
+	report_decided(&s->report, opt->nmessages);
 }
 
 /* The path that the library would choose; explanations name it. */
@@ -271,7 +295,7 @@ static int send_all(struct send *s, const struct options *opt)
 			bw_strerror(err));
 		return err == BW_PATH_TOO_LONG ? EX_USAGE : EX_OSERR;
 	}
-	report_start(&s->report);
+	report_start(&s->report, opt->answer);
 	if (opt->nmessages)
 		send_messages(s, opt);
 	else

@@ -12,6 +12,7 @@
  * it is: as an empty message it would vanish from the files.
  */
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ void split_begin(struct split *sp)
 	sp->number = 0;
 	sp->kept_bytes = 0;
 	sp->lost_bytes = 0;
+	sp->skip_bytes = 0;
 }
 
 /* Delivers the message that ends with these bytes.  True: stop. */
@@ -64,6 +66,56 @@ static bool split_message(struct split *sp, const char *data, size_t bytes)
 	return deliver_message(sp->deliver, data, bytes, sp->number);
 }
 
+/* Moves what begins at `start` to the front of the buffer. */
+static void split_keep(struct split *sp, const char *start, const char *end)
+{
+	assert(start <= end);
+	sp->kept_bytes = end - start;
+	if (start != buffer)
+		memmove(buffer, start, sp->kept_bytes);
+}
+
+/*
+ * The same as split_buffer() for messages with their length in front, as the
+ * daemon's files.framing = length writes them.
+ */
+static bool split_lengths(struct split *sp)
+{
+	const char *end = buffer + sp->kept_bytes;
+	const char *start = buffer;
+	uint32_t bytes;
+	size_t n;
+
+	for (;;) {
+		n = end - start;
+		if (n > sp->skip_bytes)
+			n = sp->skip_bytes;
+		start += n;
+		sp->skip_bytes -= n;
+		if ((size_t)(end - start) < sizeof(bytes))
+			break;
+		memcpy(&bytes, start, sizeof(bytes));
+		bytes = le32toh(bytes);
+		if (bytes > MESSAGE_MAX_BYTES - sizeof(bytes)) {
+			start += sizeof(bytes);
+			sp->skip_bytes = bytes;
+			sp->lost_bytes = bytes;
+			if (split_message(sp, NULL, 0))
+				return true;
+			continue;
+		}
+		if ((size_t)(end - start) < sizeof(bytes) + bytes)
+			break;
+		start += sizeof(bytes);
+		if (split_message(sp, start, bytes))
+			return true;
+		start += bytes;
+	}
+	split_keep(sp, start, end);
+	assert(sp->kept_bytes < MESSAGE_MAX_BYTES);
+	return false;
+}
+
 /*
  * Delivers the complete messages in the buffer and moves the rest to its
  * front.  The last `fresh` bytes are new; the others hold no delimiter.
@@ -78,6 +130,8 @@ static bool split_buffer(struct split *sp, size_t fresh)
 	char *stop;
 
 	assert(fresh <= sp->kept_bytes && sp->kept_bytes <= sizeof(buffer));
+	if (sp->mode == SPLIT_LENGTH)
+		return split_lengths(sp);
 	while (sp->mode != SPLIT_WHOLE && scan < end) {
 		stop = memchr(scan, delimiter, end - scan);
 		if (!stop)
@@ -86,14 +140,11 @@ static bool split_buffer(struct split *sp, size_t fresh)
 			return true;
 		start = scan = stop + 1;
 	}
-	assert(start <= end);
-	sp->kept_bytes = end - start;
-	if (sp->kept_bytes >= MESSAGE_MAX_BYTES) {
-		sp->lost_bytes += sp->kept_bytes;
-		sp->kept_bytes = 0;
+	if ((size_t)(end - start) >= MESSAGE_MAX_BYTES) {
+		sp->lost_bytes += end - start;
+		start = end;
 	}
-	if (start != buffer)
-		memmove(buffer, start, sp->kept_bytes);
+	split_keep(sp, start, end);
 	return false;
 }
 
@@ -102,6 +153,7 @@ int split_read(struct split *sp, int fd)
 	ssize_t n;
 
 	for (;;) {
+		report_decided(sp->report, sp->number);
 		if (deliver_wait_input(sp->deliver, fd))
 			return 1;
 		assert(sp->kept_bytes + BLOCK_BYTES <= sizeof(buffer));
@@ -119,10 +171,12 @@ int split_read(struct split *sp, int fd)
 	}
 }
 
-bool split_end(struct split *sp)
+int split_end(struct split *sp)
 {
+	if (sp->mode == SPLIT_LENGTH)
+		return sp->kept_bytes || sp->skip_bytes ? -EBADMSG : 0;
 	/* Input that ended with a delimiter leaves nothing. */
 	if (!sp->kept_bytes && !sp->lost_bytes && sp->mode != SPLIT_WHOLE)
-		return false;
+		return 0;
 	return split_message(sp, buffer, sp->kept_bytes);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Splits the input of `bufwriter send` into messages: lines, NUL-terminated
- * records, or the whole input as one.  Each message goes to deliver.
+ * records, records with their length in front, or the whole input as one.  Each message goes to deliver.
  *
  * Single-threaded, and one struct split a process: the buffer is static.
  */
@@ -15,7 +15,7 @@
 struct deliver;
 struct report;
 
-enum split_mode { SPLIT_LINES, SPLIT_NULL, SPLIT_WHOLE };
+enum split_mode { SPLIT_LINES, SPLIT_NULL, SPLIT_LENGTH, SPLIT_WHOLE };
 
 struct split {
 	enum split_mode mode;
@@ -24,6 +24,7 @@ struct split {
 	uint64_t number;	 /* of the last message in its input, from 1 */
 	size_t kept_bytes;	 /* in the buffer: the beginning of a message */
 	size_t lost_bytes;	 /* of that message, because they did not fit */
+	size_t skip_bytes; /* SPLIT_LENGTH: still to come of a lost message */
 };
 
 /* `deliver` and `report` outlive the struct. */
@@ -36,7 +37,10 @@ void split_begin(struct split *sp);
  * end, 1 if a signal came, or -errno of read(2).
  */
 int split_read(struct split *sp, int fd);
-/* Delivers what is left as the last message.  True: a signal came, stop. */
-bool split_end(struct split *sp);
+/*
+ * Delivers what is left as the last message.  Returns 0, 1 if a signal came, or
+ * -EBADMSG if the input ended within a message of SPLIT_LENGTH.
+ */
+int split_end(struct split *sp);
 
 #endif

@@ -34,7 +34,7 @@ _bufwriter() {
 		[ "$command" = ship ] || [ "$command" = cat ] ||
 			words+=' --socket'
 		case $command in
-		send) words+=' --file --null --whole --timeout --quiet' ;;
+		send) words+=' --file --null --length --answer --whole --timeout --quiet' ;;
 		status) words+=' --json --check' ;;
 		metrics) words+=' --openmetrics' ;;
 		flush) words+=' --timeout --quiet' ;;

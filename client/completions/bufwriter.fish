@@ -21,6 +21,8 @@ complete -c bufwriter -n "$seen $daemon" -s s -l socket -rF -d 'The socket'
 
 complete -c bufwriter -n "$seen send" -s f -l file -rF -d 'Read this file'
 complete -c bufwriter -n "$seen send" -s 0 -l null -d 'Messages end with NUL'
+complete -c bufwriter -n "$seen send" -s l -l length -d 'Messages follow their length'
+complete -c bufwriter -n "$seen send" -s a -l answer -d 'Print what became of the messages'
 complete -c bufwriter -n "$seen send" -s w -l whole -d 'Send one message'
 complete -c bufwriter -n "$seen send" -s t -l timeout -xa '0 100ms 1s never'
 complete -c bufwriter -n "$seen send flush" -s q -l quiet -d 'Print nothing'

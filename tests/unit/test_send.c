@@ -50,6 +50,11 @@ static const struct {
 	{ "-0", TEXT("a\nb\0c"), { { TEXT("a\nb") }, { TEXT("c") } }, 2 },
 	{ "-0", TEXT("\0a\0"), { { TEXT("") }, { TEXT("a") } }, 2 },
 	{ "--null", TEXT("a"), { { TEXT("a") } }, 1 },
+	{ "-l",
+	  TEXT("\1\0\0\0a\0\0\0\0\4\0\0\0b\n\0c"),
+	  { { TEXT("a") }, { TEXT("") }, { TEXT("b\n\0c") } },
+	  3 },
+	{ "--length", TEXT(""), { { NULL, 0 } }, 0 },
 	{ "-w", TEXT("a\n\0b\n"), { { TEXT("a\n\0b\n") } }, 1 },
 	{ "--whole", TEXT(""), { { TEXT("") } }, 1 },
 };

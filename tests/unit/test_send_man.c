@@ -94,7 +94,7 @@ START_TEST(help_and_manual_have_the_same_options)
 		options++;
 	}
 	ck_assert_int_eq(pclose(file), 0);
-	ck_assert_int_eq(options, 8);
+	ck_assert_int_eq(options, 10);
 }
 END_TEST
 
