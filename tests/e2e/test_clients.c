@@ -27,6 +27,7 @@
 #define TABLE "client/cases/cases.txt"
 #define LARGEST (512 * 1024)
 #define FILL "[fill]"
+#define PAGE "exec client/languages/case.sh "
 
 /*
  * `command` runs from the top of the tree, with $BUILD (where the binaries
@@ -34,23 +35,35 @@
  */
 static const struct client {
 	const char *name;
-	const char *needs; /* a program, or NULL */
+	const char *needs;   /* a program, or NULL */
+	const char *compile; /* a command, or NULL */
 	const char *command;
 	bool usual; /* without BW_CLIENTS */
 } clients[] = {
 	{ "c", NULL,
 	  "${CC:-cc} -Wall -Wextra -Werror $SANITIZE -I . -o "
-	  "$WORK/case client/cases/case.c $BUILD/libbufwriter.a -pthread && "
-	  "exec $WORK/case",
-	  true },
-	{ "python", "/usr/bin/python3",
+	  "$WORK/case client/cases/case.c $BUILD/libbufwriter.a -pthread",
+	  "exec $WORK/case", true },
+	{ "python", "/usr/bin/python3", NULL,
 	  "PYTHONPATH=client/python BUFWRITER_LIBRARY=none "
 	  "exec /usr/bin/python3 -B client/python/tests/case.py",
 	  true },
-	{ "python-library", "/usr/bin/python3",
+	{ "python-library", "/usr/bin/python3", NULL,
 	  "PYTHONPATH=client/python BUFWRITER_LIBRARY=$BUILD/libbufwriter.so "
 	  "exec /usr/bin/python3 -B client/python/tests/case.py",
 	  true },
+	{ "go", "go",
+	  "cd client/go && GOFLAGS=-mod=mod CGO_ENABLED=0 "
+	  "GOCACHE=$BUILD/tests/gocache go build -o $WORK/case ./cases",
+	  "exec $WORK/case", false },
+	{ "node", "node", NULL, "exec node client/node/tests/case.js", false },
+	{ "php", "php", NULL, PAGE "php", false },
+	{ "ruby", "ruby", NULL, PAGE "ruby", false },
+	{ "perl", "perl", NULL, PAGE "perl", true },
+	{ "lua", "lua5.3", NULL, PAGE "lua", false },
+	{ "cpp", "c++", PAGE "cpp compile", PAGE "cpp", false },
+	{ "rust", "rustc", PAGE "rust compile", PAGE "rust", false },
+	{ "shell", "perl", NULL, PAGE "shell", true },
 };
 
 #define CLIENTS (int)(sizeof(clients) / sizeof(clients[0]))
@@ -76,7 +89,8 @@ static void set_environment(void)
 	setenv("WORK", bed.root, 1);
 	setenv("SANITIZE", san && *san ? bed_text("-fsanitize=%s", san) : "",
 	       1);
-	setenv("PATH", bed_text("%s:%s", directory, path), 1);
+	if (strncmp(path, directory, strlen(directory)))
+		setenv("PATH", bed_text("%s:%s", directory, path), 1);
 }
 
 static void program_start(const char *command)
@@ -92,7 +106,6 @@ static void program_start(const char *command)
 		if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 ||
 		    chdir(source_path(".")))
 			_exit(126);
-		set_environment();
 		execl("/bin/sh", "sh", "-c", command, NULL);
 		_exit(127);
 	}
@@ -333,6 +346,11 @@ START_TEST(a_client_does_what_the_cases_say)
 	fprintf(stderr, "%s\n", client->name);
 	ck_assert_ptr_nonnull(realpath(build ? build : "build", directory));
 	tally_open(&tally);
+	set_environment();
+	if (client->compile)
+		ck_assert_msg(system(bed_text("cd %s && %s", source_path("."),
+					      client->compile)) == 0,
+			      "%s does not compile", client->name);
 	program_start(client->command);
 	take_table();
 	program_end();

@@ -1,0 +1,3 @@
+module bufwriter
+
+go 1.19
