@@ -13,6 +13,8 @@
 #   make check-centre    tests the recipes of a central server, with its engines
 #   make install         installs to DESTDIR, under PREFIX; uninstall removes it
 #   make deb             builds Debian packages, in build/deb
+#   make check-recipes   tests recipes and languages with real programs
+#   make recipes-deps    installs these programs, from Debian and npm
 #   make lint            checks format, layers and code with what is installed
 #   make format          formats the code
 #   make deps            installs what the build needs
@@ -141,7 +143,7 @@ soname := $(so).$(SOVERSION)
 sofile := $(so).$(VERSION)
 so_map := client/library/libbufwriter.map
 
-man := $(wildcard daemon/*.[78] client/*.1 client/library/*.3) \
+man := $(wildcard daemon/*.[78] client/*.[17] client/library/*.3) \
 	$(BUILD)/man/bufwriter.ini.5
 
 programs := $(BUILD)/bufwriterd $(BUILD)/bufwriter $(BUILD)/bufwriter-ship
@@ -328,6 +330,13 @@ include tests/chaos/chaos.mk
 # exit status 77: the script skipped the test and said why
 check-systemd:
 	+@BW_BUILD='$(abspath $(BUILD))' tests/systemd/run.sh || [ $$? = 77 ]
+
+.PHONY: check-recipes recipes-deps
+check-recipes: all $(BUILD)/tests/e2e/test_clients
+	@BW_BUILD='$(abspath $(BUILD))' tests/recipes/run.sh $(T)
+
+recipes-deps:
+	@BW_BUILD='$(abspath $(BUILD))' tests/recipes/install.sh
 
 lint: $(man)
 	@BW_BUILD='$(abspath $(BUILD))' tests/lint.sh $(cppflags) $(dep_cflags)

@@ -40,6 +40,8 @@ installed_files := $(BUILD)/$(sofile)=$(LIBDIR)/$(sofile) \
 	client/completions/_bufwriter=$(ZSHCOMPDIR)/_bufwriter \
 	client/completions/bufwriter.fish=$(FISHCOMPDIR)/bufwriter.fish \
 	README.md=$(DOCDIR)/README.md
+installed_files += $(foreach page,$(wildcard client/recipes/*.md),\
+	$(page)=$(DOCDIR)/recipes/$(notdir $(page)))
 # a page NAME.N goes to manN/
 installed_files += $(foreach page,$(man),$(page)=$(MANDIR)/man$(subst \
 	.,,$(suffix $(page)))/$(notdir $(page)))
@@ -102,7 +104,7 @@ uninstall:
 	@rm -f $(foreach f,$(installed_programs) $(installed_files),\
 		'$(DESTDIR)$(call target_of,$(f))')
 	@rm -f $(foreach f,$(made),'$(DESTDIR)$(f)')
-	@rmdir '$(DESTDIR)$(DOCDIR)' 2>/dev/null || :
+	@rmdir '$(DESTDIR)$(DOCDIR)/recipes' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || :
 	@echo 'Removed. $(DESTDIR)$(SYSCONFDIR)/bufwriter stays.'
 
 # --- Debian packages -------------------------------------------------------

@@ -117,7 +117,7 @@ all=$(ls daemon/*.[ch] daemon/*/*.[ch] conf/*.[ch] client/*/*.[ch] tests/*/*.[ch
 scripts=$(grep -rlE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' tests .ci conf \
 	2>/dev/null)
 
-manual=$(ls daemon/*.[78] client/*.1 client/library/*.3 "$build"/man/* 2>/dev/null)
+manual=$(ls daemon/*.[78] client/*.[17] client/library/*.3 "$build"/man/* 2>/dev/null)
 
 # shellcheck disable=SC2086 # lists of files
 {

@@ -18,7 +18,9 @@
 #include "tests/lib/examples.h"
 
 #define MAP "daemon/README.md"
-#define DOCUMENTS "{,daemon/,tests/,tests/bench/,.github/}*.md"
+#define DOCUMENTS                                 \
+	"{,daemon/,tests/,tests/bench/,.github/," \
+	"client/{cases,go,languages,node,python,recipes}/}*.md"
 #define SOURCES "{daemon,conf}/{*.[ch],*/*.[ch]}"
 
 typedef void span_fn(const char *span);
