@@ -45,13 +45,24 @@ sigkill
 node plain.js 201 throw >/dev/null 2>&1 && fail "the exception was lost"
 run plain.js 301 signal
 
-program 2 >pino.js <<'JS'
-for (let i = 401; i <= 500; i++) log.info(`id=${i}.`);
-if (process.argv[2] === 'exit') process.exit(0);
+program 3 >pino.js <<'JS'
+for (let i = 401; i <= 450; i++) log.info(`id=${i}.`);
+process.exit(0);
 JS
-run pino.js exit
+run pino.js
+# In pino's worker thread, once that has started.
+program 2 </dev/null | sed -e 's/^const log = pino(\(.*\));$/const transport = \1;/' \
+	>transport.js
+cat >>transport.js <<'JS'
+transport.on('ready', () => {
+  const log = pino(transport);
+  for (let i = 451; i <= 500; i++) log.info(`id=${i}.`);
+  process.exit(0);
+});
+JS
+run transport.js
 
-program 3 >winston.js <<'JS'
+program 4 >winston.js <<'JS'
 for (let i = 501; i <= 600; i++) log.info(`id=${i}.`);
 process.exit(0);
 JS

@@ -68,7 +68,8 @@ class Writer extends EventEmitter {
     // put into a block, and of the last one that is decided.
     this.number = 0;
     this.decided = 0;
-    this.waiting = []; // [number, callback], in order
+    // [number, callback, whether it is a flush's], in order
+    this.waiting = [];
     this.waitingFrom = 0;
     this.scheduled = false;
     this.untold = 0;
@@ -105,7 +106,7 @@ class Writer extends EventEmitter {
     this.number++;
     if (callback) {
       if (this.waiting.length === 0 && this.child) this.child.awaited(true);
-      this.waiting.push([this.number, callback]);
+      this.waiting.push([this.number, callback, false]);
     }
     if (!this.scheduled) {
       this.scheduled = true;
@@ -208,8 +209,9 @@ class Writer extends EventEmitter {
     this.settle(number - 1, null);
     this.decided = number;
     const first = this.waiting[this.waitingFrom];
-    const callback = first && first[0] === number ? first[1] : undefined;
-    if (callback) this.waitingFrom++;
+    const own = first && first[0] === number && !first[2];
+    const callback = own ? first[1] : undefined;
+    if (own) this.waitingFrom++;
     this.drop(makeError(word), callback);
     this.trim();
   }
@@ -235,7 +237,8 @@ class Writer extends EventEmitter {
   // is not sent again: each message arrives at most once.
   lost(error) {
     const unknown = this.number - this.decided;
-    const callbacks = this.waiting.slice(this.waitingFrom);
+    const waiting = this.waiting.slice(this.waitingFrom);
+    const callbacks = waiting.filter((entry) => !entry[2]);
     if (this.child) this.child.close();
     this.child = null;
     this.blocks = [];
@@ -249,6 +252,7 @@ class Writer extends EventEmitter {
     const failure = makeError('unknown', error);
     for (let i = callbacks.length; i < unknown; i++) this.drop(failure);
     for (const [, callback] of callbacks) this.drop(failure, callback);
+    for (const [, callback, isFlush] of waiting) if (isFlush) callback();
   }
 
   drop(error, callback) {
@@ -288,7 +292,7 @@ class Writer extends EventEmitter {
   flush(callback) {
     if (this.number === this.decided) return setImmediate(callback);
     if (this.waiting.length === 0 && this.child) this.child.awaited(true);
-    this.waiting.push([this.number, () => callback()]);
+    this.waiting.push([this.number, () => callback(), true]);
     this.push();
   }
 
