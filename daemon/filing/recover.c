@@ -192,10 +192,17 @@ static void settle_seen(struct recovery *rec)
 static void settle_flushes(struct recovery *rec)
 {
 	const struct region_dirs *dirs = region_header_dirs(rec->s->header);
+	struct arena *a;
 	uint64_t i;
 
-	for (i = 0; i < rec->s->header->workers; i++)
-		settle_flush(rec, &rec->s->arenas[i], dirs);
+	for (i = 0; i < rec->s->header->workers; i++) {
+		a = &rec->s->arenas[i];
+		settle_flush(rec, a, dirs);
+		/* What was not renamed is still in its lane; the rest is not. */
+		if (arena_is_large(&a->now))
+			arena_forget_large(a);
+		lane_table_settle(&rec->s->lanes, &a->now);
+	}
 	(void)FAILPOINT("recover.settled");
 }
 

@@ -146,7 +146,7 @@ void transfer_one(struct ring *r, struct arena *a, uint64_t ticket)
 
 static bool is_beside(const struct arena *a)
 {
-	return a->now.where == ARENA_BESIDE_FINAL;
+	return a->now.where & ARENA_BESIDE_FINAL;
 }
 
 /*

@@ -76,3 +76,63 @@ enum transfer_result transfer_lane(struct lane *l, uint64_t to, struct arena *a,
 		return TRANSFER_FULL;
 	return end != at ? TRANSFER_TOOK : TRANSFER_EMPTY;
 }
+
+/*
+ * The framing is written into the lane, around the message: there is room for
+ * it (lane_large_size()).  A client that changes it harms its own file.
+ */
+static uint64_t frame(const struct arena *a, uint8_t **data, uint32_t len)
+{
+	uint8_t *at = *data;
+
+	if (a->framing == FRAMING_NEWLINE && at[len - 1] != '\n') {
+		at[len] = '\n';
+		return (uint64_t)len + 1;
+	}
+	if (a->framing != FRAMING_LENGTH)
+		return len;
+	at -= 4;
+	at[0] = len & 0xff;
+	at[1] = len >> 8 & 0xff;
+	at[2] = len >> 16 & 0xff;
+	at[3] = len >> 24;
+	*data = at;
+	return (uint64_t)len + 4;
+}
+
+enum transfer_result transfer_large(struct lane *l, uint64_t to,
+				    struct arena *a, uint64_t now_ns,
+				    struct lane_taken *taken)
+{
+	uint64_t at = lane_position(l), bytes;
+	const uint8_t *record;
+	uint8_t *data;
+	uint32_t len;
+
+	memset(taken, 0, sizeof(*taken));
+	if (at || lane_record(l, at, to, &record, &len) != LANE_FOUND || !len ||
+	    len > l->entry->large || lane_record_bytes(len) != to) {
+		taken->broken = true;
+		return TRANSFER_EMPTY;
+	}
+	if (!arena_is_empty(a))
+		return TRANSFER_FULL;
+	data = l->data + LANE_RECORD;
+	bytes = frame(a, &data, len);
+	arena_begin_large(a, l->entry->id, to, data, bytes, now_ns);
+	taken->messages = 1;
+	taken->bytes = len;
+	return TRANSFER_FULL;
+}
+
+void transfer_large_done(struct lane *l, struct arena *a)
+{
+	assert(arena_lane_id(a->now.begin) == l->entry->id);
+	/*
+	 * The arena's record names the lane and its position until the next
+	 * commit, so a kill before this is a kill after a commit.
+	 */
+	(void)FAILPOINT("lane.large");
+	lane_release(l, a->now.end);
+	arena_end_large(a);
+}

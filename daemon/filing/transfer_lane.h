@@ -36,4 +36,16 @@ enum transfer_result transfer_lane(struct lane *l, uint64_t to, struct arena *a,
 				   uint64_t max_message, uint64_t now_ns,
 				   struct lane_taken *taken);
 
+/*
+ * The same of a large lane, whose one record becomes a file of its own straight
+ * from the lane.  FULL: the caller flushes the arena.  With taken->messages it
+ * stands for that message, and the caller keeps the lane's claim until
+ * transfer_large_done(); else it holds others, and the lane waits.
+ */
+enum transfer_result transfer_large(struct lane *l, uint64_t to,
+				    struct arena *a, uint64_t now_ns,
+				    struct lane_taken *taken);
+/* The message is in a file. */
+void transfer_large_done(struct lane *l, struct arena *a);
+
 #endif

@@ -186,13 +186,31 @@ static uint64_t count_clients(const struct lane_server *s, uid_t uid)
 
 /* -- OPEN ---------------------------------------------------------------- */
 
+/* The program asks again; its message waits in its own memory. */
+static bool is_large_free(const struct lane_server *s, uid_t uid)
+{
+	unsigned all = 0, own = 0;
+	const struct lane_entry *e;
+
+	for (e = s->table->entry; e < s->table->entry + s->table->entries;
+	     e++) {
+		if (load_relaxed(&e->state) != LANE_ENTRY_OPEN || !e->large)
+			continue;
+		all++;
+		own += e->uid == uid;
+	}
+	return all < LANE_LARGE_MOST && own < LANE_LARGE_SHARE;
+}
+
 static int check_open(struct lane_server *s, const struct lane_client *c,
 		      uint64_t large)
 {
 	if (s->stopping || c->slot != LANE_NO_SLOT)
 		return -EBUSY;
-	if (large)
+	if (large > s->large)
 		return -EMSGSIZE;
+	if (large && !is_large_free(s, c->uid))
+		return -EAGAIN;
 	if (lane_table_count(s->table, c->uid) >= share_of(s, c->uid))
 		return -EDQUOT;
 	return s->lanes < s->count ? 0 : -ENOSPC;
@@ -252,7 +270,8 @@ static int give_out(struct lane_server *s, struct lane_client *c,
 	if (!e ||
 	    !lanes_is_free(&s->workers->lanes, lane_entry_index(s->table, e)))
 		return -ENOSPC;
-	lane_entry_open(e, lane_table_new_id(s->table), s->size, 0, c->uid,
+	lane_entry_open(e, lane_table_new_id(s->table),
+			large ? lane_large_size(large) : s->size, large, c->uid,
 			(uint32_t)c->pid, 0);
 	fd = make_lane(s, c, e);
 	if (fd < 0) {
@@ -719,6 +738,7 @@ int lane_server_open(struct lane_server *s, uv_loop_t *uv, int fd,
 	s->listener = listener;
 	s->count = cfg->lanes_count;
 	s->size = cfg->lanes_size_bytes;
+	s->large = cfg->lanes_large_bytes;
 	s->broken_limit.every_ns = LOG_EVERY_NS;
 	s->refused_limit.every_ns = LOG_EVERY_NS;
 	s->large_limit.every_ns = LOG_EVERY_NS;

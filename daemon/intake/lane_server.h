@@ -31,6 +31,9 @@
 #define LANE_PACKETS 16
 /* How long accepting pauses after a turn that took LANE_ACCEPTS. */
 #define LANE_ACCEPT_PAUSE_MS 5
+/* Large lanes at one time, in all and of one user. */
+#define LANE_LARGE_MOST 2
+#define LANE_LARGE_SHARE 1
 /* How long a connection may have no lane and ask for nothing. */
 #define LANE_IDLE_MS 5000
 /* Connections beyond those that have a lane. */
@@ -64,7 +67,7 @@ struct lane_server {
 	/* constant after lane_server_open() */
 	struct workers *workers;
 	struct listener *listener;
-	uint64_t count, size; /* [lanes] */
+	uint64_t count, size, large; /* [lanes] */
 	struct lane_table *table;
 	uint64_t clients_most;
 	/* loop thread */

@@ -103,7 +103,11 @@ static bool is_sensible(const struct arena *a)
 {
 	const struct arena_record *rec = &a->now;
 
-	if (rec->step > ARENA_RENAMING || rec->where > ARENA_BESIDE_FINAL)
+	if (rec->step > ARENA_RENAMING ||
+	    rec->where > (ARENA_BESIDE_FINAL | ARENA_FROM_LANE))
+		return false;
+	if (arena_is_large(rec) &&
+	    (!arena_is_lane(rec->begin) || rec->count != 1 || !rec->lanes))
 		return false;
 	if (rec->step == ARENA_FILLING && rec->where != ARENA_IN_TEMP)
 		return false;
@@ -112,8 +116,8 @@ static bool is_sensible(const struct arena *a)
 		return false;
 	if (!arena_is_lane(rec->begin) && rec->begin > rec->end)
 		return false;
-	return rec->len <= a->capacity && rec->count <= rec->taken &&
-	       rec->lanes <= rec->taken;
+	return (arena_is_large(rec) || rec->len <= a->capacity) &&
+	       rec->count <= rec->taken && rec->lanes <= rec->taken;
 }
 
 /*
@@ -247,6 +251,44 @@ void arena_commit_lane(struct arena *a, uint64_t id, uint64_t end,
 	commit(a, ARENA_LANE | id, end, count, oldest_ns);
 }
 
+/* -- large messages ------------------------------------------------------ */
+
+void arena_begin_large(struct arena *a, uint64_t id, uint64_t end,
+		       uint8_t *data, uint64_t len, uint64_t now_ns)
+{
+	assert(arena_is_empty(a) && arena_is_settled(a) && len);
+	assert(a->now.step == ARENA_FILLING && id && id < ARENA_LANE);
+	a->data = data;
+	a->large = true;
+	a->fill = a->now.len = len;
+	a->now.count = 1;
+	a->now.taken++;
+	a->now.lanes++;
+	a->now.begin = ARENA_LANE | id;
+	a->now.end = end;
+	a->now.oldest_ns = now_ns;
+}
+
+void arena_end_large(struct arena *a)
+{
+	assert(a->large && arena_is_empty(a));
+	a->data = (uint8_t *)a->region + sizeof(struct arena_region);
+	a->large = false;
+}
+
+void arena_forget_large(struct arena *a)
+{
+	assert(a->now.step == ARENA_WRITING && arena_is_large(&a->now));
+	a->now.step = ARENA_FILLING;
+	a->now.where = ARENA_IN_TEMP;
+	a->now.len = a->now.count = 0;
+	a->now.taken--;
+	a->now.lanes--;
+	a->now.begin = a->now.end = 0;
+	a->fill = 0;
+	store_record(a);
+}
+
 /* -- steps of a flush ---------------------------------------------------- */
 
 void arena_begin_write(struct arena *a, const char *name,
@@ -261,7 +303,7 @@ void arena_begin_write(struct arena *a, const char *name,
 		memcpy(a->name, name, strlen(name));
 	}
 	a->now.step = ARENA_WRITING;
-	a->now.where = where;
+	a->now.where = where | (a->large ? ARENA_FROM_LANE : 0);
 	store_record(a);
 }
 

@@ -48,11 +48,13 @@ enum arena_where {
 	ARENA_IN_TEMP,	    /* in files.temp, under the final name */
 	ARENA_BESIDE_FINAL, /* in files.path, a dot before the final name */
 };
+/* With either: the bytes are in a large lane, see arena_begin_large(). */
+#define ARENA_FROM_LANE 2
 
 /* The numbers of a cell. */
 struct arena_record {
 	uint64_t step;	    /* enum arena_step */
-	uint64_t where;	    /* enum arena_where */
+	uint64_t where;	    /* enum arena_where, ARENA_FROM_LANE */
 	uint64_t len;	    /* bytes in the arena */
 	uint64_t count;	    /* messages in the arena */
 	uint64_t taken;	    /* messages ever committed */
@@ -111,6 +113,7 @@ struct arena {
 	/* the owner */
 	uint64_t fill; /* bytes, also of messages that are not committed */
 	struct arena_record now;
+	bool large; /* `data` is in a large lane */
 	char name[ARENA_NAME];
 };
 
@@ -183,6 +186,26 @@ void arena_commit(struct arena *a, uint64_t begin, uint64_t end, uint64_t count,
  */
 void arena_commit_lane(struct arena *a, uint64_t id, uint64_t end,
 		       uint64_t count, uint64_t oldest_ns);
+
+/*
+ * The empty arena stands for the one message of the large lane `id`, whose
+ * `len` framed bytes are at `data`; the lane is taken up to `end` when they are
+ * in a file.  Until the file is begun the record says nothing of it.
+ */
+void arena_begin_large(struct arena *a, uint64_t id, uint64_t end,
+		       uint8_t *data, uint64_t len, uint64_t now_ns);
+/* The arena is empty again, and has its own memory. */
+void arena_end_large(struct arena *a);
+/*
+ * Recovery: the file of a large message was not finished.  The message is
+ * still in its lane, so the arena holds none.
+ */
+void arena_forget_large(struct arena *a);
+
+static inline bool arena_is_large(const struct arena_record *rec)
+{
+	return rec->where & ARENA_FROM_LANE;
+}
 
 /*
  * A file of this final name is begun, with its temp file there.  `name` may be

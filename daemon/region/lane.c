@@ -83,6 +83,7 @@ static int map_parts(struct lane *l, int fd)
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 			     0);
 	uint8_t *data = base + LANE_HEAD_BYTES;
+	int prot = l->entry->large ? PROT_READ | PROT_WRITE : PROT_READ;
 	int err = 0;
 
 	if (base == MAP_FAILED)
@@ -90,9 +91,9 @@ static int map_parts(struct lane *l, int fd)
 	l->head = (struct lane_head *)base;
 	if (mmap(base, LANE_HEAD_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
-	    mmap(data, l->size, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+	    mmap(data, l->size, prot, MAP_SHARED | MAP_FIXED, fd,
 		 LANE_HEAD_BYTES) == MAP_FAILED ||
-	    mmap(data + l->size, l->size, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+	    mmap(data + l->size, l->size, prot, MAP_SHARED | MAP_FIXED, fd,
 		 LANE_HEAD_BYTES) == MAP_FAILED) {
 		err = -errno;
 		munmap(base, LANE_HEAD_BYTES + 2 * l->size);

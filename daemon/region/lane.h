@@ -17,8 +17,9 @@
 struct lane {
 	/* constant while it is mapped */
 	struct lane_head *head; /* NULL: not mapped */
-	const uint8_t *data;	/* `size` bytes, mapped twice in a row */
-	uint64_t size;		/* bytes, a power of two */
+	/* `size` bytes, mapped twice in a row; written to in a large lane only */
+	uint8_t *data;
+	uint64_t size; /* bytes, a power of two */
 	struct lane_entry *entry;
 };
 

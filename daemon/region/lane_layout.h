@@ -79,6 +79,16 @@ static inline uint64_t lane_record_bytes(uint32_t len)
 	       ((uint64_t)len + LANE_ALIGN - 1) / LANE_ALIGN * LANE_ALIGN;
 }
 
+/* Bytes of a lane for one message of this length, and for its framing. */
+static inline uint64_t lane_large_size(uint64_t len)
+{
+	uint64_t size = LANE_HEAD_BYTES;
+
+	while (size < len + 2 * LANE_RECORD + LANE_ALIGN)
+		size *= 2;
+	return size;
+}
+
 /* -- in the region ------------------------------------------------------- */
 
 enum lane_entry_state {
@@ -102,7 +112,7 @@ struct lane_entry {
 };
 
 #define LANE_ID_MAX INT64_MAX
-#define LANE_SIZE_MOST (UINT64_C(1) << 30)
+#define LANE_SIZE_MOST (UINT64_C(1) << 31)
 _Static_assert(sizeof(struct lane_entry) == 128, "region layout");
 _Static_assert(offsetof(struct lane_entry, check) == 32, "region layout");
 _Static_assert(offsetof(struct lane_entry, position) == 64, "region layout");

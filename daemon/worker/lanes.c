@@ -239,8 +239,14 @@ static enum transfer_result take(struct lanes *ls, struct lanes_slot *s,
 	bytes = taken.broken ? 0 : to - lane_position(&s->lane);
 	if (bytes) {
 		note_fill(look, s, bytes);
-		result = transfer_lane(&s->lane, to, a, ls->max_message, now_ns,
-				       &taken);
+		if (s->lane.entry->large)
+			result = transfer_large(&s->lane, to, a, now_ns,
+						&taken);
+		else
+			result = transfer_lane(&s->lane, to, a, ls->max_message,
+					       now_ns, &taken);
+		if (s->lane.entry->large && taken.messages)
+			look->held = s;
 		count(s, &taken, look, stats);
 		look->more |= taken.more;
 	}
@@ -293,7 +299,8 @@ enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 				lane_attend(&s->lane, s->lease_ms);
 			}
 		}
-		unclaim(s);
+		if (look->held != s)
+			unclaim(s);
 		if (result != TRANSFER_EMPTY) {
 			/* relaxed: a hint, of whichever worker comes last */
 			store_relaxed(&ls->taken_ns, now_ns);
@@ -308,6 +315,19 @@ enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 	}
 	look->next = 0;
 	return look->more ? TRANSFER_TOOK : TRANSFER_EMPTY;
+}
+
+void lanes_filed(struct lanes *ls, struct lanes_look *look, struct arena *a)
+{
+	struct lanes_slot *s = look->held;
+
+	if (!s)
+		return;
+	look->held = NULL;
+	transfer_large_done(&s->lane, a);
+	if (s->ending && lane_position(&s->lane) == s->last)
+		end_lane(ls, s, look);
+	unclaim(s);
 }
 
 bool lanes_reached(const struct lanes *ls)
@@ -374,12 +394,21 @@ static bool become_attendant(struct lanes *ls, const struct lanes_look *look)
 {
 	unsigned none = 0;
 
+	if (is_attendant(ls, look))
+		return true;
 	/* seq_cst: pairs with lanes_pass_on() and lanes_lack_attendant() */
-	return is_attendant(ls, look) ||
-	       atomic_compare_exchange_strong_explicit(&ls->attendant, &none,
-						       look->worker + 1,
-						       memory_order_seq_cst,
-						       memory_order_relaxed);
+	if (!lanes_are_awake(ls) ||
+	    !atomic_compare_exchange_strong_explicit(
+		    &ls->attendant, &none, look->worker + 1,
+		    memory_order_seq_cst, memory_order_relaxed))
+		return false;
+	/*
+	 * The attendant before may have put the lanes to sleep since they were
+	 * found awake.  Only an attendant does that, so from here on it holds:
+	 * while there is one, the lanes are awake.
+	 */
+	atomic_store_explicit(&ls->awake, true, memory_order_seq_cst);
+	return true;
 }
 
 static void stop_attending(struct lanes *ls)
@@ -404,7 +433,7 @@ uint64_t lanes_attend(struct lanes *ls, struct lanes_look *look)
 {
 	uint64_t now_ns, interval_ns;
 
-	if (!ls->slots || !lanes_are_awake(ls) || !become_attendant(ls, look))
+	if (!ls->slots || !become_attendant(ls, look))
 		return 0;
 	now_ns = clock_now();
 	/* relaxed: a hint, see lanes_take() */

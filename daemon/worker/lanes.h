@@ -91,7 +91,8 @@ struct lanes_look {
 	uint64_t fill;	/* of the fullest lane, in 1024ths of its size */
 	bool more;	/* of this look: something was left */
 	bool behind;	/* a lane was more than half full: more workers help */
-	bool notify;	/* a lane ENDED, or a message was dropped */
+	struct lanes_slot *held; /* its large message is being filed */
+	bool notify;		 /* a lane ENDED, or a message was dropped */
 };
 
 /* -- loop thread --------------------------------------------------------- */
@@ -136,6 +137,8 @@ static inline bool lanes_are_awake(const struct lanes *ls)
  */
 enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 				struct arena *a, struct stats_worker *stats);
+/* After FULL and the flush: the message of a large lane is in a file. */
+void lanes_filed(struct lanes *ls, struct lanes_look *look, struct arena *a);
 /* Is everything in arenas that the last flush covers? */
 bool lanes_reached(const struct lanes *ls);
 /*

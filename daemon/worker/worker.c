@@ -439,10 +439,13 @@ static void run(struct worker *w)
 		 */
 		stop = load_acquire(&o->stop);
 		taken = take(w);
-		if (taken == TRANSFER_FULL)
+		if (taken == TRANSFER_FULL) {
 			ok = flush_arena(w, FULL);
-		else if (is_due(w))
+			if (ok)
+				lanes_filed(o->lanes, &w->look, w->arena);
+		} else if (is_due(w)) {
 			ok = flush_arena(w, FORCED);
+		}
 		if (!ok)
 			break;
 		/* Also when each take fills the arena: messages above size. */

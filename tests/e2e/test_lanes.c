@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -156,6 +157,8 @@ static void run_clients(unsigned clients, uint64_t most, unsigned kills)
 			_exit(0);
 		}
 	}
+	/* A kill before the answer leaves a client without a lane. */
+	UNTIL(ask_number("counters.lanes_opened") == clients);
 	for (i = 0; i < kills; i++) {
 		usleep(1000 + random_below(20000));
 		daemon_kill();
@@ -294,6 +297,121 @@ START_TEST(a_flush_covers_what_is_in_lanes)
 	lane_end(&c);
 	daemon_stop(NULL);
 	require_all();
+}
+END_TEST
+
+/* -- large messages ------------------------------------------------------ */
+
+static int open_large(struct lane_client *c, uint64_t len)
+{
+	struct lane_reply reply;
+
+	ck_assert_int_eq(lane_connect(c), 0);
+	lane_request(c, 1, len);
+	reply = lane_reply(c, &c->memory);
+	if (!reply.status)
+		lane_use(c, &reply);
+	return reply.status;
+}
+
+static char *large_text(uint32_t len)
+{
+	char *text = malloc(len);
+	uint32_t i;
+
+	ck_assert_ptr_nonnull(text);
+	for (i = 0; i < len; i++)
+		text[i] = (char)('a' + (i * 31 + i / 1000) % 26);
+	return text;
+}
+
+static void write_large(struct lane_client *c, uint32_t len)
+{
+	char *text = large_text(len);
+
+	ck_assert(lane_write(c, text, len));
+	tally_expect(&tally, text, len);
+	free(text);
+}
+
+static const uint32_t lengths_large[] = { 1,	   8,	    4095,
+					  70000,   1000000, (1 << 20) - 16,
+					  1 << 20, 10000000 };
+
+START_TEST(a_large_message_is_a_file_of_its_own)
+{
+	static const enum framing framings[] = { NEWLINE, LENGTH, NONE };
+	struct lane_client c, small;
+	enum framing framing = framings[_i % 2];
+	struct totals totals;
+
+	tally_open(&tally);
+	daemon_start("buffer.forced=0",
+		     bed_text("files.framing=%s", framing_words[framing]));
+	ck_assert_int_eq(lane_open(&small), 0);
+	write_one(&small, 0, 0);
+	UNTIL(lane_get(&small, AT_READ) == small.written);
+	ck_assert_int_eq(open_large(&c, lengths_large[_i]), 0);
+	write_large(&c, lengths_large[_i]);
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	ck_assert_double_ge(ask_number("counters.files"), 1);
+	lane_end(&c);
+	write_one(&small, 0, 1);
+	lane_end(&small);
+	daemon_stop(&totals);
+	ck_assert_uint_eq(totals.written, 3);
+	tally_read(&tally, bed.files, framing);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+END_TEST
+
+static const char *const large_steps[] = {
+	"flush.begin", "flush.open", "flush.marked",  "flush.renamed",
+	"flush.reset", "lane.large", "lane.position",
+};
+
+START_TEST(a_kill_while_a_large_message_is_filed_neither_loses_nor_doubles_it)
+{
+	struct lane_client c;
+
+	tally_open(&tally);
+	bed_hold_socket();
+	bed_hold_lanes();
+	store_open();
+	bed.points = bed_text("%s=kill", large_steps[_i]);
+	daemon_start();
+	ck_assert_int_eq(open_large(&c, 300000), 0);
+	write_large(&c, 300000);
+	UNTIL(!daemon_alive());
+	daemon_kill();
+	bed.points = NULL;
+	daemon_start();
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	lane_end(&c);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+START_TEST(large_lanes_have_bounds)
+{
+	struct lane_client c, more;
+
+	tally_open(&tally);
+	daemon_start("lanes.large=1M");
+	ck_assert_int_eq(open_large(&c, (1 << 20) + 1), -EMSGSIZE);
+	lane_end(&c);
+	ck_assert_int_eq(open_large(&c, 1 << 20), 0);
+	ck_assert_int_eq(open_large(&more, 1), -EAGAIN);
+	lane_end(&more);
+	/* longer than it asked for */
+	write_large(&c, (1 << 20) + 1);
+	ck_assert_int_eq(lane_reply(&c, NULL).status, -ECONNRESET);
+	lane_end(&c);
+	UNTIL(ask_number("counters.lanes_broken") == 1);
+	daemon_stop(NULL);
+	tally_close(&tally);
 }
 END_TEST
 
@@ -482,6 +600,14 @@ int main(void)
 	tcase_add_test(t, without_a_store_the_daemon_says_how_far_it_was);
 	tcase_add_loop_test(
 		t, half_a_lane_in_the_store_is_read_to_its_end_or_closed, 0, 2);
+	t = bed_case(suite, "large messages");
+	tcase_add_loop_test(t, a_large_message_is_a_file_of_its_own, 0,
+			    sizeof(lengths_large) / sizeof(lengths_large[0]));
+	tcase_add_loop_test(
+		t,
+		a_kill_while_a_large_message_is_filed_neither_loses_nor_doubles_it,
+		0, sizeof(large_steps) / sizeof(large_steps[0]));
+	tcase_add_test(t, large_lanes_have_bounds);
 	t = bed_case(suite, "hostile clients");
 	tcase_add_loop_test(
 		t, a_lane_that_makes_no_sense_is_closed_and_harms_nobody, 0,
