@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Checks the models with Spin: the crash protocol (crash.pml), and who uses
-# an arena (lend.pml).
+# Checks the models with Spin: the crash protocol (crash.pml), who uses an
+# arena (lend.pml), lanes (lane.pml), and who wakes whom there (doorbell.pml).
 #
-#   run.sh                checks everything, exhaustively; a minute, 1.5 GB
+#   run.sh                checks everything, exhaustively; minutes, 1.5 GB
+#   run.sh lanes          checks the last two only
 #   run.sh trace BREAK    shows step by step how that daemon goes wrong
 #                         (of crash.pml)
 #
@@ -73,6 +74,52 @@ SLEEPS_ANYWAY		stuck
 FULL_NOT_TOLD		stuck
 NO_DUE			stuck
 STOP_SEEN_LATE		lost
+'
+
+# The same, of lane.pml: a daemon, or a library, or both.
+LANE_BREAKS='
+PUBLISHED_BEFORE_COPY	invented
+NO_LOOK			lost	-DCRASHES=0
+FINAL_NOT_HEEDED	lost	-DCRASHES=0
+NOT_RETRACTED		doubled	-DCRASHES=0
+END_NOT_MARKED		doubled	-DCRASHES=0
+REST_NOT_SENT		lost	-DCRASHES=1 -DSTOPS=0
+ASK_ANY_TIME		doubled	-DCRASHES=1 -DSTOPS=0 -DSTORE -DCONNECTION_LOST
+ASK_READ		doubled	-DCRASHES=1 -DSTOPS=0
+CLOSE_NOT_SETTLED	lost	-DCRASHES=0 -DREFUSES
+CLOSE_NOT_TAKEN		lost	-DCRASHES=1 -DSTOPS=0
+CLAIM_NOT_EXCLUSIVE	doubled	-DCRASHES=0 -DSTOPS=0
+READ_BEFORE_COMMIT	lost	-DCRASHES=1 -DSTOPS=0 -DSTORE
+POSITION_BEFORE_COMMIT	lost	-DCRASHES=1 -DSTOPS=0 -DSTORE
+COMMIT_WITHOUT_POSITION	doubled	-DCRASHES=1 -DSTOPS=0 -DSTORE
+POSITION_NOT_STORED	doubled	-DCRASHES=0 -DSTOPS=0
+RENEWED_BLINDLY		lost	-DCRASHES=0
+FREED_TOO_EARLY		lost	-DCRASHES=0 -DSTOPS=0
+SNAPSHOT_BEFORE_CLOSING	lost	-DCRASHES=0
+CLOSED_BEFORE_ENTRY	doubled	-DCRASHES=1 -DSTORE
+CLOSED_BEFORE_FINAL	doubled	-DCRASHES=0
+RECOVERY_FILES_FIRST	doubled	-DCRASHES=1 -DSTOPS=0 -DSTORE
+FOUND_BY_PLACE		lost	-DCRASHES=1 -DSTORE -DREOPEN
+CLOSED_REVIVED		doubled	-DCRASHES=1 -DSTORE
+READ_NOT_RECOVERED	stuck	-DCRASHES=1 -DSTOPS=0 -DSTORE
+'
+
+# The same, of doorbell.pml.
+DOORBELL_BREAKS='
+NO_DOORBELL		stuck
+NO_FENCE_WRITTEN	stuck
+NO_FENCE_ASLEEP		stuck
+NO_SECOND_LOOK		stuck
+NO_FENCE_WAITERS	stuck	-DWORKERS=1 -DSIZE=1
+NO_FENCE_READ		stuck	-DWORKERS=1 -DSIZE=1
+WORD_LOADED_LATE	stuck	-DWORKERS=1 -DSIZE=1
+NO_FENCE_PARKED		stuck
+PARKS_ANYWAY		stuck
+NOT_AWAKE		stuck
+NOT_PASSED_ON		stuck
+RUN_OUT			stuck
+AWAKE_CLEARED_LATE	stuck
+CLAIMED_IS_CALM		stuck
 '
 
 passed=0
@@ -155,11 +202,15 @@ holds() {
 	rm -rf "${work:?}/$name"
 }
 
-# seek NAME FOUND MACROS: searches breadth first, for a shortest trace
+# seek NAME FOUND MACROS: searches breadth first, for a shortest trace; the
+# models of lanes depth first, which finds more of their long traces
 # shellcheck disable=SC2086 # words on purpose
 seek() {
-	case $2 in
-	endless) search "$1" '-DNP -DNOREDUCE' '-l -m40000' \
+	case $file:$2 in
+	lane.pml:* | doorbell.pml:*)
+		search "$1" '-O2 -DSAFETY -DCOLLAPSE' '-m100000 -w22' "-D$1" $3
+		;;
+	*:endless) search "$1" '-DNP -DNOREDUCE' '-l -m40000' \
 		-DDATAGRAMS=3 "-D$1" $3 ;;
 	*) search "$1" '-DSAFETY -DBFS' '' -DDATAGRAMS=3 "-D$1" $3 ;;
 	esac
@@ -181,7 +232,7 @@ named() {
 	cd "$root"
 	status=0
 	n=0
-	list=$(cat "$model"/*.pml | grep -o 'daemon/[a-z_/]*\.[ch] [a-z_]*()' |
+	list=$(cat "$model"/*.pml | grep -oE '(daemon|client)/[a-z_/]*\.[ch] [a-z_]*\(\)' |
 		sort -u | tr ' ' ':')
 	for at in $list; do
 		name=${at#*:}
@@ -257,19 +308,6 @@ trace() {
 
 [ "${1-}" != trace ] || trace "${2-}"
 
-named
-all='-O2 -DSAFETY'
-holds once '2 workers, 3 slots, 6 datagrams, 2 crashes: exactly once' \
-	"$all" '-m10000 -w26' -DDATAGRAMS=6
-holds overflow 'the same with 4 datagrams and 2 overflow buffers' \
-	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DOVERFLOW
-holds disk 'with 4 datagrams and a disk that refuses once' \
-	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DFAILURES=1
-holds settings 'with 4 datagrams and two starts with other settings' \
-	"$all" '-m10000 -w25' -DDATAGRAMS=4 -DSETTINGS_CHANGE
-holds stuck 'with 4 datagrams: no run goes on for ever' \
-	'-O2 -DNP -DNOREDUCE' '-l -m10000 -w25' -DDATAGRAMS=4
-
 # all_caught BREAKS
 tab=$(printf '\t')
 all_caught() {
@@ -281,13 +319,58 @@ all_caught() {
 	$(echo "$1" | tr -s "$tab" ' ')
 	END
 }
-all_caught "$BREAKS"
+# The datagram's way.
+datagrams() {
+	holds once '2 workers, 3 slots, 6 datagrams, 2 crashes: exactly once' \
+		"$all" '-m10000 -w26' -DDATAGRAMS=6
+	holds overflow 'the same with 4 datagrams and 2 overflow buffers' \
+		"$all" '-m10000 -w25' -DDATAGRAMS=4 -DOVERFLOW
+	holds disk 'with 4 datagrams and a disk that refuses once' \
+		"$all" '-m10000 -w25' -DDATAGRAMS=4 -DFAILURES=1
+	holds settings 'with 4 datagrams and two starts with other settings' \
+		"$all" '-m10000 -w25' -DDATAGRAMS=4 -DSETTINGS_CHANGE
+	holds stuck 'with 4 datagrams: no run goes on for ever' \
+		'-O2 -DNP -DNOREDUCE' '-l -m10000 -w25' -DDATAGRAMS=4
+	all_caught "$BREAKS"
 
-file=lend.pml
-holds lend 'lending: 2 workers, 6 messages' "$all" '-m10000' -DMESSAGES=6
-holds lent 'lending, 3 messages: no run goes on for ever' \
-	'-O2 -DNP -DNOREDUCE' '-l -m10000' -DMESSAGES=3
-all_caught "$LEND_BREAKS"
+	file=lend.pml
+	holds lend 'lending: 2 workers, 6 messages' "$all" '-m10000' \
+		-DMESSAGES=6
+	holds lent 'lending, 3 messages: no run goes on for ever' \
+		'-O2 -DNP -DNOREDUCE' '-l -m10000' -DMESSAGES=3
+	all_caught "$LEND_BREAKS"
+}
+
+# The way of a message through a lane.
+lanes() {
+	file=lane.pml
+	holds lane 'a lane, 2 threads, 2 kills of the daemon, no store' \
+		"$lane" '-m10000 -w24'
+	holds stored 'the same with a descriptor store' \
+		"$lane" '-m10000 -w24' -DSTORE
+	holds unheld 'with a store that drops the connection, 1 kill' \
+		"$lane" '-m10000 -w24' -DSTORE -DCONNECTION_LOST -DCRASHES=1
+	holds clients 'two clients with a lane each, 1 kill' \
+		"$lane" '-m10000 -w24' -DSTORE -DTWO_LANES -DCRASHES=1
+	holds refusal 'a disk that refuses while the daemon stops, 1 kill' \
+		"$lane" '-m10000 -w24' -DSTORE -DREFUSES -DCRASHES=1
+	holds again 'a lane for each message, with a store' \
+		"$lane" '-m10000 -w22' -DSTORE -DREOPEN
+	all_caught "$LANE_BREAKS"
+
+	file=doorbell.pml
+	holds doorbell 'the doorbell: 2 workers, 2 messages' \
+		"$lane" '-m100000 -w24'
+	holds room 'waiting for room: 1 worker, 3 messages' \
+		"$lane" '-m100000 -w24' -DWORKERS=1 -DSIZE=1 -DMESSAGES=3
+	all_caught "$DOORBELL_BREAKS"
+}
+
+all='-O2 -DSAFETY'
+lane='-O2 -DSAFETY -DCOLLAPSE'
+named
+[ "${1-}" = lanes ] || datagrams
+lanes
 
 echo
 echo "$passed passed, $failed failed"

@@ -1,0 +1,868 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A model of how a message gets from a client's lane into a file, with SIGKILL
+ * of the daemon and of the client between any two steps, and with a stop.
+ * Checked by run.sh, for all orders of all steps:
+ *
+ *  - Exactly once.  Each message for which bw_write() has returned gets into
+ *    one file, whole, whoever was killed; a message whose client was killed
+ *    in the call gets into one file or into none.  Without a descriptor store
+ *    the promise ends where both were killed, as the manual says.
+ *  - No file has bytes that nobody wrote.
+ *  - Never stuck.  Closing a lane ends, and so does each wait for it.
+ *
+ * Two threads of one client share a lane (default), or two clients have a lane
+ * each (TWO_LANES), or one client opens a lane for each message (REOPEN).  With
+ * STORE somebody keeps the lanes' memory and connections as systemd does; with
+ * CONNECTION_LOST it keeps only the memory.  With REFUSES the disk can refuse
+ * while a lane is closed, so that messages stay with the client.
+ *
+ * Steps, comments and broken daemons are as in crash.pml.  What lies behind a
+ * commit is there: here the filing of an arena is one step, and a datagram is
+ * in a file as soon as it is sent.  Who wakes whom is in doorbell.pml; here
+ * everybody looks all the time.
+ */
+mtype = {
+	/* `attended` of a lane: a lease, or one of its two last values */
+	LEASE, CLOSING, CLOSED,
+	/* an entry of the region's lane table; CLOSED is one, too */
+	FREE, OPEN,
+	/* a thread of a client, in bw_write() */
+	W_CALL, W_ROOM, W_COPY, W_PUBLISH, W_LOOK, W_ASK, W_RESEND, W_DATAGRAM,
+	W_SHUT, W_OPEN, W_DONE,
+	/* a worker */
+	D_OFF, D_LOOK, D_COPY, D_COMMIT, D_POSITION, D_READ, D_GIVE, D_RENEW,
+	D_REMOVE,
+	/* who closes a lane: the loop thread */
+	C_OFF, C_SNAPSHOT, C_CLOSING, C_TAKE, C_ENTRY, C_FINAL, C_CLOSED,
+	/* a start */
+	R_OFF, R_POSITIONS, R_FILE, R_LANES, R_READ, R_UP
+};
+
+#ifndef MESSAGES
+#define MESSAGES 2 /* of the first writer; the second one has one */
+#endif
+#define CALLS(w) ((w) == 0 -> MESSAGES : 1)
+#ifndef CRASHES
+#define CRASHES 2 /* of the daemon */
+#endif
+#ifndef STOPS
+#define STOPS 1
+#endif
+#define WORKERS 2
+#define SIZE 2	   /* records that a lane holds */
+#define POSITIONS 5 /* records that a lane ever has, at most, + 1 */
+
+#ifdef REOPEN
+#define WRITERS 1
+#else
+#define WRITERS 2
+#endif
+#ifdef TWO_LANES
+#define LANES 2
+#define LANE(w) (w)
+#else
+#define LANES 1
+#define LANE(w) 0
+#endif
+#define CLIENT(w) LANE(w)
+
+#ifdef STORE
+#define KEPT true
+#else
+#define KEPT false
+#endif
+
+#define BIT(m) (1 << (m))
+#define MESSAGE(w) ((w) * MESSAGES + call[w])
+#define AT(l, position) ((l) * SIZE + (position) % SIZE)
+#define WHICH(l, position) ((l) * POSITIONS + (position))
+
+/* --- a lane's memory: it lives as long as the client or the store has it -- */
+
+byte record[LANES * SIZE]; /* 1 + the message */
+byte written[LANES];
+byte read_to[LANES];
+mtype attended[LANES] = LEASE;
+byte final[LANES];
+byte truth[LANES * POSITIONS]; /* what was put there; nobody reads it */
+
+/* --- the region ------------------------------------------------------------ */
+
+mtype entry[LANES] = OPEN;
+#ifdef TWO_LANES
+byte id[LANES] = { 1, 2 };
+#else
+byte id[LANES] = 1;
+#endif
+byte position[LANES];
+byte ids = LANES;
+
+/* The record of an arena, with what is in it as bits. */
+byte data[WORKERS];
+byte rec_id[WORKERS]; /* of the last commit; 0: none */
+byte rec_end[WORKERS];
+
+byte filed; /* what is in final files, as bits */
+
+/* --- the connections -------------------------------------------------------- */
+
+bit client_gone[LANES]; /* what the daemon can see */
+bit daemon_gone[LANES]; /* what the client can see */
+bit kept[LANES] = KEPT; /* the store has the memory */
+
+/* --- private memory of the daemon -------------------------------------------- */
+
+mtype worker_at[WORKERS] = D_OFF;
+byte lane[WORKERS];
+byte end[WORKERS];
+byte copied[WORKERS];
+byte owner[LANES]; /* 1 + the worker that has claimed the lane */
+
+mtype closer_at = C_OFF;
+byte closes; /* the lane that it closes */
+byte until;
+bit stop;
+mtype recovery_at = R_UP;
+byte turn; /* the arena or the lane that recovery is at */
+
+/* --- private memory of the client --------------------------------------------- */
+
+mtype writer_at[WRITERS] = W_CALL;
+byte call[WRITERS]; /* number of the message */
+byte resend[WRITERS];
+bit shuts[WRITERS]; /* in bw_close() */
+bit lock[LANES];
+bit retracted[LANES]; /* the last record goes another way */
+bit ended[LANES];     /* nobody writes into it any more */
+bit dead[LANES];      /* settled, or not there */
+
+/* --- what happened so far ------------------------------------------------------- */
+
+byte returned; /* messages for which bw_write() has returned */
+byte crashes;
+byte stops;
+bit client_killed[LANES];
+bit over;
+byte j;
+
+/* What an assertion has found is the last word of its text. */
+bit lost;
+bit doubled;
+bit invented;
+bit mixed;
+
+#define IS_UP (recovery_at == R_UP)
+
+inline file(set)
+{
+	assert(!(filed & (set)) || doubled);
+	filed = filed | (set)
+}
+
+/* --- the client ------------------------------------------------------------------ */
+
+/* The daemon has ended the lane, or is gone: what it did not take is sent. */
+#define HAS_ENDED(l) (attended[l] == CLOSED || daemon_gone[l])
+#define MUST_SETTLE(l) (!dead[l] && HAS_ENDED(l))
+#if defined(CLOSE_NOT_SETTLED)
+#define MAY_SHUT(l) true
+#elif defined(CLOSE_NOT_TAKEN)
+#define MAY_SHUT(l) (dead[l] || (attended[l] == LEASE && !daemon_gone[l]))
+#else
+#define MAY_SHUT(l) \
+	(dead[l] || (attended[l] == LEASE && !daemon_gone[l] && \
+		     read_to[l] == written[l]))
+#endif
+
+inline return_from(w)
+{
+	returned = returned | BIT(MESSAGE(w));
+	call[w]++;
+#ifdef REOPEN
+	writer_at[w] = W_SHUT
+#else
+	writer_at[w] = (call[w] == CALLS(w) -> W_SHUT : W_CALL)
+#endif
+}
+
+/* A thread of a client. */
+active [WRITERS] proctype writer()
+{
+	byte me = _pid;
+
+	do
+	/* client/library/lane.h bw_lane_take(): nobody waits for a lane */
+	:: d_step { writer_at[me] == W_CALL && !ended[LANE(me)] &&
+		    !dead[LANE(me)] && !lock[LANE(me)] ->
+		lock[LANE(me)] = 1;
+		writer_at[me] = W_ROOM
+	   }
+	/* another thread has it, or there is none any more */
+	:: d_step { writer_at[me] == W_CALL &&
+		    (dead[LANE(me)] || lock[LANE(me)] ||
+		     HAS_ENDED(LANE(me))) ->
+		writer_at[me] = W_DATAGRAM
+	   }
+	/* client/library/datagram.c bw_datagram_write() */
+	:: d_step { writer_at[me] == W_DATAGRAM ->
+		file(BIT(MESSAGE(me)));
+		return_from(me)
+	   }
+
+	/* client/library/lane.h bw_lane_place() */
+	:: d_step { writer_at[me] == W_ROOM &&
+		    written[LANE(me)] - read_to[LANE(me)] < SIZE ->
+		writer_at[me] = W_COPY
+	   }
+	/* client/library/lanes.c bw_lanes_room(): no room will come */
+	:: d_step { writer_at[me] == W_ROOM &&
+		    written[LANE(me)] - read_to[LANE(me)] >= SIZE &&
+		    HAS_ENDED(LANE(me)) ->
+		ended[LANE(me)] = 1;
+		lock[LANE(me)] = 0;
+		writer_at[me] = W_DATAGRAM
+	   }
+
+#ifdef PUBLISHED_BEFORE_COPY
+	:: d_step { writer_at[me] == W_COPY ->
+		truth[WHICH(LANE(me), written[LANE(me)])] = 1 + MESSAGE(me);
+		written[LANE(me)]++;
+		writer_at[me] = W_PUBLISH
+	   }
+	:: d_step { writer_at[me] == W_PUBLISH ->
+		record[AT(LANE(me), written[LANE(me)] - 1)] = 1 + MESSAGE(me);
+		writer_at[me] = W_LOOK
+	   }
+#else
+	/* client/library/libbufwriter.c gather(): nobody reads this yet */
+	:: d_step { writer_at[me] == W_COPY ->
+		record[AT(LANE(me), written[LANE(me)])] = 1 + MESSAGE(me);
+		writer_at[me] = W_PUBLISH
+	   }
+	/* client/library/lane.h bw_lane_publish(): `written` */
+	:: d_step { writer_at[me] == W_PUBLISH ->
+		truth[WHICH(LANE(me), written[LANE(me)])] = 1 + MESSAGE(me);
+		written[LANE(me)]++;
+		writer_at[me] = W_LOOK
+	   }
+#endif
+	/* client/library/libbufwriter.c publish(): the daemon will look */
+	:: d_step { writer_at[me] == W_LOOK &&
+#ifndef NO_LOOK
+		    attended[LANE(me)] == LEASE &&
+#endif
+		    true ->
+		lock[LANE(me)] = 0;
+		return_from(me)
+	   }
+	/* client/library/lanes.c bw_lanes_published(): is it the daemon's? */
+	:: d_step { writer_at[me] == W_LOOK && attended[LANE(me)] == CLOSED ->
+#ifndef END_NOT_MARKED
+		ended[LANE(me)] = 1;
+#endif
+		lock[LANE(me)] = 0;
+		if
+#ifndef FINAL_NOT_HEEDED
+		:: final[LANE(me)] < written[LANE(me)] ->
+#ifndef NOT_RETRACTED
+			retracted[LANE(me)] = 1;
+#endif
+			writer_at[me] = W_DATAGRAM
+#endif
+		:: else -> return_from(me)
+		fi
+	   }
+	/* no daemon: the message is kept in the lane, and sent with the rest */
+	:: d_step { writer_at[me] == W_LOOK && attended[LANE(me)] == CLOSING &&
+		    daemon_gone[LANE(me)] ->
+		ended[LANE(me)] = 1;
+		lock[LANE(me)] = 0;
+		return_from(me)
+	   }
+
+	/* client/library/settle.c bw_settle(), under the lane's lock */
+	:: d_step { (writer_at[me] == W_CALL || writer_at[me] == W_SHUT) &&
+		    MUST_SETTLE(LANE(me)) && !lock[LANE(me)] ->
+		shuts[me] = (writer_at[me] == W_SHUT);
+		lock[LANE(me)] = 1;
+		if
+		:: attended[LANE(me)] == CLOSED ->
+			resend[me] = final[LANE(me)];
+			writer_at[me] = W_RESEND
+		:: else -> writer_at[me] = W_ASK
+		fi
+	   }
+	/* client/library/settle.c look_for_answer(): the next daemon knows */
+	:: d_step { writer_at[me] == W_ASK && IS_UP &&
+#ifdef ASK_ANY_TIME
+		    entry[LANE(me)] != FREE ->
+#else
+		    entry[LANE(me)] == CLOSED ->
+#endif
+#ifdef ASK_READ
+		resend[me] = read_to[LANE(me)];
+#else
+		resend[me] = position[LANE(me)];
+#endif
+		writer_at[me] = W_RESEND
+	   }
+	/* client/library/settle.c send_rest(): one datagram */
+	:: d_step { writer_at[me] == W_RESEND &&
+		    resend[me] < written[LANE(me)] - retracted[LANE(me)] ->
+#ifndef REST_NOT_SENT
+		file(BIT(record[AT(LANE(me), resend[me])] - 1));
+#endif
+		resend[me]++
+	   }
+	:: d_step { writer_at[me] == W_RESEND &&
+		    resend[me] >= written[LANE(me)] - retracted[LANE(me)] ->
+		dead[LANE(me)] = 1;
+		ended[LANE(me)] = 1;
+		lock[LANE(me)] = 0;
+		resend[me] = 0;
+		writer_at[me] = (shuts[me] -> W_SHUT : W_CALL);
+		shuts[me] = 0
+	   }
+
+	/* client/library/lanes.c bw_lanes_close(): all of it is the daemon's */
+	:: d_step { writer_at[me] == W_SHUT && MAY_SHUT(LANE(me)) ->
+#ifdef REOPEN
+		client_gone[LANE(me)] = 1;
+		dead[LANE(me)] = 1;
+		writer_at[me] = (call[me] < MESSAGES -> W_OPEN : W_DONE)
+#else
+		writer_at[me] = W_DONE;
+		/* the last thread of the client closes */
+		client_gone[LANE(me)] = client_gone[LANE(me)] ||
+			LANES > 1 || writer_at[1 - me] == W_DONE
+#endif
+	   }
+#ifdef REOPEN
+	/* a new lane in the same place of the table */
+	:: d_step { writer_at[me] == W_OPEN && IS_UP && !stop &&
+		    entry[0] == FREE && owner[0] == 0 && !kept[0] ->
+		for (j : 0 .. SIZE - 1) {
+			record[j] = 0
+		}
+		for (j : 0 .. POSITIONS - 1) {
+			truth[j] = 0
+		}
+		j = 0;
+		written[0] = 0;
+		read_to[0] = 0;
+		attended[0] = LEASE;
+		final[0] = 0;
+		ids++;
+		id[0] = ids;
+		position[0] = 0;
+		entry[0] = OPEN;
+		client_gone[0] = 0;
+		daemon_gone[0] = 0;
+		dead[0] = 0;
+		retracted[0] = 0;
+		ended[0] = 0;
+		kept[0] = KEPT;
+		writer_at[me] = W_CALL
+	   }
+	/* none to be had: datagrams */
+	:: d_step { writer_at[me] == W_OPEN -> writer_at[me] = W_CALL }
+#endif
+
+	:: over -> break
+	od
+}
+
+/* --- the daemon ---------------------------------------------------------------------- */
+
+/* The lane that a worker looks at: both workers look at both. */
+#define CAN_CLAIM(l) (entry[l] == OPEN && position[l] < written[l] && \
+		      CLAIM_IS_FREE(l))
+#ifdef CLAIM_NOT_EXCLUSIVE
+#define CLAIM_IS_FREE(l) true
+#else
+#define CLAIM_IS_FREE(l) (owner[l] == 0)
+#endif
+
+/* The order of what follows the commit. */
+#if defined(READ_BEFORE_COMMIT)
+#define AFTER_COPY D_READ
+#define AFTER_READ D_COMMIT
+#define AFTER_COMMIT D_POSITION
+#define AFTER_POSITION D_GIVE
+#elif defined(POSITION_BEFORE_COMMIT)
+#define AFTER_COPY D_POSITION
+#define AFTER_POSITION D_COMMIT
+#define AFTER_COMMIT D_READ
+#define AFTER_READ D_GIVE
+#else
+#if !defined(CLAIM_NOT_EXCLUSIVE) && !defined(POSITION_NOT_STORED)
+#define ORDERED
+#endif
+#define AFTER_COPY D_COMMIT
+#define AFTER_COMMIT D_POSITION
+#define AFTER_POSITION D_READ
+#define AFTER_READ D_GIVE
+#endif
+
+active [WORKERS] proctype worker()
+{
+	byte me = _pid - WRITERS;
+
+	do
+	/* daemon/worker/lanes.c claim() */
+	:: d_step { worker_at[me] == D_LOOK && CAN_CLAIM(0) ->
+		lane[me] = 0;
+		owner[0] = 1 + me;
+		end[me] = position[0];
+		worker_at[me] = D_COPY
+	   }
+#ifdef TWO_LANES
+	:: d_step { worker_at[me] == D_LOOK && CAN_CLAIM(1) ->
+		lane[me] = 1;
+		owner[1] = 1 + me;
+		end[me] = position[1];
+		worker_at[me] = D_COPY
+	   }
+#endif
+	/* daemon/filing/transfer_lane.c copy_records(): one record */
+	:: d_step { worker_at[me] == D_COPY && end[me] < written[lane[me]] ->
+		assert(record[AT(lane[me], end[me])] || invented);
+		assert(record[AT(lane[me], end[me])] ==
+		       truth[WHICH(lane[me], end[me])] || mixed);
+		copied[me] = copied[me] |
+			     BIT(record[AT(lane[me], end[me])] - 1);
+		end[me]++
+	   }
+	/* as many as it takes at a time */
+	:: d_step { worker_at[me] == D_COPY && copied[me] ->
+		worker_at[me] = AFTER_COPY
+	   }
+	/* daemon/region/arena.c arena_commit_lane(): bytes and end in one step */
+	:: d_step { worker_at[me] == D_COMMIT ->
+		assert(!(data[me] & copied[me]) || doubled);
+		data[me] = data[me] | copied[me];
+#ifndef COMMIT_WITHOUT_POSITION
+		rec_id[me] = id[lane[me]];
+		rec_end[me] = end[me];
+#endif
+		copied[me] = 0;
+		worker_at[me] = AFTER_COMMIT
+	   }
+	/* daemon/region/lane.c lane_release(): the entry's position */
+	:: d_step { worker_at[me] == D_POSITION ->
+#ifndef POSITION_NOT_STORED
+		position[lane[me]] = end[me];
+#endif
+		worker_at[me] = AFTER_POSITION;
+	   }
+	/* daemon/region/lane.c lane_release(): `read`, room for the client */
+	:: d_step { worker_at[me] == D_READ ->
+		/* what nobody can read any more is 0 */
+		do
+		:: read_to[lane[me]] < end[me] ->
+#ifdef ORDERED
+			record[AT(lane[me], read_to[lane[me]])] = 0;
+			truth[WHICH(lane[me], read_to[lane[me]])] = 0;
+#endif
+			read_to[lane[me]]++
+		:: else -> break
+		od;
+		worker_at[me] = AFTER_READ
+	   }
+	/* daemon/worker/lanes.c unclaim() */
+	:: d_step { worker_at[me] == D_GIVE ->
+#ifdef RENEWED_BLINDLY
+		worker_at[me] = (attended[lane[me]] == LEASE ->
+			D_RENEW : D_LOOK);
+		end[me] = 0;
+#else
+		worker_at[me] = D_LOOK;
+		end[me] = 0;
+#endif
+		owner[lane[me]] = 0;
+#ifndef RENEWED_BLINDLY
+		lane[me] = 0
+#endif
+	   }
+#ifdef RENEWED_BLINDLY
+	/* the lease is stored without the claim, later */
+	:: d_step { worker_at[me] == D_RENEW ->
+		attended[lane[me]] = LEASE;
+		lane[me] = 0;
+		worker_at[me] = D_LOOK
+	   }
+#endif
+	/* daemon/filing/transfer.c transfer_flush() */
+	:: d_step { worker_at[me] == D_LOOK && data[me] ->
+		file(data[me]);
+		data[me] = 0
+	   }
+	/* daemon/worker/lanes.c end_lane(): the client is gone, all is taken */
+	:: d_step { worker_at[me] == D_LOOK && entry[0] == OPEN &&
+		    client_gone[0] && !daemon_gone[0] && owner[0] == 0 &&
+#ifndef FREED_TOO_EARLY
+		    position[0] == written[0] &&
+#endif
+		    !(closer_at != C_OFF && closes == 0) ->
+		entry[0] = FREE;
+		position[0] = 0;
+		worker_at[me] = D_REMOVE
+	   }
+	/* daemon/intake/lane_server.c forget(): the store */
+	:: d_step { worker_at[me] == D_REMOVE ->
+		kept[0] = 0;
+		worker_at[me] = D_LOOK
+	   }
+#ifdef TWO_LANES
+	:: d_step { worker_at[me] == D_LOOK && entry[1] == OPEN &&
+		    client_gone[1] && !daemon_gone[1] && owner[1] == 0 &&
+		    position[1] == written[1] &&
+		    !(closer_at != C_OFF && closes == 1) ->
+		entry[1] = FREE;
+		position[1] = 0;
+		kept[1] = 0
+	   }
+#endif
+
+	:: over -> break
+	od
+}
+
+#define MUST_CLOSE(l) (entry[l] == OPEN && (stop || daemon_gone[l]))
+#ifdef TWO_LANES
+#define CLOSES_NEXT (MUST_CLOSE(0) || MUST_CLOSE(1))
+#define NONE_OPEN (entry[0] != OPEN && entry[1] != OPEN)
+#else
+#define CLOSES_NEXT MUST_CLOSE(0)
+#define NONE_OPEN (entry[0] != OPEN)
+#endif
+
+/* The order of closing. */
+#if defined(SNAPSHOT_BEFORE_CLOSING)
+#define CLOSE_FIRST C_SNAPSHOT
+#define AFTER_SNAPSHOT C_CLOSING
+#define AFTER_CLOSING C_TAKE
+#else
+#define CLOSE_FIRST C_CLOSING
+#define AFTER_CLOSING C_SNAPSHOT
+#define AFTER_SNAPSHOT C_TAKE
+#endif
+#if defined(CLOSED_BEFORE_ENTRY)
+#define AFTER_TAKE C_FINAL
+#define AFTER_FINAL C_CLOSED
+#define AFTER_CLOSED C_ENTRY
+#define AFTER_ENTRY C_OFF
+#elif defined(CLOSED_BEFORE_FINAL)
+#define AFTER_TAKE C_ENTRY
+#define AFTER_ENTRY C_CLOSED
+#define AFTER_CLOSED C_FINAL
+#define AFTER_FINAL C_OFF
+#else
+#define AFTER_TAKE C_ENTRY
+#define AFTER_ENTRY C_FINAL
+#define AFTER_FINAL C_CLOSED
+#define AFTER_CLOSED C_OFF
+#endif
+
+inline go_closer(step)
+{
+	closer_at = step;
+	if
+	:: step == C_OFF ->
+		owner[closes] = 0;
+		kept[closes] = 0;
+		daemon_gone[closes] = 1;
+		closes = 0;
+		until = 0
+	:: else
+	fi
+}
+
+/* A lane ends because the daemon does, or because its connection is lost. */
+active proctype closer()
+{
+	do
+	:: d_step { IS_UP && closer_at == C_OFF && !stop && stops < STOPS ->
+		stops++;
+		stop = 1
+	   }
+	:: d_step { IS_UP && closer_at == C_OFF && CLOSES_NEXT ->
+		if
+		:: MUST_CLOSE(0) -> closes = 0
+		:: else -> closes = 1
+		fi;
+		closer_at = CLOSE_FIRST
+	   }
+	/* daemon/worker/lanes.c find_end(): CLOSING, under the claim */
+	:: d_step { closer_at == C_CLOSING && owner[closes] == 0 ->
+		attended[closes] = CLOSING;
+		closer_at = AFTER_CLOSING
+	   }
+	/* daemon/worker/lanes.c find_end(): a fence, then `written` */
+	:: d_step { closer_at == C_SNAPSHOT ->
+		until = written[closes];
+		closer_at = AFTER_SNAPSHOT
+	   }
+	/* the workers have taken it; from here on no one claims the lane */
+	:: d_step { closer_at == C_TAKE && owner[closes] == 0 &&
+		    position[closes] >= until ->
+		owner[closes] = 1 + WORKERS;
+		closer_at = AFTER_TAKE
+	   }
+#ifdef REFUSES
+	/* the disk refuses until the stop's time is over */
+	:: d_step { closer_at == C_TAKE && owner[closes] == 0 && stop ->
+		owner[closes] = 1 + WORKERS;
+		closer_at = AFTER_TAKE
+	   }
+#endif
+	/* daemon/region/lane.c lane_finish(): no later life goes on with it */
+	:: d_step { closer_at == C_ENTRY ->
+		entry[closes] = CLOSED;
+		go_closer(AFTER_ENTRY)
+	   }
+	/* daemon/region/lane.c lane_finish(): `final` */
+	:: d_step { closer_at == C_FINAL ->
+		final[closes] = position[closes];
+		go_closer(AFTER_FINAL)
+	   }
+	/* daemon/region/lane.c lane_finish(): CLOSED */
+	:: d_step { closer_at == C_CLOSED ->
+		attended[closes] = CLOSED;
+		go_closer(AFTER_CLOSED)
+	   }
+	/* the end of the process: arenas are in files */
+	:: d_step { IS_UP && stop && closer_at == C_OFF && NONE_OPEN &&
+		    !data[0] && !data[1] && worker_at[0] == D_LOOK &&
+		    worker_at[1] == D_LOOK ->
+		stop = 0;
+		worker_at[0] = D_OFF;
+		worker_at[1] = D_OFF;
+		recovery_at = R_POSITIONS
+	   }
+
+	:: over -> break
+	od
+}
+
+/* A start: alone with the region. */
+active proctype recovery()
+{
+	do
+	:: d_step { recovery_at == R_OFF -> recovery_at = R_POSITIONS }
+
+#ifdef RECOVERY_FILES_FIRST
+	/* nothing of the last commit is left when the positions are looked at */
+	:: d_step { recovery_at == R_POSITIONS ->
+		if
+		:: data[turn] -> file(data[turn]); data[turn] = 0
+		:: else
+		fi;
+		rec_id[turn] = 0;
+		turn++;
+		if
+		:: turn == WORKERS -> turn = 0; recovery_at = R_FILE
+		:: else
+		fi
+	   }
+#endif
+	/* daemon/region/lane_table.c lane_table_settle(): found by its id */
+	:: d_step { recovery_at == R_POSITIONS ->
+		for (j : 0 .. LANES - 1) {
+			if
+			:: rec_id[turn] &&
+#ifndef FOUND_BY_PLACE
+			   rec_id[turn] == id[j] &&
+#endif
+			   entry[j] != FREE &&
+			   rec_end[turn] > position[j] ->
+				position[j] = rec_end[turn]
+			:: else
+			fi
+		}
+		j = 0;
+		turn++;
+		if
+		:: turn == WORKERS -> turn = 0; recovery_at = R_FILE
+		:: else
+		fi
+	   }
+	/* daemon/filing/recover.c flush_arena() */
+	:: d_step { recovery_at == R_FILE ->
+		file(data[turn]);
+		data[turn] = 0;
+		rec_id[turn] = 0;
+		rec_end[turn] = 0;
+		turn++;
+		if
+		:: turn == WORKERS -> turn = 0; recovery_at = R_LANES
+		:: else
+		fi
+	   }
+	/* daemon/region/lane.c lane_revive(): goes on where its entry says */
+	:: d_step { recovery_at == R_LANES && entry[turn] == OPEN && kept[turn] ->
+		attended[turn] = LEASE;
+		recovery_at = R_READ
+	   }
+	/* daemon/intake/lane_restore.c close_the_rest() */
+	:: d_step { recovery_at == R_LANES && !(entry[turn] == OPEN && kept[turn]) ->
+		if
+		:: entry[turn] == OPEN -> entry[turn] = CLOSED
+		:: else
+		fi;
+		if
+		:: kept[turn] && entry[turn] == CLOSED ->
+#ifdef CLOSED_REVIVED
+			entry[turn] = OPEN;
+			attended[turn] = LEASE;
+#else
+			final[turn] = position[turn];
+			attended[turn] = CLOSED;
+			kept[turn] = 0;
+			daemon_gone[turn] = 1
+#endif
+		:: kept[turn] && entry[turn] == FREE -> kept[turn] = 0
+		:: else
+		fi;
+		turn++;
+		if
+		:: turn == LANES -> turn = 0; recovery_at = R_UP
+		:: else
+		fi
+	   }
+	/* daemon/region/lane.c lane_revive(): `read` */
+	:: d_step { recovery_at == R_READ ->
+#ifndef READ_NOT_RECOVERED
+		read_to[turn] = position[turn];
+#endif
+		turn++;
+		if
+		:: turn == LANES -> turn = 0; recovery_at = R_UP
+		:: else -> recovery_at = R_LANES
+		fi
+	   }
+	/* workers, and the socket of the lanes */
+	:: d_step { IS_UP && worker_at[0] == D_OFF ->
+		worker_at[0] = D_LOOK;
+		worker_at[1] = D_LOOK
+	   }
+
+	:: over -> break
+	od
+}
+
+/* --- the world ------------------------------------------------------------------------- */
+
+inline kill_worker(w)
+{
+	worker_at[w] = D_OFF;
+	lane[w] = 0;
+	end[w] = 0;
+	copied[w] = 0
+}
+
+inline kill_daemon()
+{
+	crashes++;
+	kill_worker(0);
+	kill_worker(1);
+	closer_at = C_OFF;
+	closes = 0;
+	until = 0;
+	stop = 0;
+	turn = 0;
+	for (j : 0 .. LANES - 1) {
+		owner[j] = 0;
+#ifdef STORE
+		if
+		:: !kept[j] -> daemon_gone[j] = 1
+		:: else
+		fi
+#else
+		daemon_gone[j] = 1
+#endif
+	}
+	j = 0;
+	recovery_at = R_OFF
+}
+
+/* A returned message may be in no file where nobody promised it. */
+#ifdef STORE
+#define IS_EXCUSED(l) false
+#else
+#define IS_EXCUSED(l) (client_killed[l] && crashes)
+#endif
+
+inline check_promise()
+{
+	for (j : 0 .. WRITERS - 1) {
+		assert((returned & ~filed &
+			((BIT(MESSAGES) - 1) << (j * MESSAGES))) == 0 ||
+		       IS_EXCUSED(LANE(j)) || lost)
+	}
+	j = 0
+}
+
+#ifdef REOPEN
+#define WRITERS_DONE (writer_at[0] == W_DONE)
+#else
+#define WRITERS_DONE (writer_at[0] == W_DONE && writer_at[1] == W_DONE)
+#endif
+#ifdef TWO_LANES
+#define TAKEN (entry[0] != OPEN && entry[1] != OPEN)
+#else
+#define TAKEN (entry[0] != OPEN)
+#endif
+#define AT_REST                                                          \
+	(IS_UP && !stop && WRITERS_DONE && TAKEN && closer_at == C_OFF && \
+	 worker_at[0] == D_LOOK && worker_at[1] == D_LOOK && !data[0] &&  \
+	 !data[1])
+
+inline kill_client(l)
+{
+	client_killed[l] = 1;
+	client_gone[l] = 1;
+	lock[l] = 0;
+	for (j : 0 .. WRITERS - 1) {
+		if
+		:: LANE(j) == l ->
+			writer_at[j] = W_DONE;
+			call[j] = 0;
+			resend[j] = 0;
+			shuts[j] = 0
+		:: else
+		fi
+	}
+	j = 0
+}
+
+active proctype world()
+{
+	do
+	/* SIGKILL of the daemon */
+	:: d_step { crashes < CRASHES && recovery_at != R_OFF && !over ->
+		kill_daemon()
+	   }
+#ifdef CONNECTION_LOST
+	/* the same, and the store drops the connection */
+	:: d_step { crashes < CRASHES && recovery_at != R_OFF && !over &&
+		    kept[0] ->
+		kill_daemon();
+		daemon_gone[0] = 1
+	   }
+#endif
+#ifndef REFUSES
+	/* SIGKILL of a client */
+	:: d_step { !over && !client_killed[0] && !client_gone[0] ->
+		kill_client(0)
+	   }
+#endif
+	/* the end */
+	:: d_step { AT_REST && !over ->
+		check_promise();
+		over = 1
+	   }
+	:: over -> break
+	od
+}
