@@ -22,6 +22,9 @@ want=
 for pair in gcc:gcc gnuplot:gnuplot-nox socat:socat go:golang-go; do
 	command -v "${pair%%:*}" >/dev/null || want="$want ${pair#*:}"
 done
+# A logger in process to compare lanes with; it needs a C++ compiler.
+command -v c++ >/dev/null || want="$want g++"
+[ -e /usr/include/spdlog/spdlog.h ] || want="$want libspdlog-dev"
 if [ "$want" ] && [ "$(id -u)" -eq 0 ]; then
 	apt-get update -q
 	# shellcheck disable=SC2086

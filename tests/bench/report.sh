@@ -300,6 +300,12 @@ report_recover() {
 	done
 }
 
+report_lanes() {
+	"$here/lanes_report.sh" "$results/lanes.csv"
+	echo
+	missing_lines
+}
+
 report_stall() {
 	latency_table stall
 	compare_line stall 9 "p99.9 us, flushes of 200 ms" stall=one stall=none

@@ -75,11 +75,33 @@ build() {
 		$cc $flags -o "$bin/$name" "$here/$name.c" "$here/reader.c" ||
 			return 1
 	done
+	[ "$BENCH" != lanes ] || build_callers
 	triplet=$($cc -print-multiarch 2>/dev/null)
 	command -v go >/dev/null || return 0
 	(cd "$here/gochan" && GO111MODULE=off GOFLAGS='' \
 		GOCACHE="$bin/gocache" go build -o "$bin/gochan" .) ||
 		say "gochan does not build, left out"
+}
+
+# The programs of BENCH=lanes: one load, linked with each way to log.
+# shellcheck disable=SC2086
+build_callers() {
+	for name in bufwriter write; do
+		libs=''
+		[ $name = write ] || libs="$BW_BUILD/libbufwriter.a"
+		$cc $flags -pthread -I"$here/../.." -o "$bin/caller-$name" \
+			"$here/caller/caller.c" \
+			"$here/caller/sink_$name.c" $libs || return 1
+	done
+	$cc $flags -c -o "$bin/caller.o" "$here/caller/caller.c" || return 1
+	${CXX:-c++} -O2 -pthread -o "$bin/caller-spdlog" \
+		"$here/caller/sink_spdlog.cc" "$bin/caller.o" -lspdlog \
+		-lfmt 2>"$bin/spdlog.log" ||
+		say "spdlog does not build (make bench-deps), left out"
+	command -v go >/dev/null || return 0
+	(cd "$here/gocaller" && GO111MODULE=off GOFLAGS='' \
+		GOCACHE="$bin/gocache" go build -o "$bin/gocaller" .) ||
+		say "gocaller does not build, left out"
 }
 
 . "$here/contestants.sh"
@@ -421,6 +443,16 @@ mode_ship() {
 		cat "$results/ship.csv"
 }
 
+# What a message costs the program that logs it.
+mode_lanes() {
+	present bufwriterd
+	[ "$found" ] || return 1
+	BENCH_MESSAGES=$BENCH_MESSAGES BENCH_BYTES=$BENCH_BYTES \
+		BENCH_BYTES_MAX=$BENCH_BYTES_MAX \
+		"$here/lanes.sh" "$work/lanes" "$BENCH_ROUNDS" \
+		>"$results/lanes.csv"
+}
+
 # Twenty minutes of everything at once: does anything grow?
 mode_soak() {
 	present bufwriterd
@@ -490,7 +522,8 @@ set_qlen "$BENCH_QLEN" ||
 qlen=$(cat "$qlen_file")
 echo "$head" >"$raw"
 case $BENCH in
-race | quick | paced | state | zstd | large | idle | stall | control | recover | sweep)
+race | quick | paced | state | zstd | large | idle | stall | control | \
+    recover | sweep | lanes)
 	"mode_$BENCH"
 	;;
 soak)
@@ -503,7 +536,7 @@ ship)
 	;;
 *)
 	say "BENCH=$BENCH: race quick paced state zstd large idle stall control" \
-		"recover soak sweep ship"
+		"recover soak sweep ship lanes"
 	exit 2
 	;;
 esac

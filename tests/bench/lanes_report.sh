@@ -1,0 +1,147 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# lanes.csv, as lanes.sh writes it, to the tables of report.md.
+#
+# Usage: lanes_report.sh CSV
+set -eu
+awk -F, '
+function median(key,    n, i, j, t) {
+	n = count[key]
+	for (i = 1; i <= n; i++) {
+		t = value[key, i] + 0
+		for (j = i; j > 1 && s[j - 1] > t; j--)
+			s[j] = s[j - 1]
+		s[j] = t
+	}
+	return n ? (n % 2 ? s[(n + 1) / 2] : (s[n / 2] + s[n / 2 + 1]) / 2) : 0
+}
+function add(key, v) { value[key, ++count[key]] = v }
+function of(test, name, column) { return median(test " " name " " column) }
+function whole(test, name,    key) {
+	key = test " " name
+	return wrong[key] ? "no, in " wrong[key] " rounds" : "yes"
+}
+function goal(what, is, sign, wanted, unit) {
+	printf "| %s | %s %s%s | %.4g%s | %s |\n", what, sign, wanted, unit,
+		is, unit, (sign == "≤" ? is <= wanted : is >= wanted) ? \
+		"holds" : "**short**"
+}
+{
+	if (!seen[$2]++)
+		order[++names] = $2
+	for (i = 4; i <= NF; i++)
+		add($1 " " $2 " " i, $i)
+	rounds = $3 > rounds ? $3 : rounds
+}
+$1 == "rate" || $1 ~ /^paced/ {
+	wrong[$1 " " $2] += !($6 == $16 && $17 == 0 && $18 == 0 && $7 == 0)
+	cost[$2] = $14
+}
+$1 == "kill" {
+	lost[$2] += $4 > $5 ? $4 - $5 : 0
+	returned[$2] += $4
+	doubled[$2] += $6
+	torn[$2] += $7
+}
+$1 == "seq" { seq_lines[$5]++ }
+function latencies(test, title,    i, n) {
+	print "## " title "\n"
+	print "| | p50 ns | p99 ns | p99.9 ns | p99.99 ns | max µs | " \
+		"calls/s | caller CPU ns | daemon CPU ns | all in files |"
+	print "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | " \
+		"---: | --- |"
+	for (i = 1; i <= names; i++) {
+		n = order[i]
+		if (!count[test " " n " 4"])
+			continue
+		printf "| %s | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | " \
+			"%.0f | %.0f | %s |\n", n, of(test, n, 8),
+			of(test, n, 9), of(test, n, 10), of(test, n, 11),
+			of(test, n, 12) / 1000, of(test, n, 4),
+			of(test, n, 13) * 1000, of(test, n, 15) * 1000,
+			whole(test, n)
+	}
+	print ""
+}
+END {
+	print "## Rate: two processes (gochan: two threads), not paced\n"
+	print "| | calls/s | into files/s | caller CPU ns | daemon CPU ns |" \
+		" all in files |"
+	print "| --- | ---: | ---: | ---: | ---: | --- |"
+	for (i = 1; i <= names; i++) {
+		n = order[i]
+		if (!count["rate " n " 4"])
+			continue
+		printf "| %s | %.0f | %.0f | %.0f | %.0f | %s |\n", n,
+			of("rate", n, 4), of("rate", n, 5),
+			of("rate", n, 13) * 1000, of("rate", n, 15) * 1000,
+			whole("rate", n)
+	}
+	print ""
+	latencies("paced1", "A call, one thread, 1,000,000/s")
+	latencies("paced2", "A call, two threads on one handle, 1,000,000/s")
+	print "A datagram cannot keep this pace: its sender is then never idle."
+	print "The cost of reading the clock twice is subtracted: " \
+		sprintf("%.0f ns (C), %.0f ns (Go).", cost["lane"],
+		cost["gochan"]) "\n"
+	print "## SIGKILL of the caller after 0.4 s, two threads, 1,000,000/s\n"
+	print "| | calls that had returned | of them lost | doubled | torn |"
+	print "| --- | ---: | ---: | ---: | ---: |"
+	for (i = 1; i <= names; i++) {
+		n = order[i]
+		if (n in returned)
+			printf "| %s | %d | %d | %d | %d |\n", n, returned[n],
+				lost[n], doubled[n], torn[n]
+	}
+	print "\n## A datagram sender at 100,000/s beside one that floods\n"
+	print "| the other one | p50 µs | p99 µs | p99.9 µs |"
+	print "| --- | ---: | ---: | ---: |"
+	for (i = 1; i <= names; i++) {
+		n = order[i]
+		if (count["beside " n " 4"])
+			printf "| %s | %.2f | %.2f | %.2f |\n", n,
+				of("beside", n, 8) / 1e3,
+				of("beside", n, 9) / 1e3,
+				of("beside", n, 10) / 1e3
+	}
+	print "\n## Goals\n"
+	print "| measure | goal | is | |"
+	print "| --- | --- | ---: | --- |"
+	goal("one thread, p50", of("paced1", "lane", 8), "≤", 25, " ns")
+	goal("one thread, p99", of("paced1", "lane", 9), "≤", 150, " ns")
+	goal("one thread, p99.9", of("paced1", "lane", 10), "≤", 1000, " ns")
+	goal("two threads, p50", of("paced2", "lane", 8), "≤", 40, " ns")
+	goal("two processes into files", of("rate", "lane", 5) / 1e6, "≥", 8,
+		" M/s")
+	if (of("rate", "datagram", 5))
+		goal("times the rate of datagrams", of("rate", "lane", 5) /
+			of("rate", "datagram", 5), "≥", 12, "")
+	for (i = 1; i <= names; i++) {
+		n = order[i]
+		if (n != "gochan" && n != "spdlog" ||
+		    !count["paced1 " n " 4"])
+			continue
+		goal("p50 of " n " / of a lane", of("paced1", n, 8) /
+			(of("paced1", "lane", 8) + 0.01), "≥", 1, "")
+		goal("p99.9 of " n " / of a lane", of("paced1", n, 10) /
+			(of("paced1", "lane", 10) + 0.01), "≥", 1, "")
+		goal("rate of a lane / of " n, of("rate", "lane", 5) /
+			(of("rate", n, 5) + 0.01), "≥", 1, "")
+	}
+	goal("CPU of the daemon at full speed", of("rate", "lane", 15) * 1000,
+		"≤", 100, " ns")
+	goal("`seq` through `bufwriter send`", of("seq", "send", 4) / 1e6, "≥",
+		5, " M lines/s")
+	if (of("beside", "datagram", 10))
+		goal("p99.9 of datagrams beside a lane / beside datagrams",
+			of("beside", "lane", 10) / of("beside", "datagram", 10),
+			"≤", 1.5, "")
+	printf "\n- lines of `seq` in files, by rounds:"
+	for (n in seq_lines)
+		printf " %d (%d)", n, seq_lines[n]
+	printf "\n- an idle program: anonymous memory %d kB (datagrams only), " \
+		"%d kB (default), %d kB (with a lane)\n",
+		of("idle", "datagram", 4), of("idle", "auto", 4),
+		of("idle", "lane", 4)
+}' "$1"
