@@ -251,7 +251,6 @@ looking:
 	:: d_step { took -> took = 0 }
 		if
 		:: attendant == me + 1 ->
-#ifndef NOT_PASSED_ON
 			attendant = 0;
 			if
 #if WORKERS > 1
@@ -260,7 +259,6 @@ looking:
 #endif
 			:: else
 			fi
-#endif
 		:: else
 		fi;
 		/* the disk */
