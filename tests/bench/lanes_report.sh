@@ -22,24 +22,24 @@ function whole(test, name,    key) {
 	key = test " " name
 	return wrong[key] ? "no, in " wrong[key] " rounds" : "yes"
 }
-function goal(what, is, sign, wanted, unit) {
+function ratio(a, b) { return b ? a / b : 0 }
+function goal(what, is, sign, wanted, unit,    holds) {
+	holds = sign == "≤" ? (is <= wanted) : (is >= wanted)
 	printf "| %s | %s %s%s | %.4g%s | %s |\n", what, sign, wanted, unit,
-		is, unit, (sign == "≤" ? is <= wanted : is >= wanted) ? \
-		"holds" : "**short**"
+		is, unit, (holds ? "holds" : "**short**")
 }
 {
 	if (!seen[$2]++)
 		order[++names] = $2
 	for (i = 4; i <= NF; i++)
 		add($1 " " $2 " " i, $i)
-	rounds = $3 > rounds ? $3 : rounds
 }
 $1 == "rate" || $1 ~ /^paced/ {
 	wrong[$1 " " $2] += !($6 == $16 && $17 == 0 && $18 == 0 && $7 == 0)
 	cost[$2] = $14
 }
 $1 == "kill" {
-	lost[$2] += $4 > $5 ? $4 - $5 : 0
+	lost[$2] += ($4 > $5) ? $4 - $5 : 0
 	returned[$2] += $4
 	doubled[$2] += $6
 	torn[$2] += $7
@@ -82,9 +82,8 @@ END {
 	latencies("paced1", "A call, one thread, 1,000,000/s")
 	latencies("paced2", "A call, two threads on one handle, 1,000,000/s")
 	print "A datagram cannot keep this pace: its sender is then never idle."
-	print "The cost of reading the clock twice is subtracted: " \
-		sprintf("%.0f ns (C), %.0f ns (Go).", cost["lane"],
-		cost["gochan"]) "\n"
+	printf "The cost of reading the clock twice is subtracted: " \
+		"%.0f ns (C), %.0f ns (Go).\n\n", cost["lane"], cost["gochan"]
 	print "## SIGKILL of the caller after 0.4 s, two threads, 1,000,000/s\n"
 	print "| | calls that had returned | of them lost | doubled | torn |"
 	print "| --- | ---: | ---: | ---: | ---: |"
@@ -108,35 +107,36 @@ END {
 	print "\n## Goals\n"
 	print "| measure | goal | is | |"
 	print "| --- | --- | ---: | --- |"
-	goal("one thread, p50", of("paced1", "lane", 8), "≤", 25, " ns")
-	goal("one thread, p99", of("paced1", "lane", 9), "≤", 150, " ns")
-	goal("one thread, p99.9", of("paced1", "lane", 10), "≤", 1000, " ns")
+	p50 = of("paced1", "lane", 8)
+	p99 = of("paced1", "lane", 9)
+	p999 = of("paced1", "lane", 10)
+	rate = of("rate", "lane", 5)
+	goal("one thread, p50", p50, "≤", 25, " ns")
+	goal("one thread, p99", p99, "≤", 150, " ns")
+	goal("one thread, p99.9", p999, "≤", 1000, " ns")
 	goal("two threads, p50", of("paced2", "lane", 8), "≤", 40, " ns")
-	goal("two processes into files", of("rate", "lane", 5) / 1e6, "≥", 8,
-		" M/s")
-	if (of("rate", "datagram", 5))
-		goal("times the rate of datagrams", of("rate", "lane", 5) /
-			of("rate", "datagram", 5), "≥", 12, "")
+	goal("two processes into files", rate / 1e6, "≥", 8, " M/s")
+	goal("times the rate of datagrams", \
+		ratio(rate, of("rate", "datagram", 5)), "≥", 12, "")
 	for (i = 1; i <= names; i++) {
 		n = order[i]
-		if (n != "gochan" && n != "spdlog" ||
+		if ((n != "gochan" && n != "spdlog") || \
 		    !count["paced1 " n " 4"])
 			continue
-		goal("p50 of " n " / of a lane", of("paced1", n, 8) /
-			(of("paced1", "lane", 8) + 0.01), "≥", 1, "")
-		goal("p99.9 of " n " / of a lane", of("paced1", n, 10) /
-			(of("paced1", "lane", 10) + 0.01), "≥", 1, "")
-		goal("rate of a lane / of " n, of("rate", "lane", 5) /
-			(of("rate", n, 5) + 0.01), "≥", 1, "")
+		goal("p50 of " n " / of a lane", \
+			ratio(of("paced1", n, 8), p50), "≥", 1, "")
+		goal("p99.9 of " n " / of a lane", \
+			ratio(of("paced1", n, 10), p999), "≥", 1, "")
+		goal("rate of a lane / of " n, \
+			ratio(rate, of("rate", n, 5)), "≥", 1, "")
 	}
-	goal("CPU of the daemon at full speed", of("rate", "lane", 15) * 1000,
-		"≤", 100, " ns")
-	goal("`seq` through `bufwriter send`", of("seq", "send", 4) / 1e6, "≥",
-		5, " M lines/s")
-	if (of("beside", "datagram", 10))
-		goal("p99.9 of datagrams beside a lane / beside datagrams",
-			of("beside", "lane", 10) / of("beside", "datagram", 10),
-			"≤", 1.5, "")
+	goal("CPU of the daemon at full speed", \
+		of("rate", "lane", 15) * 1000, "≤", 100, " ns")
+	goal("`seq` through `bufwriter send`", \
+		of("seq", "send", 4) / 1e6, "≥", 5, " M lines/s")
+	goal("p99.9 of datagrams beside a lane / beside datagrams", \
+		ratio(of("beside", "lane", 10), of("beside", "datagram", 10)), \
+		"≤", 1.5, "")
 	printf "\n- lines of `seq` in files, by rounds:"
 	for (n in seq_lines)
 		printf " %d (%d)", n, seq_lines[n]
