@@ -325,7 +325,7 @@ active [WRITERS] proctype writer()
 		shuts[me] = 0
 	   }
 
-	/* client/library/lanes.c bw_lanes_close(): all of it is the daemon's */
+	/* client/library/lanes_end.c bw_lanes_close(): all of it is the daemon's */
 	:: d_step { writer_at[me] == W_SHUT && MAY_SHUT(LANE(me)) ->
 #ifdef REOPEN
 		client_gone[LANE(me)] = 1;
