@@ -7,6 +7,7 @@
 # the example of its page, with the paths of the test, and cases/LANGUAGE.
 #
 # BUFWRITER_SOCKET, WORK, BUILD: as tests/e2e/test_clients.c sets them.
+# shellcheck disable=SC2016
 set -eu
 cd "$(dirname "$0")"
 program=$WORK/case-$1

@@ -19,6 +19,7 @@ export BW_BUILD
 bin=$BW_BUILD/bench
 deps=$bin/deps
 : "${BENCH:=race}"
+[ "$BENCH" != languages ] || exec "$here/languages.sh"
 : "${BENCH_DIR:=/dev/shm}"
 : "${BENCH_MESSAGES:=500000}"
 : "${BENCH_QLEN:=512}"

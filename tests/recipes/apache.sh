@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # client/recipes/apache.md
+# shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034
 set -eu
 . "$(dirname "$0")/lib.sh"
 begin apache

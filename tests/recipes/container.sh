@@ -4,6 +4,7 @@
 # client/recipes/container.md: a mount namespace with a root of its own, which
 # has the programs and of /run only the socket's directory.  The socket is made
 # anew, because here the daemon makes it.
+# shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034
 set -eu
 . "$(dirname "$0")/lib.sh"
 begin container

@@ -3,6 +3,7 @@
 #
 # client/recipes/cron.md.  cron's paths are fixed, so it runs in a mount
 # namespace.  A job runs once a minute: this test takes three.
+# shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034
 set -eu
 . "$(dirname "$0")/lib.sh"
 begin cron

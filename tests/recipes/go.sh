@@ -3,6 +3,7 @@
 #
 # client/go: its page's example, and those for log, slog and zap, each before and
 # after a restart and a SIGKILL.
+# shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034
 set -eu
 . "$(dirname "$0")/lib.sh"
 begin go

@@ -3,6 +3,7 @@
 #
 # client/node: the page's examples with pino and winston of npm, and what the end
 # of a process loses.
+# shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034,SC2015
 set -eu
 . "$(dirname "$0")/lib.sh"
 begin node

@@ -3,6 +3,7 @@
 #
 # client/recipes/syslog-ng.md.  Debian's package conflicts with rsyslog's, so
 # install.sh unpacks it below the build directory.
+# shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034
 set -eu
 . "$(dirname "$0")/lib.sh"
 begin syslog-ng

@@ -3,6 +3,7 @@
 #
 # client/recipes/systemd.md: the units are right, and their command, fed by a
 # FIFO that both sides open as systemd does, loses nothing.
+# shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034
 set -eu
 . "$(dirname "$0")/lib.sh"
 begin systemd
