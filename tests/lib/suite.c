@@ -53,6 +53,16 @@ void suite_skip(const char *why)
 	printf("skipped: %s\n", why);
 }
 
+bool suite_cannot_cancel(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	suite_skip("the address sanitizer reports cancelled threads");
+	return true;
+#else
+	return false;
+#endif
+}
+
 bool suite_sanitized(void)
 {
 	return PERCENT != 100;

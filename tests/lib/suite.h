@@ -32,6 +32,12 @@ TCase *suite_case(Suite *suite, const char *name, SFun setup, SFun teardown);
 /* Says why a case proves nothing here. */
 void suite_skip(const char *why);
 
+/*
+ * True where a thread that is cancelled is reported for nothing: the address
+ * sanitizer of gcc 12 keeps marks of the stack that the cancellation unwinds.
+ */
+bool suite_cannot_cancel(void);
+
 /* True if tests and daemon are built with a sanitizer. */
 bool suite_sanitized(void);
 /* `n`, or less of it with a sanitizer or BW_SCALE; at least 1. */
