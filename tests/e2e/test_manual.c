@@ -263,7 +263,7 @@ static void require_settings(const char *name, const char *text)
 
 		const char *after = key + len;
 
-		if (is_name(before) || strchr("/.", before) ||
+		if (is_name(before) || strchr("/.-", before) ||
 		    !strncmp(key, "sock", (size_t)len) ||
 		    !strncmp(key, "lock", (size_t)len) ||
 		    !strncmp(key, "prom", (size_t)len) || *after == '(' ||
