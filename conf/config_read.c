@@ -264,7 +264,23 @@ static const char not_again[] =
 	"is a pipe or a device, which gives its text only once; a reload needs "
 	"a file";
 static const char silent[] =
-	"is a pipe, and nothing came from it within 5 s; name a file with -c";
+	"is a pipe, and neither text nor its end came from it within 5 s; name "
+	"a file with -c";
+
+/* False: a pipe has been silent for too long. */
+static bool wait_for_text(int fd)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	struct stat st;
+	int n;
+
+	if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
+		return true;
+	do {
+		n = poll(&ready, 1, PIPE_WAIT_MS);
+	} while (n < 0 && errno == EINTR);
+	return n != 0;
+}
 
 /*
  * Opens the file without waiting for somebody to write to it: the descriptor,
@@ -273,7 +289,6 @@ static const char silent[] =
 static int open_file(const char *file, bool again, const char **why)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
 	struct stat st;
 
 	if (fd < 0)
@@ -282,8 +297,6 @@ static int open_file(const char *file, bool again, const char **why)
 		st.st_mode = 0;
 	if (again && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		*why = not_again;
-	else if (S_ISFIFO(st.st_mode) && poll(&ready, 1, PIPE_WAIT_MS) <= 0)
-		*why = silent;
 	if (!*why && !fcntl(fd, F_SETFL, 0))
 		return fd;
 	close(fd);
@@ -302,6 +315,10 @@ static ssize_t slurp(const char *file, bool again, char *text, size_t room,
 	if (fd < 0)
 		return fd;
 	do {
+		if (!wait_for_text(fd)) {
+			*why = silent;
+			break;
+		}
 		n = read(fd, text + len, room - len);
 		if (n < 0 && errno != EINTR)
 			err = -errno;

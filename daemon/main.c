@@ -27,6 +27,7 @@
 #include "daemon/base/remedy.h"
 #include "daemon/base/scheduling.h"
 #include "daemon/base/systemd.h"
+#include "daemon/control/health.h"
 #include "daemon/daemon.h"
 #include "daemon/stop.h"
 
@@ -231,16 +232,20 @@ static int run_workers(struct daemon *d)
  */
 static void recovery_waits(struct daemon *d)
 {
+	char drops[HEALTH_DROPS];
+	struct dropped dropped;
 	const char *remedy;
 	int error = start_waits_for(&d->res, &remedy);
 
 	if (!error)
 		return;
 	listener_recovery_waits(&d->listener);
+	dropped_read(&dropped, &d->listener.stats);
+	health_explain_drops(drops, &dropped);
 	if (!d->stopping)
-		systemd_notify("STATUS=Recovery waits for the disk: %s; %s.\n"
+		systemd_notify("STATUS=Recovery waits for the disk: %s; %s%s.\n"
 			       "EXTEND_TIMEOUT_USEC=%" PRIu64,
-			       strerror(error), remedy,
+			       strerror(error), remedy, drops,
 			       EXTEND_MS * UINT64_C(1000));
 }
 

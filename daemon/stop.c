@@ -143,6 +143,18 @@ static uint64_t report_end(struct daemon *d,
 	return received - totals->written - dropped;
 }
 
+/* Where the messages are that a stop leaves in memory. */
+static const char *where_left(struct daemon *d)
+{
+	if (d->res.region.anonymous)
+		return "they are lost, because state.path is empty";
+	path_watch_check(&d->sockets.region);
+	if (d->sockets.region.lost)
+		return "they are lost, because the file at state.path was "
+		       "removed or replaced";
+	return "they stay in the state region, and the next start files them";
+}
+
 /* What a stop leaves in memory.  Returns the exit status. */
 static int report_left(struct daemon *d, uint64_t left)
 {
@@ -152,11 +164,7 @@ static int report_left(struct daemon *d, uint64_t left)
 	}
 	log_error("%" PRIu64 " messages could not be filed within "
 		  "buffer.stop_timeout; %s",
-		  left,
-		  d->res.region.anonymous ?
-			  "they are lost, because state.path is empty" :
-			  "they stay in the state region, and the next start "
-			  "files them");
+		  left, where_left(d));
 	return EX_TEMPFAIL;
 }
 

@@ -394,7 +394,17 @@ int flush_sync_names(struct flush *f, const char *dir)
 	if (f->cfg->files_sync != SYNC_DATA)
 		return 0;
 	err = sync_directory(dir);
-	return err ? failed(f, err, "fsync", dir) : 0;
+	if (err != -EINVAL)
+		return err ? failed(f, err, "fsync", dir) : 0;
+	/* No try can succeed: fsync(2) has this error for nothing else. */
+	if (!f->says_unsynced)
+		log_warning("files.sync: the file system of %s cannot sync a "
+			    "directory: a power failure may undo the names of "
+			    "the last files; use another file system if that "
+			    "matters",
+			    dir);
+	f->says_unsynced = true;
+	return 0;
 }
 
 /* Is the file that flush_write() made still at its place? */

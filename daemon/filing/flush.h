@@ -62,6 +62,7 @@ struct flush {
 	 */
 	bool pending;
 	bool renamed;
+	bool says_unsynced; /* the log says that names are not synced */
 	bool foreign; /* flush_write() found a file that it did not make */
 	/* after a failure: the operation and its path */
 	const char *op;

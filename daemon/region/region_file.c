@@ -72,6 +72,24 @@ static int check_unused(const char *path, struct failure *error)
 	return err;
 }
 
+/* The lock file is emptied and written to, so it must be nothing else. */
+static int check_lock(int fd, const char *lock, struct failure *error)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return failure_set(error, -errno, "state.path: %s: %s", lock,
+				   strerror(errno));
+	if (S_ISREG(st.st_mode) && st.st_nlink <= 1)
+		return 0;
+	return failure_set(error, -EPERM,
+			   "state.path: the lock file %s %s; remove it, or "
+			   "name another state.path",
+			   lock,
+			   S_ISREG(st.st_mode) ? "has another name, too" :
+						 "is not a regular file");
+}
+
 int region_file_lock(const char *path, struct failure *error)
 {
 	char lock[PATH_MAX];
@@ -79,7 +97,10 @@ int region_file_lock(const char *path, struct failure *error)
 
 	path_make_parent(path);
 	snprintf(lock, sizeof(lock), "%s.lock", path);
-	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(lock,
+		  O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
+			  O_NOCTTY,
+		  0600);
 	if (fd < 0)
 		return failure_set(
 			error, -errno,
@@ -87,6 +108,9 @@ int region_file_lock(const char *path, struct failure *error)
 			"the daemon's user needs a directory there that "
 			"it can write to",
 			lock, strerror(errno));
+	err = check_lock(fd, lock, error);
+	if (err)
+		goto out;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		err = refuse_busy(fd, path, error);
 		goto out;

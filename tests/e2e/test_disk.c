@@ -160,6 +160,25 @@ START_TEST(a_directory_that_cannot_be_synced_is_tried_until_it_is)
 }
 END_TEST
 
+/* fsync(2) says EINVAL where there is no such thing, for ever. */
+START_TEST(a_file_system_that_cannot_sync_a_directory_is_named_once)
+{
+	struct sender *s;
+
+	bed.points = "flush.names=EINVAL";
+	daemon_start("buffer.workers=1", "buffer.size=16K",
+		     "buffer.timeout=never", "buffer.forced=10ms",
+		     "files.sync=data");
+	s = sender_start(&flow);
+	sender_wait(s);
+	daemon_stop(NULL);
+	REQUIRE(log_count("warning: files.sync:", bed.files,
+			  "cannot sync a directory") == 1,
+		"not one line");
+	tally_require_sender(s);
+}
+END_TEST
+
 START_TEST(no_space_is_named_with_a_remedy)
 {
 	int fd;
@@ -381,6 +400,8 @@ int main(void)
 		t, a_rename_that_happened_and_reports_an_error_doubles_nothing);
 	tcase_add_test(t,
 		       a_directory_that_cannot_be_synced_is_tried_until_it_is);
+	tcase_add_test(
+		t, a_file_system_that_cannot_sync_a_directory_is_named_once);
 	tcase_add_test(t, no_space_is_named_with_a_remedy);
 	t = bed_case(suite, "real");
 	tcase_add_test(t, a_removed_directory_is_waited_for);

@@ -108,6 +108,41 @@ static int is_told_of(unsigned long drops)
 	return told_drops == drops;
 }
 
+/* The next start cannot file what a kill left, and drops what comes. */
+START_TEST(drops_are_named_while_a_recovery_waits_for_the_disk)
+{
+	char text[TOLD];
+	bool told = false;
+	int fd, i;
+
+	bed_hold_socket();
+	open_manager();
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.timeout=1ms", "buffer.forced=10ms");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	UNTIL(log_count("No space left") == 1);
+	daemon_kill();
+	while (take_told(text))
+		;
+	daemon_spawn("buffer.timeout=1ms", "buffer.forced=10ms");
+	UNTIL(log_count("recovery: ") == 1);
+	for (i = 0; i < 50; i++)
+		send_one(fd, "two", 3);
+	send_drain(fd);
+	UNTIL((told |= take_told(text) &&
+		       strstr(text, "Recovery waits for the disk: ") &&
+		       strstr(text, "50 datagrams were dropped since the "
+				    "start: ring_full 50")));
+	bed_release();
+	ck_assert(daemon_ready());
+	daemon_stop(NULL);
+	close(fd);
+	close(manager);
+}
+END_TEST
+
 /* I7: with a full disk and drops, nobody says that nothing is lost. */
 START_TEST(drops_are_named_wherever_a_full_disk_is)
 {
@@ -260,6 +295,7 @@ int main(void)
 
 	tcase_add_test(t, systemd_is_told_what_changes_and_nothing_else);
 	tcase_add_test(t, systemd_is_told_that_messages_are_dropped);
+	tcase_add_test(t, drops_are_named_while_a_recovery_waits_for_the_disk);
 	tcase_add_test(t, drops_are_named_wherever_a_full_disk_is);
 	tcase_add_test(t, systemd_is_told_once_a_second_at_most);
 	tcase_add_test(t, systemd_is_told_ready_when_its_queue_has_room);

@@ -4,6 +4,7 @@
  * the daemon runs.
  */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,14 +25,15 @@ static int is_socket(const char *path)
 	return !lstat(path, &st) && S_ISSOCK(st.st_mode);
 }
 
-/* Another program that took the path. */
+/* Another program that took the path, in one step: the daemon is quick. */
 static int take_path(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	strcpy(addr.sun_path, path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.90s/taker", bed.root);
 	ck_assert_int_eq(bind(fd, (void *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(rename(addr.sun_path, path), 0);
 	return fd;
 }
 
@@ -149,6 +151,29 @@ START_TEST(a_region_that_lost_its_file_is_failing)
 }
 END_TEST
 
+/* I7: the next start cannot find what the disk refuses. */
+START_TEST(a_stop_says_that_a_lost_region_loses_messages)
+{
+	int fd, status;
+
+	bed_block();
+	bed.points = bed_point("flush.write", "ENOSPC", "");
+	daemon_start("buffer.stop_timeout=100ms", "buffer.forced=10ms");
+	fd = send_open();
+	send_one(fd, "one", 3);
+	UNTIL(log_count("No space left") == 1);
+	ck_assert_int_eq(unlink(bed.state), 0);
+	daemon_signal(SIGTERM);
+	status = daemon_wait();
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 75);
+	REQUIRE(log_count("1 messages could not be filed", "they are lost",
+			  "removed or replaced") == 1,
+		"the loss is not named");
+	ck_assert_uint_eq(log_count("the next start files"), 0);
+	close(fd);
+}
+END_TEST
+
 /* Starts a daemon on the region of the first; its exit status. */
 static int start_second(void)
 {
@@ -207,6 +232,7 @@ int main(void)
 	tcase_add_test(t, a_path_that_another_program_took_is_failing);
 	tcase_add_test(t, a_lost_path_of_systemds_socket_is_failing);
 	t = bed_case(suite, "region");
+	tcase_add_test(t, a_stop_says_that_a_lost_region_loses_messages);
 	tcase_add_loop_test(t, a_region_that_lost_its_file_is_failing, 0, 4);
 	tcase_add_test(t, without_the_lock_file_the_region_is_still_locked);
 	return suite_run(suite, CK_NOFORK);

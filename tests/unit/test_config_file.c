@@ -302,7 +302,22 @@ END_TEST
 START_TEST(a_pipe_is_waited_for_no_longer_than_some_seconds)
 {
 	ck_assert_int_eq(mkfifo(settings_file, 0600), 0);
-	unreadable(settings_file, "nothing came from it within 5 s");
+	unreadable(settings_file, "came from it within 5 s");
+}
+END_TEST
+
+/* Whoever writes to it has not closed it. */
+START_TEST(a_pipe_without_an_end_is_waited_for_no_longer_either)
+{
+	char file[32];
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(write(fds[1], "[buffer]\n", 9), 9);
+	snprintf(file, sizeof(file), "/dev/fd/%d", fds[0]);
+	unreadable(file, "came from it within 5 s");
+	close(fds[0]);
+	close(fds[1]);
 }
 END_TEST
 
@@ -385,6 +400,8 @@ int main(void)
 		       a_file_that_cannot_be_read_is_reported_with_a_hint);
 	tcase_add_test(file, the_settings_file_is_no_file_of_the_daemon);
 	tcase_add_test(file, a_pipe_is_waited_for_no_longer_than_some_seconds);
+	tcase_add_test(file,
+		       a_pipe_without_an_end_is_waited_for_no_longer_either);
 	tcase_add_test(file, what_comes_from_a_pipe_is_read_once);
 	tcase_add_test(file, a_file_of_another_user_is_reported_with_a_hint);
 	suite_add_tcase(suite, file);

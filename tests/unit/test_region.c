@@ -590,6 +590,26 @@ START_TEST(a_lock_needs_one_directory_at_most)
 }
 END_TEST
 
+/* It is emptied and written to. */
+START_TEST(what_is_no_lock_file_is_not_taken_for_one)
+{
+	struct stat st;
+
+	file_write(core_path("mine"), "text", 4);
+	ck_assert_int_eq(link(core_path("mine"), core_path("s.lock")), 0);
+	ck_assert_int_eq(region_file_lock(core_path("s"), &error), -EPERM);
+	ck_assert_msg(strstr(error.text, "has another name, too") != NULL, "%s",
+		      error.text);
+	ck_assert_int_eq(stat(core_path("mine"), &st), 0);
+	ck_assert_int_eq(st.st_size, 4);
+	ck_assert_int_eq(unlink(core_path("s.lock")), 0);
+	ck_assert_int_eq(mkfifo(core_path("s.lock"), 0600), 0);
+	ck_assert_int_eq(region_file_lock(core_path("s"), &error), -EPERM);
+	ck_assert_msg(strstr(error.text, "is not a regular file") != NULL, "%s",
+		      error.text);
+}
+END_TEST
+
 START_TEST(what_is_set_aside_keeps_its_bytes_under_a_new_name)
 {
 	char aside[2][PATH_MAX], *text;
@@ -646,6 +666,7 @@ int main(void)
 	tc = core_case(suite, "owner");
 	tcase_add_test(tc, a_second_owner_is_refused_and_told_who_is_the_first);
 	tcase_add_test(tc, a_lock_needs_one_directory_at_most);
+	tcase_add_test(tc, what_is_no_lock_file_is_not_taken_for_one);
 	tcase_add_test(tc, what_is_set_aside_keeps_its_bytes_under_a_new_name);
 	return suite_run(suite, CK_FORK);
 }
