@@ -184,6 +184,7 @@ static void start_wait_timer(struct listener *l, uint64_t timeout_ns)
 /* A bit for each socket. */
 static uint32_t all_sockets(const struct listener *l)
 {
+	assert(l->sockets >= 1 && l->sockets <= LISTENER_SOCKETS);
 	return (UINT32_C(1) << l->sockets) - 1;
 }
 
