@@ -174,6 +174,11 @@ static int report(struct daemon *d, uint64_t *left)
 	struct workers_totals totals;
 
 	lane_server_notified(&d->lanes);
+	if (d->lanes.lanes)
+		log_error("%u lanes hold messages that could not be taken "
+			  "within buffer.stop_timeout; their programs send "
+			  "them to the next start, if they still run",
+			  d->lanes.lanes);
 	lane_server_close(&d->lanes);
 	workers_sum(&d->workers, &totals);
 	*left = report_end(d, &totals);
