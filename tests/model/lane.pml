@@ -35,6 +35,7 @@ mtype = {
 	D_REMOVE,
 	/* who closes a lane: the loop thread */
 	C_OFF, C_SNAPSHOT, C_CLOSING, C_TAKE, C_ENTRY, C_FINAL, C_CLOSED,
+	C_FORGET,
 	/* a start */
 	R_OFF, R_POSITIONS, R_FILE, R_LANES, R_READ, R_UP
 };
@@ -143,6 +144,7 @@ byte returned; /* messages for which bw_write() has returned */
 byte crashes;
 byte stops;
 bit client_killed[LANES];
+bit spared; /* no client is killed */
 bit over;
 byte j;
 
@@ -552,32 +554,18 @@ active [WORKERS] proctype worker()
 #define AFTER_TAKE C_FINAL
 #define AFTER_FINAL C_CLOSED
 #define AFTER_CLOSED C_ENTRY
-#define AFTER_ENTRY C_OFF
+#define AFTER_ENTRY C_FORGET
 #elif defined(CLOSED_BEFORE_FINAL)
 #define AFTER_TAKE C_ENTRY
 #define AFTER_ENTRY C_CLOSED
 #define AFTER_CLOSED C_FINAL
-#define AFTER_FINAL C_OFF
+#define AFTER_FINAL C_FORGET
 #else
 #define AFTER_TAKE C_ENTRY
 #define AFTER_ENTRY C_FINAL
 #define AFTER_FINAL C_CLOSED
-#define AFTER_CLOSED C_OFF
+#define AFTER_CLOSED C_FORGET
 #endif
-
-inline go_closer(step)
-{
-	closer_at = step;
-	if
-	:: step == C_OFF ->
-		owner[closes] = 0;
-		kept[closes] = 0;
-		daemon_gone[closes] = 1;
-		closes = 0;
-		until = 0
-	:: else
-	fi
-}
 
 /* A lane ends because the daemon does, or because its connection is lost. */
 active proctype closer()
@@ -620,17 +608,26 @@ active proctype closer()
 	/* daemon/region/lane.c lane_finish(): no later life goes on with it */
 	:: d_step { closer_at == C_ENTRY ->
 		entry[closes] = CLOSED;
-		go_closer(AFTER_ENTRY)
+		closer_at = AFTER_ENTRY
 	   }
 	/* daemon/region/lane.c lane_finish(): `final` */
 	:: d_step { closer_at == C_FINAL ->
 		final[closes] = position[closes];
-		go_closer(AFTER_FINAL)
+		closer_at = AFTER_FINAL
 	   }
 	/* daemon/region/lane.c lane_finish(): CLOSED */
 	:: d_step { closer_at == C_CLOSED ->
 		attended[closes] = CLOSED;
-		go_closer(AFTER_CLOSED)
+		closer_at = AFTER_CLOSED
+	   }
+	/* daemon/intake/lane_server.c settle(): the store, the connection */
+	:: d_step { closer_at == C_FORGET ->
+		owner[closes] = 0;
+		kept[closes] = 0;
+		daemon_gone[closes] = 1;
+		closes = 0;
+		until = 0;
+		closer_at = C_OFF
 	   }
 	/* the end of the process: arenas are in files */
 	:: d_step { IS_UP && stop && closer_at == C_OFF && NONE_OPEN &&
@@ -839,6 +836,11 @@ inline kill_client(l)
 
 active proctype world()
 {
+	/* A client that may be killed is never stuck. */
+	if
+	:: spared = 1
+	:: true
+	fi;
 	do
 	/* SIGKILL of the daemon */
 	:: d_step { crashes < CRASHES && recovery_at != R_OFF && !over ->
@@ -854,7 +856,8 @@ active proctype world()
 #endif
 #ifndef REFUSES
 	/* SIGKILL of a client */
-	:: d_step { !over && !client_killed[0] && !client_gone[0] ->
+	:: d_step { !over && !spared && !client_killed[0] &&
+		    !client_gone[0] ->
 		kill_client(0)
 	   }
 #endif
