@@ -138,7 +138,6 @@ static int revive(struct lane_server *s, struct passed *p, struct lane_entry *e)
 static void restore_one(struct lane_server *s, struct passed *p)
 {
 	struct lane_entry *e = lane_table_find(s->table, p->id);
-	char name[SYSTEMD_NAME];
 	int err = -ENOENT;
 
 	if (!e && p->memory >= 0)
@@ -149,12 +148,8 @@ static void restore_one(struct lane_server *s, struct passed *p)
 		close(p->memory);
 	if (p->connection >= 0)
 		close(p->connection);
-	if (!err)
-		return;
-	lane_stored_name(name, p->id, false);
-	(void)systemd_forget(name);
-	lane_stored_name(name, p->id, true);
-	(void)systemd_forget(name);
+	if (err)
+		lane_server_forget(s, p->id);
 }
 
 /* The others are CLOSED: their clients have the memory, and ask. */

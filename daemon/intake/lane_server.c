@@ -29,14 +29,46 @@ void lane_stored_name(char *name, uint64_t id, bool connection)
 		 connection ? "-c" : "");
 }
 
-static void forget(uint64_t id)
+/* Both descriptors of a lane.  False: systemd's queue is full. */
+static bool try_forget(uint64_t id)
 {
 	char name[SYSTEMD_NAME];
 
 	lane_stored_name(name, id, false);
-	(void)systemd_forget(name);
+	if (systemd_forget(name))
+		return false;
 	lane_stored_name(name, id, true);
-	(void)systemd_forget(name);
+	return !systemd_forget(name);
+}
+
+static void on_tick(uv_timer_t *timer);
+
+static void start_tick(struct lane_server *s)
+{
+	if (!uv_is_active((uv_handle_t *)&s->tick))
+		uv_timer_start(&s->tick, on_tick, LANE_PAUSE_MS, 0);
+}
+
+/* What is still owed is tried again. */
+static void forget_owed(struct lane_server *s)
+{
+	while (s->owed_count && try_forget(s->owed[s->owed_count - 1]))
+		s->owed_count--;
+	if (s->owed_count)
+		start_tick(s);
+}
+
+/*
+ * A descriptor that stayed in systemd's store would take the place of a later
+ * lane's, and that lane would not survive a kill.
+ */
+void lane_server_forget(struct lane_server *s, uint64_t id)
+{
+	if (try_forget(id))
+		return;
+	assert(s->owed_count < s->owed_most);
+	s->owed[s->owed_count++] = id;
+	start_tick(s);
 }
 
 /* -- connections --------------------------------------------------------- */
@@ -81,14 +113,14 @@ static void on_tick(uv_timer_t *timer)
 	for (i = 0; i < s->clients_most; i++)
 		if (s->client[i].fd >= 0 && s->client[i].paused)
 			watch(&s->client[i]);
+	forget_owed(s);
 }
 
 static void pause_client(struct lane_client *c)
 {
 	c->paused = true;
 	uv_poll_stop(&c->poll);
-	if (!uv_is_active((uv_handle_t *)&c->server->tick))
-		uv_timer_start(&c->server->tick, on_tick, LANE_PAUSE_MS, 0);
+	start_tick(c->server);
 }
 
 /* False: the connection cannot take it, and is closed. */
@@ -207,6 +239,9 @@ static int check_open(struct lane_server *s, const struct lane_client *c,
 {
 	if (s->stopping || c->slot != LANE_NO_SLOT)
 		return -EBUSY;
+	/* Bounds what is owed to the lanes that are open. */
+	if (s->owed_count)
+		return -EAGAIN;
 	if (large > s->large)
 		return -EMSGSIZE;
 	if (large && !is_large_free(s, c->uid))
@@ -247,7 +282,7 @@ static int make_lane(struct lane_server *s, struct lane_client *c,
 	if (!err)
 		err = lane_map(&lane, fd, e);
 	if (err) {
-		forget(e->id);
+		lane_server_forget(s, e->id);
 		close(fd);
 		return err;
 	}
@@ -644,7 +679,7 @@ static bool settle(struct lane_server *s, uint32_t slot)
 	}
 	stats_add(&stats_of(s)->lanes_closed, 1);
 	s->lanes--;
-	forget(e->id);
+	lane_server_forget(s, e->id);
 	if (c) {
 		/* Its lane has ended already. */
 		c->slot = LANE_NO_SLOT;
@@ -711,13 +746,16 @@ static void init_timer(struct lane_server *s, uv_loop_t *uv, uv_timer_t *timer)
 	timer->data = s;
 }
 
-static int make_clients(struct lane_server *s)
+static int make_clients(struct lane_server *s, unsigned stored)
 {
 	uint64_t i;
 
 	s->clients_most = s->count + LANE_SPARE;
 	s->client = calloc(s->clients_most, sizeof(*s->client));
-	if (!s->client)
+	/* Each lane of this life, of a former one, and one that failed. */
+	s->owed_most = s->table->entries + stored + 1;
+	s->owed = calloc(s->owed_most, sizeof(*s->owed));
+	if (!s->client || !s->owed)
 		return -ENOMEM;
 	for (i = 0; i < s->clients_most; i++)
 		s->client[i].fd = -1;
@@ -744,7 +782,7 @@ int lane_server_open(struct lane_server *s, uv_loop_t *uv, int fd,
 	s->large_limit.every_ns = LOG_EVERY_NS;
 	if (fd < 0 || !table->entries)
 		return 0;
-	err = make_clients(s);
+	err = make_clients(s, stored);
 	if (err)
 		return err;
 	err = uv_poll_init(uv, &s->accepts, fd);

@@ -78,6 +78,9 @@ struct lane_server {
 	uv_timer_t accept_timer; /* until new ones are accepted */
 	uv_timer_t flush_timer;	 /* until the next flush may begin */
 	uv_timer_t idle_timer;
+	/* ids of lanes that systemd has not been told to forget yet */
+	uint64_t *owed;
+	uint64_t owed_count, owed_most;
 	uint64_t ended;	  /* lanes whose end was dealt with */
 	uint64_t emptied; /* see is_caught_up() in commands.c */
 	uint64_t received;
@@ -119,6 +122,8 @@ void lane_server_close(struct lane_server *s);
 struct lane_client *lane_server_connect(struct lane_server *s, int fd);
 /* The name of a lane in systemd's store; `connection`: of its connection. */
 void lane_stored_name(char *name, uint64_t id, bool connection);
+/* systemd forgets this lane, now or as soon as its queue has room. */
+void lane_server_forget(struct lane_server *s, uint64_t id);
 /* Takes what systemd had stored. */
 void lane_restore(struct lane_server *s, unsigned stored);
 
