@@ -485,7 +485,7 @@ void lane_stub_close_lanes(uint64_t limit, unsigned ms)
 
 	pthread_mutex_lock(&mutex);
 	for (i = 0; i < LANES_MAX; i++)
-		if (given[i].memory >= 0)
+		if (given[i].memory >= 0 && !given[i].is_closed)
 			atomic_store(&given[i].head->attended, BW_LANE_CLOSING);
 	suite_sleep_ms(ms);
 	for (i = 0; i < LANES_MAX; i++)

@@ -169,7 +169,9 @@ START_TEST(threads_that_meet_get_lanes_of_their_own)
 	}
 	bw_close(bw);
 	expect_each_once();
-	ck_assert_uint_ge(lane_stub.opened, 2);
+	/* With fewer messages they may not meet often enough. */
+	if (!suite_sanitized())
+		ck_assert_uint_ge(lane_stub.opened, 2);
 	ck_assert_uint_le(lane_stub.opened, 4);
 }
 END_TEST

@@ -277,12 +277,13 @@ static void *write_fd_for_ever(void *arg)
 
 START_TEST(a_wait_for_input_can_be_cancelled)
 {
-	struct bw *bw = start(SOON_MS, BW_LANES_ALWAYS);
 	pthread_t thread;
+	struct bw *bw;
 	void *result;
 
 	if (suite_cannot_cancel())
 		return;
+	bw = start(SOON_MS, BW_LANES_ALWAYS);
 	ck_assert_int_eq(pthread_create(&thread, NULL, write_fd_for_ever, bw),
 			 0);
 	suite_sleep_ms(50);
@@ -470,13 +471,15 @@ END_TEST
 /* A thread that waits for the daemon's consent is cancelled. */
 START_TEST(a_wait_for_a_large_lane_can_be_cancelled)
 {
-	struct bw *bw = start(BW_FOREVER, BW_LANES_AUTO);
-	char *data = large_message(MB, 9);
 	pthread_t thread;
+	struct bw *bw;
 	void *result;
+	char *data;
 
 	if (suite_cannot_cancel())
 		return;
+	bw = start(BW_FOREVER, BW_LANES_AUTO);
+	data = large_message(MB, 9);
 	if (_i == 0)
 		lane_stub.answers = false;
 	else
