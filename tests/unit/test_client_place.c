@@ -404,7 +404,7 @@ END_TEST
 START_TEST(a_large_message_is_kept_until_it_is_taken)
 {
 	char *data = large_message(3 * MB, 5);
-	struct bw *bw = start(50, BW_LANES_AUTO);
+	struct bw *bw = start(2000, BW_LANES_AUTO);
 
 	lane_stub_freeze();
 	lane_stub.takes = false;
