@@ -242,9 +242,13 @@ static void kill_daemon(void)
 
 static void fill(void)
 {
+	siginfo_t info;
 	unsigned n;
 
 	daemon_signal(SIGSTOP);
+	/* Until then one of its threads may still receive. */
+	ck_assert_int_eq(
+		waitid(P_PID, (id_t)bed.pid, &info, WSTOPPED | WNOWAIT), 0);
 	for (n = send_fill(bed.sock, FILL); n > 0; n--)
 		tally_expect(&tally, FILL, strlen(FILL));
 }

@@ -60,6 +60,7 @@ class Writer:
         self._backlog = collections.deque()
         self._changed = threading.Condition()
         self._thread = None
+        self._sending = False
         self._told_at = None
         self._untold = 0
         self._last_error = 0
@@ -101,7 +102,8 @@ class Writer:
 
     def _hand_off(self, message):
         with self._changed:
-            if len(self._backlog) >= self._room or self._closing:
+            waiting = len(self._backlog) + self._sending
+            if waiting >= self._room or self._closing:
                 return False
             if self._thread is None and not self._start_thread():
                 return False
@@ -129,16 +131,18 @@ class Writer:
         while True:
             with self._changed:
                 while not self._backlog:
+                    if self._closing:
+                        return
                     self._changed.wait()
-                message = self._backlog[0]
+                message = self._backlog.popleft()
+                self._sending = True
             error = self._way.send(message, self.timeout)
-            with self._changed:
-                # It leaves the backlog when it is decided, for flush().
-                self._backlog.popleft()
-                self._changed.notify_all()
             if error:
                 self._count_drop(error)
                 self._tell(False)
+            with self._changed:
+                self._sending = False
+                self._changed.notify_all()
 
     def _count_drop(self, error):
         self.dropped += 1
@@ -166,7 +170,7 @@ class Writer:
             timeout = self.timeout
         end = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            while self._backlog:
+            while self._backlog or self._sending:
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
                     return False
@@ -175,29 +179,33 @@ class Writer:
 
     def finish(self):
         """Flushes the backlog before the process ends, and tells what was
-        dropped.  True: nothing is left in the backlog."""
-        flushed = self.flush()
-        if not flushed:
+        dropped.  True: no message is being sent any more."""
+        if not self.flush():
             with self._changed:
                 left = len(self._backlog)
+                self._backlog.clear()
             for _ in range(left):
                 self._count_drop(errno.ETIMEDOUT)
+        # A message that is being sent is decided within its own timeout.
+        idle = self.flush()
         if self._untold:
             self._tell(True)
-        return flushed
+        return idle
 
     def close(self):
         """Flushes the backlog, and closes the writer.  No other thread may be
         in a call."""
-        if self._way is None:
+        if self._closing:
             return
-        flushed = self.finish()
-        self._closing = True
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        idle = self.finish()
         _writers.discard(self)
-        way, self._way = self._way, None
         self._send_now = _closed
-        # A thread of the backlog that is in a call keeps the socket.
-        if flushed:
+        # A thread that is in a call keeps the socket.
+        if idle:
+            way, self._way = self._way, None
             way.close()
 
 

@@ -62,6 +62,9 @@ class Daemon:
     def send_signal(self, number):
         """Sends a signal."""
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            # Until then some thread of it may still receive.
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def stop(self, number=signal.SIGTERM):
         """Stops it if it runs."""

@@ -222,7 +222,10 @@ class AsyncioTest(TestCase):
         self.expect(expected)
 
     def test_what_the_backlog_drops_is_told(self):
-        drops = []
+        drops, failures = [], []
+        hook = threading.excepthook
+        self.addCleanup(setattr, threading, "excepthook", hook)
+        threading.excepthook = failures.append
         writer = bufwriter.Writer(
             timeout=0.05, on_drop=lambda n, error: drops.append((n, error)))
 
@@ -235,6 +238,7 @@ class AsyncioTest(TestCase):
         self.assertEqual(sum(n for n, _ in drops), 100)
         self.assertEqual(writer.dropped, 100)
         self.assertIsInstance(drops[0][1], bufwriter.Error)
+        self.assertEqual(failures, [])
 
     def test_the_end_of_the_process_flushes_the_backlog(self):
         self.daemon.start()
