@@ -6,7 +6,9 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,19 @@ static int nice_of(int thread)
 	return getpriority(PRIO_PROCESS, (id_t)thread);
 }
 
+/* The thread that deletes old files is behind all others, always. */
+static int is_keeper(int thread)
+{
+	char name[32] = "";
+	FILE *f = fopen(bed_text("/proc/%d/task/%d/comm", (int)bed.pid, thread),
+			"r");
+
+	ck_assert(f);
+	ck_assert(fgets(name, sizeof(name), f));
+	fclose(f);
+	return !strcmp(name, "keeper\n");
+}
+
 /* Those of all threads but the first are `n`. */
 static void others_have(int n)
 {
@@ -31,7 +46,7 @@ static void others_have(int n)
 	while ((e = readdir(dir))) {
 		int thread = atoi(e->d_name);
 
-		if (!thread || thread == bed.pid)
+		if (!thread || thread == bed.pid || is_keeper(thread))
 			continue;
 		ck_assert_int_eq(nice_of(thread), n);
 		threads++;

@@ -93,10 +93,10 @@ static const struct {
 	{ "a.b=EIO@1;a*=short", { -EIO, FAILPOINT_SHORT, 0, FAILPOINT_SHORT } },
 	{ "a.b=sleep:1", { 0 } },
 	{ "a.b=sleep:0;a.b=EIO@3", { 0, 0, 0, -EIO } },
-	{ "a.b=ENOSPC:/nonexistent", { 0 } },
+	{ "a.b=ENOSPC:/dev/null/none", { 0 } },
 	{ "a.b=ENOSPC:/", { -ENOSPC, -ENOSPC, 0, -ENOSPC } },
 	{ "a.b=ENOSPC:/@2", { 0, -ENOSPC, 0, 0 } },
-	{ "a.b=stall:/nonexistent", { 0 } },
+	{ "a.b=stall:/dev/null/none", { 0 } },
 };
 
 static int results_index;

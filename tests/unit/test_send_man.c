@@ -32,7 +32,10 @@ static void unescape(char *line)
 	*to = '\0';
 }
 
-/* The command of line number n, from 0, of the form `.Dl $ COMMAND`; or NULL. */
+/*
+ * The command of line number n, from 0, of the form `.Dl $ COMMAND`, of those
+ * that send; or NULL.
+ */
 static char *example(int n)
 {
 	static char line[256];
@@ -41,7 +44,8 @@ static char *example(int n)
 
 	ck_assert_msg(page != NULL, "runs from the top of the sources");
 	while (!found && fgets(line, sizeof(line), page) != NULL)
-		found = strncmp(line, ".Dl $ ", 6) == 0 && n-- == 0;
+		found = strncmp(line, ".Dl $ ", 6) == 0 &&
+			strstr(line, "bufwriter send") && n-- == 0;
 	fclose(page);
 	if (!found)
 		return NULL;
