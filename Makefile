@@ -6,7 +6,7 @@
 #   make check           builds and runs all tests; T="test_ring ..." only these
 #   make demo            shows how datagrams become complete files
 #   make bench           measures; bench-deps builds what it compares with
-#   make model           checks the model of the crash protocol
+#   make model           checks the models; MODEL=region or lanes: some of them
 #   make fuzz            tries inputs, FUZZ_SECONDS (60) on each target; T="json"
 #   make chaos           random lives and faults, CHAOS_SECONDS (120); CHAOS_SEED
 #   make check-systemd   tests the package on a booted Debian tree (as root)
@@ -322,7 +322,7 @@ bench-deps:
 	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/bench/deps.sh
 
 model:
-	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/model/run.sh
+	@BW_BUILD='$(abspath $(BUILD))' CC='$(CC)' tests/model/run.sh $(MODEL)
 
 include tests/fuzz/fuzz.mk
 include tests/chaos/chaos.mk

@@ -20,6 +20,8 @@
 
 /* How long a stop waits for the last write. */
 #define CLOSE_WAIT_S 1
+/* How often a stop looks whether the writer has ended. */
+#define CLOSE_TRY_MS 2
 
 static int write_all(int fd, const char *data, size_t len)
 {
@@ -201,19 +203,29 @@ bool metrics_file_trouble(const struct metrics_file *f, char *text, size_t room)
 	return true;
 }
 
+/* By the clock that does not step.  False: the writer still runs. */
+static bool join_writer(struct metrics_file *f)
+{
+	const struct timespec pause = { .tv_nsec = CLOSE_TRY_MS * CLOCK_MS };
+	uint64_t until_ns = clock_now() + CLOSE_WAIT_S * CLOCK_SECOND;
+
+	while (pthread_tryjoin_np(f->thread, NULL)) {
+		if (clock_now() >= until_ns)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 void metrics_file_close(struct metrics_file *f)
 {
-	struct timespec until = clock_timespec(clock_now() +
-					       CLOSE_WAIT_S * CLOCK_SECOND);
-
 	if (!f->open)
 		return;
 	f->open = false;
 	/* pairs with the acquire in writer() */
 	store_release(&f->stop, true);
 	sem_post(&f->wake);
-	/* A step of the real time clock must not make it longer. */
-	if (pthread_clockjoin_np(f->thread, NULL, CLOCK_MONOTONIC, &until))
+	if (!join_writer(f))
 		return; /* the writer still uses the memory */
 	free(f->text.data);
 	sem_destroy(&f->wake);
