@@ -177,9 +177,8 @@ static int put(natsConnection *nc, jsCtx *js, const char *subject)
 	int status = 0, err;
 	char *path = NULL;
 	size_t room = 0;
-	ssize_t n;
 
-	while (!stopped && (n = getdelim(&path, &room, 0, stdin)) > 0) {
+	while (!stopped && getdelim(&path, &room, 0, stdin) > 0) {
 		err = put_file(nc, js, subject, path);
 		if (err)
 			status = err;

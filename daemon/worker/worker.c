@@ -275,7 +275,7 @@ static int try_flush(struct worker *w, uint64_t *bytes)
  */
 static bool flush_arena(struct worker *w, enum reason why)
 {
-	uint64_t pause_ns = FLUSH_PAUSE_NS, bytes, began_ns, took_ns;
+	uint64_t pause_ns = FLUSH_PAUSE_NS, bytes = 0, began_ns, took_ns;
 	uint64_t framed = w->arena->now.len;
 	bool refused = false;
 	int err;

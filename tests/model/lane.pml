@@ -511,7 +511,7 @@ active [WORKERS] proctype worker()
 		position[0] = 0;
 		worker_at[me] = D_REMOVE
 	   }
-	/* daemon/intake/lane_server.c forget(): the store */
+	/* daemon/intake/lane_server.c lane_server_forget(): the store */
 	:: d_step { worker_at[me] == D_REMOVE ->
 		kept[0] = 0;
 		worker_at[me] = D_LOOK
