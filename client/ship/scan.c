@@ -2,7 +2,6 @@
 /* See scan.h. */
 #include "client/ship/scan.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +14,11 @@
 
 static bool is_younger(const struct ship_file *a, const struct ship_file *b)
 {
-	/* The heap is full of files. */
-	assert(a && b);
+	/* NOLINTBEGIN(clang-analyzer-core.*): the heap is full of files */
 	if (a->time_ns != b->time_ns)
 		return a->time_ns > b->time_ns;
 	return strcmp(a->name, b->name) > 0;
+	/* NOLINTEND(clang-analyzer-core.*) */
 }
 
 static void swap(struct ship_file **a, struct ship_file **b)
