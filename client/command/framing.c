@@ -129,6 +129,8 @@ static int add_to_line(struct framing *f, const char *data, size_t len)
 	size_t room = f->line_room;
 	char *line;
 
+	if (!len)
+		return 0;
 	while (room - f->line_len < len)
 		room = room ? room * 2 : 64 << 10;
 	if (room != f->line_room) {

@@ -33,12 +33,18 @@ static uint64_t state_of(const struct lane_entry *e)
 	return load_relaxed(&e->state);
 }
 
+/* A table without entries has no place, and nothing is added to that. */
+static struct lane_entry *end_of(const struct lane_table *t)
+{
+	return t->entries ? t->entry + t->entries : t->entry;
+}
+
 int lane_table_check(const struct lane_table *t, const char **why)
 {
 	const struct lane_entry *e;
 
 	*why = "a lane's entry makes no sense";
-	for (e = t->entry; e < t->entry + t->entries; e++) {
+	for (e = t->entry; e < end_of(t); e++) {
 		if (state_of(e) == LANE_ENTRY_FREE)
 			continue;
 		if (state_of(e) > LANE_ENTRY_CLOSED || !e->id ||
@@ -52,7 +58,7 @@ struct lane_entry *lane_table_find(const struct lane_table *t, uint64_t id)
 {
 	struct lane_entry *e;
 
-	for (e = t->entry; e < t->entry + t->entries; e++)
+	for (e = t->entry; e < end_of(t); e++)
 		if (e->id == id && state_of(e) != LANE_ENTRY_FREE)
 			return e;
 	return NULL;
@@ -62,7 +68,7 @@ bool lane_table_is_used(const struct lane_table *t)
 {
 	const struct lane_entry *e;
 
-	for (e = t->entry; e < t->entry + t->entries; e++)
+	for (e = t->entry; e < end_of(t); e++)
 		if (state_of(e) != LANE_ENTRY_FREE)
 			return true;
 	return false;
@@ -73,7 +79,7 @@ unsigned lane_table_count(const struct lane_table *t, uint32_t uid)
 	const struct lane_entry *e;
 	unsigned n = 0;
 
-	for (e = t->entry; e < t->entry + t->entries; e++)
+	for (e = t->entry; e < end_of(t); e++)
 		n += state_of(e) == LANE_ENTRY_OPEN && e->uid == uid;
 	return n;
 }
@@ -82,7 +88,7 @@ struct lane_entry *lane_table_room(const struct lane_table *t)
 {
 	struct lane_entry *e, *oldest = NULL;
 
-	for (e = t->entry; e < t->entry + t->entries; e++) {
+	for (e = t->entry; e < end_of(t); e++) {
 		if (state_of(e) == LANE_ENTRY_FREE)
 			return e;
 		/* relaxed: written before the state, by this thread */
@@ -159,7 +165,7 @@ void lane_table_carry(struct lane_table *to, const struct lane_table *from)
 	const struct lane_entry *e;
 	struct lane_entry *new;
 
-	for (e = from->entry; e < from->entry + from->entries; e++) {
+	for (e = from->entry; e < end_of(from); e++) {
 		if (state_of(e) == LANE_ENTRY_FREE)
 			continue;
 		new = lane_table_room(to);

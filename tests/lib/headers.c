@@ -70,8 +70,8 @@ static bool match(enum pattern p, const char *text, size_t from, size_t len,
 			abort();
 		}
 	done = true;
-	m->at[0].rm_so = 0;
-	m->at[0].rm_eo = (regoff_t)(len - from);
+	/* set whole: gcc takes a member's address for the array's */
+	m->at[0] = (regmatch_t){.rm_eo = (regoff_t)(len - from)};
 	if (regexec(&compiled[p], text + from, GROUPS, m->at, REG_STARTEND))
 		return false;
 	for (i = 0; i < GROUPS; i++)
