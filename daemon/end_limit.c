@@ -4,7 +4,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -14,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
+#include "daemon/base/thread.h"
 
 /* How long the log has for the last line. */
 #define LAST_LINE_MS 200
@@ -57,7 +57,7 @@ void end_limit_start(int status)
 	until_ns = clock_now() + END_LIMIT_S * CLOCK_SECOND;
 	store_relaxed(&current, "the first step");
 	/* Without a thread the end has no bound, as before. */
-	if (!pthread_create(&thread, NULL, limit_main, NULL))
+	if (!thread_start(&thread, limit_main, NULL))
 		pthread_detach(thread);
 }
 

@@ -51,8 +51,8 @@ static void on_restart(void *arg, const char *key)
 }
 
 /*
- * %H or %m in a setting that did not change: names of files begin or end differently
- * all the same.
+ * %H or %m in a setting that did not change: names of files begin or end
+ * differently all the same.
  */
 static unsigned report_name(const char *key, const char *old_setting,
 			    const char *new_setting, const char *old,

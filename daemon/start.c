@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/magic.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +19,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
+#include "daemon/base/thread.h"
 #include "daemon/filing/flush.h"
 #include "daemon/filing/leftovers.h"
 #include "daemon/filing/temp_dir.h"
@@ -295,17 +295,10 @@ static void *recovery_main(void *arg)
 int start_recover(struct start *s, const struct config *cfg,
 		  start_notify_fn *notify, void *arg)
 {
-	sigset_t all, before;
-	int err;
-
 	s->cfg = cfg;
 	s->notify = notify;
 	s->arg = arg;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&s->thread, NULL, recovery_main, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return err;
+	return thread_start(&s->thread, recovery_main, s);
 }
 
 bool start_is_done(const struct start *s)

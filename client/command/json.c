@@ -150,8 +150,8 @@ static const char *skip_next(const char *p)
 }
 
 /*
- * A member of an object by the `len` bytes of its name.  The daemon's names have
- * no escapes.
+ * A member of an object by the `len` bytes of its name.  The daemon's names
+ * have no escapes.
  */
 static const char *member(const char *p, const char *name, size_t len)
 {

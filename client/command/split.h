@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Splits the input of `bufwriter send` into messages: lines, NUL-terminated
- * records, records with their length in front, or the whole input as one.  Each message goes to deliver.
+ * records, records with their length in front, or the whole input as one.  Each
+ * message goes to deliver.
  *
  * Single-threaded, and one struct split a process: the buffer is static.
  */

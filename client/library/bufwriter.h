@@ -334,9 +334,9 @@ int bw_write_fd(struct bw *bw, int fd, size_t len);
  * Closes the handle and frees it.  Messages that were sent stay sent.  No other
  * thread may be in a call with this handle.  bw may be NULL.
  *
- * A handle without a lane is closed without a wait.  With a lane, the call waits
- * until the daemon has taken what is in it, which it does at once unless its
- * disk is slow.  If the daemon was killed, and its lanes were not kept by
+ * A handle without a lane is closed without a wait.  With a lane, the call
+ * waits until the daemon has taken what is in it, which it does at once unless
+ * its disk is slow.  If the daemon was killed, and its lanes were not kept by
  * systemd, the call waits for the next daemon and hands the messages over.
  * Either wait takes at most the timeout.  What the daemon has not taken until
  * then, it still takes from the lane; what could not be handed over to the next

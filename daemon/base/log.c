@@ -17,7 +17,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +28,7 @@
 #include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log_queue.h"
-
-/* How often a stop looks whether the writing thread has ended. */
-#define STOP_TRY_MS 2
+#include "daemon/base/thread.h"
 
 /* constant after start */
 static bool log_priorities; /* systemd reads `<N>` */
@@ -252,7 +249,6 @@ static void *writer(void *arg)
 
 int log_start(void)
 {
-	sigset_t all, before;
 	int err;
 
 	assert(!log_threaded);
@@ -261,10 +257,7 @@ int log_start(void)
 	/* relaxed, both: the creation of the thread makes them visible */
 	store_relaxed(&log_stopping, false);
 	store_relaxed(&log_woken, false);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&log_thread, NULL, writer, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	err = thread_start(&log_thread, writer, NULL);
 	log_threaded = !err;
 	/* relaxed: threads that log are made later */
 	store_relaxed(&log_queued, !err);
@@ -273,24 +266,15 @@ int log_start(void)
 
 void log_stop(void)
 {
-	const struct timespec pause = { .tv_nsec = STOP_TRY_MS * CLOCK_MS };
-	uint64_t until_ns = clock_now() + LOG_STOP_MS * CLOCK_MS;
-
 	if (!log_threaded)
 		return;
 	log_threaded = false;
 	/* pairs with the acquire in writer() */
 	store_release(&log_stopping, true);
 	wake_writer();
-	/* By the clock: on a busy machine each pause takes much longer. */
-	do {
-		if (!pthread_tryjoin_np(log_thread, NULL)) {
-			/* relaxed: the threads that log have ended */
-			store_relaxed(&log_queued, false);
-			return;
-		}
-		nanosleep(&pause, NULL);
-	} while (clock_now() < until_ns);
+	if (thread_join_within(log_thread, LOG_STOP_MS))
+		/* relaxed: the threads that log have ended */
+		store_relaxed(&log_queued, false);
 }
 
 uint64_t log_lost(void)

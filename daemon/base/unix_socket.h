@@ -23,8 +23,9 @@ struct unix_socket {
 
 /*
  * Binds a close-on-exec, non-blocking socket of this type (SOCK_DGRAM,
- * SOCK_STREAM or SOCK_SEQPACKET) to path.  `section` is that of the settings, for the failure.
- * 0, or -errno with a failure; -EADDRINUSE: another process uses the path.
+ * SOCK_STREAM or SOCK_SEQPACKET) to path.  `section` is that of the settings,
+ * for the failure.  0, or -errno with a failure; -EADDRINUSE: another process
+ * uses the path.
  */
 int unix_socket_bind(struct unix_socket *s, int type, const char *path,
 		     uint64_t mode, const char *group, const char *section,

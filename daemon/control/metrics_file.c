@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +16,10 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
+#include "daemon/base/thread.h"
 
 /* How long a stop waits for the last write. */
-#define CLOSE_WAIT_S 1
-/* How often a stop looks whether the writer has ended. */
-#define CLOSE_TRY_MS 2
+#define CLOSE_WAIT_MS 1000
 
 static int write_all(int fd, const char *data, size_t len)
 {
@@ -111,18 +109,6 @@ static void *writer(void *arg)
 	}
 }
 
-static int start_writer(struct metrics_file *f)
-{
-	sigset_t all, before;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&f->thread, NULL, writer, f);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return err;
-}
-
 int metrics_file_open(struct metrics_file *f, const char *path, size_t room)
 {
 	char *memory = malloc(room);
@@ -137,7 +123,7 @@ int metrics_file_open(struct metrics_file *f, const char *path, size_t room)
 	snprintf(f->path, sizeof(f->path), "%s", path);
 	snprintf(f->temp, sizeof(f->temp), "%s.new", path);
 	sem_init(&f->wake, 0, 0);
-	err = start_writer(f);
+	err = thread_start(&f->thread, writer, f);
 	f->open = !err;
 	if (err)
 		free(memory);
@@ -203,20 +189,6 @@ bool metrics_file_trouble(const struct metrics_file *f, char *text, size_t room)
 	return true;
 }
 
-/* By the clock that does not step.  False: the writer still runs. */
-static bool join_writer(struct metrics_file *f)
-{
-	const struct timespec pause = { .tv_nsec = CLOSE_TRY_MS * CLOCK_MS };
-	uint64_t until_ns = clock_now() + CLOSE_WAIT_S * CLOCK_SECOND;
-
-	while (pthread_tryjoin_np(f->thread, NULL)) {
-		if (clock_now() >= until_ns)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
 void metrics_file_close(struct metrics_file *f)
 {
 	if (!f->open)
@@ -225,7 +197,7 @@ void metrics_file_close(struct metrics_file *f)
 	/* pairs with the acquire in writer() */
 	store_release(&f->stop, true);
 	sem_post(&f->wake);
-	if (!join_writer(f))
+	if (!thread_join_within(f->thread, CLOSE_WAIT_MS))
 		return; /* the writer still uses the memory */
 	free(f->text.data);
 	sem_destroy(&f->wake);

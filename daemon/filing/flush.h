@@ -97,8 +97,8 @@ int flush_find_group(struct flush *f, struct failure *failure);
 struct flush_place flush_get_place(const struct flush *f);
 void flush_set_place(struct flush *f, const struct flush_place *place);
 /*
- * After flush_check() or flush_probe() failed: sets the failure, which says which setting is
- * wrong and why, and returns err.
+ * After flush_check() or flush_probe() failed: sets the failure, which says
+ * which setting is wrong and why, and returns err.
  */
 int flush_explain(const struct flush *f, int err, struct failure *failure);
 
@@ -111,9 +111,9 @@ void flush_name(struct flush *f, char name[FLUSH_NAME]);
 
 /*
  * Writes the complete temp file for this name, which it makes: these bytes, or
- * one frame of them with files.compression.  On failure it deletes the temp file, if it can.  0 or -errno; with f->foreign: a file of
- * that name is there, which is not the daemon's;
- * -EXDEV: f->beside was set (write again).
+ * one frame of them with files.compression.  On failure it deletes the temp
+ * file, if it can.  0 or -errno; with f->foreign: a file of that name is there,
+ * which is not the daemon's; -EXDEV: f->beside was set (write again).
  */
 int flush_write(struct flush *f, const char *name, const void *data,
 		size_t len);

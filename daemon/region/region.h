@@ -10,8 +10,9 @@
  * msg_len is read again).
  *
  * Only one process at a time uses a region: it is locked with flock(2) as long
- * as it is mapped, and so is `<path>.lock`, which holds the owner's process id.  One thread at a time calls these
- * functions: the recovery's, then the main thread.
+ * as it is mapped, and so is `<path>.lock`, which holds the owner's process id.
+ * One thread at a time calls these functions: the recovery's, then the main
+ * thread.
  */
 #ifndef BUFWRITER_REGION_H
 #define BUFWRITER_REGION_H

@@ -21,8 +21,9 @@ int region_file_lock(const char *path, struct failure *error);
 
 /*
  * Opens the region at path.  Returns the descriptor and *bytes, its length;
- * -ENOENT: there is none; -EBUSY: another process uses it; -EBADMSG: it is too short; -errno: it cannot be
- * opened, or does not belong to the daemon.  Each error with a text.
+ * -ENOENT: there is none; -EBUSY: another process uses it; -EBADMSG: it is too
+ * short; -errno: it cannot be opened, or does not belong to the daemon.  Each
+ * error with a text.
  */
 int region_file_open(const char *path, size_t *bytes, struct failure *error);
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -13,6 +12,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
+#include "daemon/base/thread.h"
 
 /* A deletion goes this far below a limit, so that the next one is not near. */
 #define SLACK 16
@@ -20,7 +20,7 @@
 /* The log names so many deleted files a minute, and then their sum. */
 #define NAMED 10
 #define ROUND_NS (60 * CLOCK_SECOND)
-#define STOP_WAIT_S 1
+#define STOP_WAIT_MS 1000
 /* Not more often than this while workers wait. */
 #define SCAN_NS CLOCK_SECOND
 
@@ -297,7 +297,6 @@ static void *keeper_main(void *arg)
 
 int keeper_start(struct keeper *k, const struct config *cfg)
 {
-	sigset_t all, before;
 	int err;
 
 	memset(k, 0, sizeof(*k));
@@ -306,10 +305,7 @@ int keeper_start(struct keeper *k, const struct config *cfg)
 		return err;
 	atomic_init(&k->cfg, cfg);
 	sem_init(&k->wake, 0, 0);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = -pthread_create(&k->thread, NULL, keeper_main, k);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	err = thread_start(&k->thread, keeper_main, k);
 	k->open = !err;
 	if (err)
 		retain_close(&k->retain);
@@ -335,16 +331,12 @@ bool keeper_settled(const struct keeper *k)
 
 bool keeper_stop(struct keeper *k)
 {
-	struct timespec until;
-
 	if (!k->open)
 		return true;
 	/* pairs with the acquire in keeper_main() */
 	store_release(&k->stop, true);
 	sem_post(&k->wake);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STOP_WAIT_S;
-	if (pthread_timedjoin_np(k->thread, NULL, &until))
+	if (!thread_join_within(k->thread, STOP_WAIT_MS))
 		return false;
 	k->open = false;
 	sem_destroy(&k->wake);

@@ -34,6 +34,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
+#include "daemon/base/thread.h"
 #include "daemon/filing/transfer.h"
 
 /* How often a worker looks whether a lane reached what a flush covers. */
@@ -479,5 +480,5 @@ static void *worker_main(void *arg)
 
 int worker_start(struct worker *w)
 {
-	return -pthread_create(&w->thread, NULL, worker_main, w);
+	return thread_start(&w->thread, worker_main, w);
 }

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,12 +34,9 @@ static int open_worker(struct workers *ws, unsigned i, struct arena *arena,
 static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 		     const struct flush_place *place)
 {
-	sigset_t all, before;
 	unsigned i;
 	int err = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* Workers look at one another. */
 	for (i = 0; i < count && !err; i++)
 		err = open_worker(ws, i, &arenas[i], place);
@@ -52,7 +48,6 @@ static int start_all(struct workers *ws, unsigned count, struct arena *arenas,
 	/* workers_join() closes those of the others. */
 	for (i = ws->count; i < count; i++)
 		compress_close(ws->list[i].flush.compressor);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
 
