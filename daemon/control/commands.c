@@ -18,9 +18,9 @@
 
 /* What a connection that waits for a flush keeps in wait[]. */
 enum {
-	EMPTIED,
+	EMPTIED, /* struct listener_mark */
 	RECEIVED,
-	REQUEST,
+	REQUEST, /* of workers_flush(), 0: not begun */
 	BEGAN_NS,
 /* what was dropped before the drops that its answer tells of */
 #define DROPPED(name, doc) TOLD_##name,
@@ -29,12 +29,6 @@ enum {
 };
 _Static_assert(WAITS <= SERVER_WAIT, "a connection has a place for each");
 
-/*
- * Datagrams read before a flush.  A datagram that was sent before the request
- * cannot be further back in the kernel's queue.
- */
-#define CATCH_UP 65536
-#define READS (CATCH_UP / RING_BATCH)
 /* How long a flush is waited for: by default, and at most. */
 #define FLUSH_WAIT_MS 60000
 #define FLUSH_WAIT_MAX_MS (24 * 3600 * 1000)
@@ -103,6 +97,7 @@ static enum result run_flush(struct commands *c, struct connection *conn,
 			     const char *argument, struct text *out)
 {
 	unsigned long ms = FLUSH_WAIT_MS;
+	struct listener_mark mark;
 	char *end;
 
 	if (*argument) {
@@ -114,8 +109,9 @@ static enum result run_flush(struct commands *c, struct connection *conn,
 				      "86400000 milliseconds");
 	}
 	log_debug("control: flush requested by user %u", (unsigned)conn->uid);
-	conn->wait[EMPTIED] = c->from.listener->emptied;
-	conn->wait[RECEIVED] = stats_get(&c->from.listener->stats.received);
+	mark = listener_mark(c->from.listener);
+	conn->wait[EMPTIED] = mark.emptied;
+	conn->wait[RECEIVED] = mark.received;
 	conn->wait[REQUEST] = 0;
 	conn->wait[BEGAN_NS] = clock_now();
 #define DROPPED(name, doc) conn->wait[TOLD_##name] = c->told.name;
@@ -124,31 +120,18 @@ static enum result run_flush(struct commands *c, struct connection *conn,
 	return LATER;
 }
 
-/* Has all been read that was in the kernel's queue at the request? */
-static bool is_caught_up(const struct commands *c,
-			 const struct connection *conn)
-{
-	const struct listener *l = c->from.listener;
-
-	return l->emptied != conn->wait[EMPTIED] ||
-	       l->state == LISTENER_STOPPED ||
-	       stats_get(&l->stats.received) - conn->wait[RECEIVED] >= CATCH_UP;
-}
-
 /* True once every message received before the request is in a file. */
 static bool is_flushed(struct commands *c, struct connection *conn)
 {
-	unsigned i;
+	const struct listener_mark mark = { conn->wait[EMPTIED],
+					    conn->wait[RECEIVED] };
 
 	/* When the start is complete, this is asked again. */
 	if (!c->from.start->complete)
 		return false;
 	if (!conn->wait[REQUEST]) {
-		for (i = 0; i < READS && !is_caught_up(c, conn); i++)
-			if (!listener_catch_up(c->from.listener))
-				break;
-		/* The ring is full; a worker that frees a slot notifies. */
-		if (!is_caught_up(c, conn))
+		/* The ring is full: a worker that frees a slot notifies. */
+		if (!listener_catch_up(c->from.listener, &mark))
 			return false;
 		conn->wait[REQUEST] = workers_flush(c->from.workers);
 	}

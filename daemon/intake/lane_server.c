@@ -398,28 +398,13 @@ static uint64_t drops_of(const struct lane_server *s)
 
 static void on_flush_timer(uv_timer_t *timer);
 
-/* The datagrams that were in the socket's queue are read first. */
-static bool catch_up(struct lane_server *s)
-{
-	const struct listener *l = s->listener;
-	unsigned i;
-
-	for (i = 0; i < 1024; i++) {
-		if (l->emptied != s->emptied || l->state == LISTENER_STOPPED ||
-		    stats_get(&l->stats.received) - s->received >= 65536)
-			return true;
-		if (!listener_catch_up(s->listener))
-			return false;
-	}
-	return true;
-}
-
 /* One flush for all clients that wait. */
 static void begin_flush(struct lane_server *s)
 {
 	uint64_t request, i;
 
-	if (!catch_up(s))
+	/* The datagrams that were in the socket's queue are read first. */
+	if (!listener_catch_up(s->listener, &s->mark))
 		return; /* a worker that frees a slot notifies */
 	s->catching_up = false;
 	request = workers_flush(s->workers);
@@ -448,8 +433,7 @@ static void on_flush_timer(uv_timer_t *timer)
 		return;
 	uv_timer_start(timer, on_flush_timer, LANE_FLUSH_PAUSE_MS, 0);
 	s->catching_up = true;
-	s->emptied = s->listener->emptied;
-	s->received = stats_get(&s->listener->stats.received);
+	s->mark = listener_mark(s->listener);
 	begin_flush(s);
 }
 

@@ -82,9 +82,8 @@ struct lane_server {
 	uint64_t *owed;
 	uint64_t owed_count, owed_most;
 	uint64_t ended;	  /* lanes whose end was dealt with */
-	uint64_t emptied; /* see is_caught_up() in commands.c */
-	uint64_t received;
-	bool catching_up; /* a flush waits for the socket's queue */
+	bool catching_up; /* a flush waits for the socket's queue ... */
+	struct listener_mark mark; /* ... as it was then */
 	bool open, stopping;
 	unsigned lanes; /* open */
 	struct log_limit broken_limit, refused_limit, large_limit;

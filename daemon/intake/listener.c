@@ -24,6 +24,11 @@
 #define BATCHES_A_TURN 16
 /* Datagrams that a stopping daemon still takes from systemd's socket. */
 #define DRAIN_MOST 65536
+/*
+ * A datagram that was in a queue at a mark cannot be further back there: after
+ * so many it has been read.
+ */
+#define CATCH_UP 65536
 #define WAKE_MS 1
 /*
  * The patience of a start that gets on, if buffer.timeout is shorter: a common
@@ -418,11 +423,30 @@ void listener_close(struct listener *l)
 	drops_close(&l->drops);
 }
 
-bool listener_catch_up(struct listener *l)
+struct listener_mark listener_mark(const struct listener *l)
 {
-	if (!listener_polls(l) || listener_is_stopping(l))
-		return false;
-	listener_read(l, MSG_DONTWAIT);
+	return (struct listener_mark){ l->emptied,
+				       stats_get(&l->stats.received) };
+}
+
+static bool is_caught_up(const struct listener *l,
+			 const struct listener_mark *mark)
+{
+	return l->emptied != mark->emptied || l->state == LISTENER_STOPPED ||
+	       stats_get(&l->stats.received) - mark->received >= CATCH_UP;
+}
+
+bool listener_catch_up(struct listener *l, const struct listener_mark *mark)
+{
+	/*
+	 * Each round takes a datagram, or finds all queues empty, or finds the
+	 * ring full and ends this, so there are CATCH_UP rounds at most.
+	 */
+	while (!is_caught_up(l, mark)) {
+		if (!listener_polls(l) || listener_is_stopping(l))
+			return false;
+		listener_read(l, MSG_DONTWAIT);
+	}
 	return true;
 }
 

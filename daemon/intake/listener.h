@@ -98,6 +98,12 @@ struct listener_socket {
 	uint64_t emptied;  /* times that its queue was read empty */
 };
 
+/* A moment: what was in the sockets' queues then, see listener_catch_up(). */
+struct listener_mark {
+	uint64_t emptied; /* of struct listener */
+	uint64_t received;
+};
+
 struct listener {
 	struct listener_socket socket[LISTENER_SOCKETS];
 	unsigned sockets; /* of these, those that there are */
@@ -171,11 +177,15 @@ bool listener_polls(const struct listener *l);
  * read, unless a slot came free.
  */
 unsigned listener_read(struct listener *l, int flags);
+/* This moment, for listener_catch_up(). */
+struct listener_mark listener_mark(const struct listener *l);
 /*
- * Reads a bounded number of datagrams now, for a flush.  False: the listener
- * does not read at this time, because the ring is full or the daemon stops.
+ * For a flush: reads now, until every datagram is taken that was in the
+ * sockets' queues at the mark.  False: the listener does not read at this time,
+ * because the ring is full or the daemon stops; the caller asks again when a
+ * worker has notified.
  */
-bool listener_catch_up(struct listener *l);
+bool listener_catch_up(struct listener *l, const struct listener_mark *mark);
 /* So many messages in lanes were dropped by now because they were too large. */
 void listener_lanes_dropped(struct listener *l, uint64_t too_large);
 /* A worker released a slot that the listener waits for. */

@@ -239,6 +239,79 @@ START_TEST(more_patience_ends_the_dropping)
 }
 END_TEST
 
+/* --- catching up, for a flush -------------------------------------------- */
+
+/* The loop does not turn meanwhile. */
+START_TEST(catching_up_reads_what_was_in_the_queue_at_the_mark)
+{
+	struct listener_mark mark;
+
+	start("buffer.timeout=never", true);
+	send_bytes(3, 10);
+	mark = listener_mark(&listener);
+	ck_assert(listener_catch_up(&listener, &mark));
+	ck_assert_uint_eq(COUNT(received), 3);
+	/* the mark is of then: what came later can wait */
+	send_bytes(1, 10);
+	ck_assert(listener_catch_up(&listener, &mark));
+	ck_assert_uint_eq(COUNT(received), 3);
+	finish();
+}
+END_TEST
+
+START_TEST(catching_up_waits_as_long_as_the_ring_is_full)
+{
+	struct listener_mark mark;
+
+	start("buffer.timeout=never", true);
+	send_bytes(SLOTS + 2, 10);
+	mark = listener_mark(&listener);
+	ck_assert(!listener_catch_up(&listener, &mark));
+	ck_assert(take_one());
+	ck_assert(!listener_catch_up(&listener, &mark));
+	ck_assert(take_one() && take_one());
+	ck_assert_uint_eq(COUNT(received), SLOTS + 2);
+	ck_assert(listener_catch_up(&listener, &mark));
+	finish();
+}
+END_TEST
+
+/* A flood may keep the queue from ever being found empty. */
+START_TEST(catching_up_ends_after_65536_datagrams)
+{
+	struct listener_mark mark;
+
+	start("buffer.timeout=never", true);
+	mark = listener_mark(&listener);
+	send_bytes(SLOTS + 1, 10);
+	turn();
+	ck_assert_int_eq(listener.state, LISTENER_WAITING);
+	stats_add(&listener.stats.received, 65536 - SLOTS - 1);
+	ck_assert(!listener_catch_up(&listener, &mark));
+	stats_add(&listener.stats.received, 1);
+	ck_assert(listener_catch_up(&listener, &mark));
+	finish();
+}
+END_TEST
+
+/* The flush covers what the stop took; systemd's queue stays as it is. */
+START_TEST(catching_up_ends_with_a_stop)
+{
+	struct listener_mark mark;
+
+	start("buffer.timeout=never", _i);
+	send_bytes(SLOTS + 1, 10);
+	mark = listener_mark(&listener);
+	turn();
+	listener_stop(&listener, on_drained, &drained);
+	ck_assert(listener_catch_up(&listener, &mark) == !_i);
+	ck_assert_uint_eq(COUNT(received), SLOTS);
+	listener_abandon(&listener);
+	ck_assert(listener_catch_up(&listener, &mark));
+	finish();
+}
+END_TEST
+
 /* --- the end ------------------------------------------------------------- */
 
 START_TEST(a_stop_takes_the_queue_and_tells_once)
@@ -351,6 +424,10 @@ int main(void)
 	tcase_add_test(tc, a_slot_that_comes_free_does_not_renew_the_patience);
 	tcase_add_test(tc, new_patience_is_heeded_while_it_waits);
 	tcase_add_test(tc, more_patience_ends_the_dropping);
+	tcase_add_test(tc, catching_up_reads_what_was_in_the_queue_at_the_mark);
+	tcase_add_test(tc, catching_up_waits_as_long_as_the_ring_is_full);
+	tcase_add_test(tc, catching_up_ends_after_65536_datagrams);
+	tcase_add_loop_test(tc, catching_up_ends_with_a_stop, 0, 2);
 	tcase_add_loop_test(tc, a_stop_takes_the_queue_and_tells_once, 0, 2);
 	tcase_add_loop_test(
 		tc, a_stop_with_a_full_ring_leaves_systemds_queue_alone, 0, 3);

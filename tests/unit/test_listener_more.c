@@ -121,6 +121,20 @@ START_TEST(one_empty_queue_does_not_renew_the_patience_of_another)
 }
 END_TEST
 
+START_TEST(catching_up_reads_each_queue)
+{
+	struct listener_mark mark;
+
+	start_three("buffer.timeout=never", true, 64);
+	send_to(0, 5);
+	send_to(2, 5);
+	mark = listener_mark(&listener);
+	ck_assert(listener_catch_up(&listener, &mark));
+	ck_assert_uint_eq(COUNT(received), 10);
+	finish();
+}
+END_TEST
+
 START_TEST(dropping_reads_each_queue)
 {
 	start_three("buffer.timeout=0", true, SLOTS);
@@ -213,6 +227,7 @@ int main(void)
 	tcase_add_test(t, a_full_ring_is_over_when_each_queue_was_read_empty);
 	tcase_add_test(t,
 		       one_empty_queue_does_not_renew_the_patience_of_another);
+	tcase_add_test(t, catching_up_reads_each_queue);
 	tcase_add_test(t, dropping_reads_each_queue);
 	tcase_add_loop_test(t, a_stop_takes_what_is_in_each_queue, 0, 4);
 	tcase_add_test(t, an_abandoned_stop_counts_what_is_in_each_queue);
