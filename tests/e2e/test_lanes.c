@@ -541,6 +541,7 @@ START_TEST(lanes_that_come_and_go_leave_nothing_behind)
 	lane_open_wait(&c);
 	lane_end(&c);
 	UNTIL(ask_number("gauges.lanes_open") == 0);
+	/* Perhaps one more: the connection of the last question. */
 	before = process_descriptors(bed.pid);
 	for (i = 0; i < suite_scale(500); i++) {
 		lane_open_wait(&c);
@@ -548,7 +549,7 @@ START_TEST(lanes_that_come_and_go_leave_nothing_behind)
 		lane_end(&c);
 	}
 	UNTIL(ask_number("gauges.lanes_open") == 0);
-	UNTIL(process_descriptors(bed.pid) == before);
+	UNTIL(process_descriptors(bed.pid) <= before);
 	daemon_stop(NULL);
 	require_all();
 }
