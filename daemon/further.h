@@ -19,7 +19,7 @@
 #include "daemon/intake/listener.h"
 #include "daemon/reload.h"
 
-#define FURTHER_MOST (LISTENER_SOCKETS - 1)
+#define FURTHER_MOST (RECEIVER_SOCKETS - 1)
 
 struct further_socket {
 	struct further *all;	   /* it is one of these */

@@ -55,9 +55,9 @@ void loop_start(struct loop *l, struct listener *listener)
 /* Waits in poll(2) for the sockets and for libuv, loop_ms at most. */
 static enum pace_end wait_in_poll(struct loop *l, int loop_ms, bool *readable)
 {
-	const struct listener *from = l->listener;
-	struct pollfd fds[1 + LISTENER_SOCKETS];
-	unsigned i, sockets = listener_polls(from) ? from->sockets : 0;
+	const struct receiver *from = &l->listener->receiver;
+	struct pollfd fds[1 + RECEIVER_SOCKETS];
+	unsigned i, sockets = listener_polls(l->listener) ? from->sockets : 0;
 	int n;
 
 	fds[0] = (struct pollfd){ uv_backend_fd(&l->uv), POLLIN, 0 };

@@ -60,14 +60,14 @@ static void add_sockets(struct text *t, const struct sources *from)
 	unsigned i;
 
 	text_add(t, "\"sockets\":[");
-	for (i = 0; i < from->listener->sockets; i++) {
+	for (i = 0; i < from->listener->receiver.sockets; i++) {
 		s = i ? &further->at[i - 1] : NULL;
 		if (s)
 			unix_socket_name(s->fd, name);
 		text_add(t, "{\"path\":");
 		text_json(t, s ? name : from->socket);
 		text_add(t, ",\"received\":%" PRIu64 ",\"lost\":%s},",
-			 from->listener->socket[i].received,
+			 from->listener->receiver.socket[i].received,
 			 (s ? s->watch.lost : from->watch->lost) ? "true" :
 								   "false");
 	}

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * See listener.h for the states.
- *
- * The loop thread puts messages into an arena as soon as it has received them,
- * see workers_take().  What stays in the ring does not wake a worker with each
- * batch: that would cost two context switches for a few messages.  Workers are
- * woken when the ring is full, or WAKE_MS after the first message that stayed;
- * a message is as safe in the ring as in an arena, and its age counts
- * from its receipt.
- */
+/* See listener.h for the states. */
 #include "daemon/intake/listener.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/base/failpoint.h"
 
 /* Batches read before the loop's other handles get their turn. */
 #define BATCHES_A_TURN 16
@@ -29,7 +17,6 @@
  * so many it has been read.
  */
 #define CATCH_UP 65536
-#define WAKE_MS 1
 /*
  * The patience of a start that gets on, if buffer.timeout is shorter: a common
  * recovery takes milliseconds, but a large one on a busy machine takes seconds,
@@ -46,83 +33,14 @@ bool listener_polls(const struct listener *l)
 	       l->state != LISTENER_STOPPED;
 }
 
-/* -- workers ------------------------------------------------------------- */
-
-static void on_wake_timer(uv_timer_t *timer)
-{
-	struct listener *l = timer->data;
-
-	workers_wake(l->workers);
-	if (ring_waiting(l->ring))
-		uv_timer_start(timer, on_wake_timer, WAKE_MS, 0);
-}
-
-static void on_deadline_timer(uv_timer_t *timer)
-{
-	struct listener *l = timer->data;
-	uint64_t next = workers_due(l->workers), now = clock_now();
-
-	/* Rounded down: better early, see WORKERS_EARLY_NS. */
-	if (next)
-		uv_timer_start(timer, on_deadline_timer,
-			       next > now ? clock_ms_down(next - now) : 0, 0);
-}
-
-/* Messages were published: this thread puts them into arenas itself. */
-static void fill_arenas(struct listener *l)
-{
-	uint64_t waiting = ring_waiting(l->ring);
-
-	if (waiting > l->ring_high)
-		l->ring_high = waiting;
-	/* If the timer is already running it fires sooner; it stays. */
-	if (workers_take(l->workers) &&
-	    !uv_is_active((uv_handle_t *)&l->deadline_timer))
-		on_deadline_timer(&l->deadline_timer);
-}
-
-/* What stays in the ring is for the workers. */
-static void wake_for_rest(struct listener *l)
-{
-	if (!l->ring || !ring_waiting(l->ring))
-		return;
-	if (!uv_is_active((uv_handle_t *)&l->wake_timer))
-		uv_timer_start(&l->wake_timer, on_wake_timer, WAKE_MS, 0);
-}
-
 /* -- batches ------------------------------------------------------------- */
-
-/* One system call.  Returns how many datagrams it took. */
-static unsigned receive(struct listener *l, struct mmsghdr *msgs, unsigned n,
-			int flags)
-{
-	struct listener_socket *from = &l->socket[l->turn];
-	int got;
-
-	(void)FAILPOINT("recv.before");
-	/*
-	 * MSG_TRUNC: msg_len is the datagram's own length, so that a too
-	 * large one is recognised (recv(2)).
-	 */
-	got = recvmmsg(from->fd, msgs, n, flags | MSG_TRUNC, NULL);
-	(void)FAILPOINT("recv.after");
-	if (got > 0) {
-		stats_add(&l->stats.batches, 1);
-		stats_add(&l->stats.received, got);
-		from->received += got;
-		return got;
-	}
-	if (got < 0 && errno != EAGAIN && errno != EINTR)
-		drops_receive_failed(&l->drops, errno);
-	return 0;
-}
 
 /* Into the ring. */
 static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n,
 			   int flags)
 {
 	struct ring_batch batch = { 0 };
-	unsigned got = receive(l, msgs, n, flags);
+	unsigned got = receiver_take(&l->receiver, msgs, n, flags);
 
 	if (!got)
 		return 0;
@@ -138,21 +56,7 @@ static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n,
 		drops_too_large(&l->drops, &large,
 				l->cfg->socket_max_message_bytes);
 	}
-	fill_arenas(l);
-	return got;
-}
-
-/* Into nothing, counted. */
-static unsigned drop_batch(struct listener *l)
-{
-	struct mmsghdr msgs[RING_BATCH];
-	unsigned got, i;
-
-	memset(msgs, 0, sizeof(msgs));
-	got = receive(l, msgs, RING_BATCH, MSG_DONTWAIT);
-	for (i = 0; i < got; i++)
-		stats_add(&l->stats.received_bytes, msgs[i].msg_len);
-	stats_add(&l->stats.ring_full, got);
+	feed_arenas(&l->feed);
 	return got;
 }
 
@@ -162,7 +66,7 @@ static void end_drain(struct listener *l)
 {
 	l->state = LISTENER_STOPPED;
 	uv_timer_stop(&l->wait_timer);
-	/* wake_timer goes on: the workers still have to take what is there. */
+	/* The feed goes on: the workers still have to take what is there. */
 	l->drained(l->drained_arg);
 }
 
@@ -177,7 +81,6 @@ static void on_wait_timer(uv_timer_t *timer)
 /* Senders may block from now on: for so long at most. */
 static void start_wait_timer(struct listener *l, uint64_t timeout_ns)
 {
-
 	uv_timer_stop(&l->wait_timer);
 	if (timeout_ns == CONFIG_NEVER)
 		return;
@@ -186,19 +89,12 @@ static void start_wait_timer(struct listener *l, uint64_t timeout_ns)
 		       0);
 }
 
-/* A bit for each socket. */
-static uint32_t all_sockets(const struct listener *l)
-{
-	assert(l->sockets >= 1 && l->sockets <= LISTENER_SOCKETS);
-	return (UINT32_C(1) << l->sockets) - 1;
-}
-
 /* No slot could be armed.  A state that reads into the ring ends. */
 static void ring_is_full(struct listener *l)
 {
 	switch (l->state) {
 	case LISTENER_READING:
-		l->unread = all_sockets(l);
+		receiver_ring_full(&l->receiver);
 		drops_ring_full(&l->drops);
 		if (!l->cfg->buffer_timeout_ns) {
 			l->state = LISTENER_DROPPING;
@@ -209,7 +105,7 @@ static void ring_is_full(struct listener *l)
 		break;
 	case LISTENER_RESUMING:
 		/* wait_timer runs on: the queue was not empty meanwhile. */
-		l->unread = all_sockets(l);
+		receiver_ring_full(&l->receiver);
 		l->state = LISTENER_WAITING;
 		break;
 	case LISTENER_DRAINING:
@@ -224,7 +120,7 @@ static void ring_is_full(struct listener *l)
 	if (!l->ring)
 		return;
 	stats_add(&l->stats.waits, 1);
-	workers_wake(l->workers);
+	feed_wake(&l->feed);
 }
 
 /* Slots are armed.  A state that waits for one ends. */
@@ -272,22 +168,6 @@ static unsigned arm_slots(struct listener *l, struct mmsghdr **msgs)
 	return n;
 }
 
-static void next_socket(struct listener *l)
-{
-	if (++l->turn == l->sockets)
-		l->turn = 0;
-}
-
-/* The queue in turn was found empty: are all others, too? */
-static bool are_all_empty(struct listener *l)
-{
-	if (l->sockets == 1)
-		return true;
-	l->nonempty &= ~(UINT32_C(1) << l->turn);
-	next_socket(l);
-	return !l->nonempty;
-}
-
 /*
  * A batch was read: `got` of at most n, into the ring or dropped.  False: no
  * further one this turn.
@@ -295,7 +175,8 @@ static bool are_all_empty(struct listener *l)
 static bool goes_on(struct listener *l, unsigned got, unsigned n, bool dropped)
 {
 	if (l->state == LISTENER_DRAINING) {
-		if (got >= l->drain_left || (!got && are_all_empty(l))) {
+		if (got >= l->drain_left ||
+		    (!got && receiver_found_empty(&l->receiver))) {
 			end_drain(l);
 			return false;
 		}
@@ -303,16 +184,13 @@ static bool goes_on(struct listener *l, unsigned got, unsigned n, bool dropped)
 		return true;
 	}
 	if (got == n) {
-		next_socket(l);
+		receiver_next(&l->receiver);
 		return true;
 	}
-	l->socket[l->turn].emptied++;
-	if (!dropped)
-		l->unread &= ~(UINT32_C(1) << l->turn);
-	if (!are_all_empty(l))
+	if (!receiver_emptied(&l->receiver, dropped))
 		return true;
 	l->emptied++;
-	if (!dropped && !l->unread)
+	if (!dropped && receiver_is_read(&l->receiver))
 		queue_is_empty(l);
 	pace_emptied(&l->pace, stats_get(&l->stats.received),
 		     stats_get(&l->stats.received_bytes), l->received_ns);
@@ -321,12 +199,12 @@ static bool goes_on(struct listener *l, unsigned got, unsigned n, bool dropped)
 
 unsigned listener_read(struct listener *l, int flags)
 {
-	unsigned most = BATCHES_A_TURN + l->sockets - 1;
+	unsigned most = BATCHES_A_TURN + l->receiver.sockets - 1;
 	unsigned batch, n, got, taken = 0;
 	struct mmsghdr *msgs;
 	bool dropped;
 
-	l->nonempty = all_sockets(l);
+	receiver_begin(&l->receiver);
 	for (batch = 0; batch < most; batch++) {
 		if (l->state == LISTENER_STOPPED)
 			break;
@@ -336,7 +214,7 @@ unsigned listener_read(struct listener *l, int flags)
 			got = take_batch(l, msgs, n, flags);
 		} else if (dropped) {
 			n = RING_BATCH;
-			got = drop_batch(l);
+			got = receiver_drop(&l->receiver);
 			if (got)
 				drops_dropping(&l->drops, got, !l->ring);
 		} else {
@@ -349,41 +227,24 @@ unsigned listener_read(struct listener *l, int flags)
 			break;
 	}
 	if (taken)
-		wake_for_rest(l);
+		feed_workers(&l->feed);
 	return taken;
 }
 
 /* -- for others ---------------------------------------------------------- */
 
-/*
- * The socket was non-blocking, as all sockets here; from now on the calls that
- * must not wait have MSG_DONTWAIT.  Flag and timeout belong to the socket and
- * outlive this process if it is systemd's: fcntl(2), socket(7).
- */
-static bool make_blocking(int fd)
-{
-	struct timeval most = { .tv_usec = PACE_RECEIVE_MS * 1000 };
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags >= 0 && !fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) &&
-	       !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most));
-}
-
 void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 		    const struct config *cfg)
 {
 	memset(l, 0, sizeof(*l));
-	l->socket[0].fd = fd;
-	l->sockets = 1;
-	l->unread = 1;
 	l->ours = ours;
 	l->cfg = cfg;
-	pace_open(&l->pace, make_blocking(fd));
+	pace_open(&l->pace,
+		  receiver_open(&l->receiver, fd, &l->stats, &l->drops));
 	drops_open(&l->drops, uv);
-	uv_timer_init(uv, &l->wake_timer);
-	uv_timer_init(uv, &l->deadline_timer);
+	feed_open(&l->feed, uv);
 	uv_timer_init(uv, &l->wait_timer);
-	l->wake_timer.data = l->deadline_timer.data = l->wait_timer.data = l;
+	l->wait_timer.data = l;
 	drops_ring_full(&l->drops);
 	l->state = LISTENER_WAITING;
 	start_wait_timer(l, cfg->buffer_timeout_ns > START_NS ?
@@ -393,9 +254,8 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 
 void listener_add(struct listener *l, int fd)
 {
-	assert(l->sockets < LISTENER_SOCKETS && !l->ring);
-	l->socket[l->sockets++].fd = fd;
-	l->unread = all_sockets(l);
+	assert(!l->ring);
+	receiver_add(&l->receiver, fd);
 	pace_open(&l->pace, false);
 }
 
@@ -409,16 +269,15 @@ void listener_recovery_waits(struct listener *l)
 void listener_begin(struct listener *l, struct ring *ring,
 		    struct workers *workers)
 {
-	assert(!l->ring && ring && workers);
+	assert(!l->ring && ring && workers && workers->ring == ring);
 	l->ring = ring;
-	l->workers = workers;
+	feed_begin(&l->feed, workers);
 	listener_resume(l);
 }
 
 void listener_close(struct listener *l)
 {
-	uv_close((uv_handle_t *)&l->wake_timer, NULL);
-	uv_close((uv_handle_t *)&l->deadline_timer, NULL);
+	feed_close(&l->feed);
 	uv_close((uv_handle_t *)&l->wait_timer, NULL);
 	drops_close(&l->drops);
 }
@@ -457,28 +316,19 @@ void listener_resume(struct listener *l)
 		listener_read(l, MSG_DONTWAIT);
 }
 
-/* Into nothing: all that is in the queue of the i-th socket. */
-static void drop_queue(struct listener *l, unsigned i)
-{
-	l->turn = i;
-	while (drop_batch(l))
-		;
-}
-
 void listener_replace(struct listener *l, unsigned i, int fd)
 {
-	struct listener_socket *s = &l->socket[i];
+	const struct receiver_socket *s = &l->receiver.socket[i];
 	uint64_t emptied = s->emptied;
 
-	assert(l->ours && !listener_is_stopping(l) && i < l->sockets);
-	/* No sender adds to the queue from here on, see listener_stop(). */
-	shutdown(s->fd, SHUT_RD);
+	assert(l->ours && !listener_is_stopping(l) && i < l->receiver.sockets);
+	/* No sender adds to the queue from here on. */
+	receiver_shut(&l->receiver, i);
 	while (listener_polls(l) && s->emptied == emptied)
 		listener_read(l, MSG_DONTWAIT);
 	if (s->emptied == emptied)
-		drop_queue(l, i);
-	s->fd = fd;
-	(void)make_blocking(fd);
+		receiver_drop_queue(&l->receiver, i);
+	receiver_replace(&l->receiver, i, fd);
 }
 
 void listener_lanes_dropped(struct listener *l, uint64_t too_large)
@@ -494,8 +344,7 @@ void listener_configure(struct listener *l, const struct config *cfg)
 	assert(cfg);
 	changed = l->cfg->buffer_timeout_ns != cfg->buffer_timeout_ns;
 	l->cfg = cfg;
-	/* Each worker is woken for the settings, and then watches the time. */
-	uv_timer_stop(&l->deadline_timer);
+	feed_configure(&l->feed);
 	if (!changed || l->state == LISTENER_READING || listener_is_stopping(l))
 		return;
 	/* There may be room in the ring: only a read can tell. */
@@ -513,10 +362,8 @@ void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 	l->drained_arg = arg;
 	l->drain_left = l->ours ? UINT64_MAX : DRAIN_MOST;
 	uv_timer_stop(&l->wait_timer);
-	/* Senders get EPIPE from here on; the queue can still be read:
-	 * af_unix.c, unix_dgram_sendmsg(). */
-	for (i = 0; l->ours && i < l->sockets; i++)
-		shutdown(l->socket[i].fd, SHUT_RD);
+	for (i = 0; l->ours && i < l->receiver.sockets; i++)
+		receiver_shut(&l->receiver, i);
 	if (l->state != LISTENER_WAITING)
 		l->state = LISTENER_DRAINING;
 	else if (l->ours)
@@ -533,8 +380,8 @@ void listener_abandon(struct listener *l)
 
 	if (l->state != LISTENER_DRAINING && l->state != LISTENER_DRAIN_WAITING)
 		return;
-	for (i = 0; l->ours && i < l->sockets; i++)
-		drop_queue(l, i);
+	for (i = 0; l->ours && i < l->receiver.sockets; i++)
+		receiver_drop_queue(&l->receiver, i);
 	end_drain(l);
 }
 

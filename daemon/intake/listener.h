@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket: datagrams into the ring, back-pressure, and the end of it.
+ * The socket: datagrams into the ring, back-pressure, and the end of it.  These
+ * are its states; receiver.h has the system calls, feed.h what becomes of a
+ * message in the ring, pace.h where the loop waits, drops.h the reports.
  * Loop thread only.
  *
  *	         READING <-- queue read empty ------+------------------+
@@ -55,10 +57,10 @@
  *	DRAIN_WAITING	DRAINING	[ring_has_room]
  *	DRAIN_WAITING	STOPPED		[listener_abandon]
  *
- * There may be several sockets.  They are read in turn, a batch from each, and
- * share the ring and these states.  "The queue was read empty" then means that
- * the queue of each was, since the ring was full last: until that is so, a
- * sender at one of them may have waited since then (I4).
+ * There may be several sockets (receiver.h).  They share the ring and these
+ * states.  "The queue was read empty" then means that the queue of each was,
+ * since the ring was full last: until that is so, a sender at one of them may
+ * have waited since then (I4).
  *
  * The queue of a socket that systemd holds outlives this process, so a stop
  * leaves there what the ring has no room for, and the next start reads it.
@@ -74,7 +76,9 @@
 #include "daemon/base/log.h"
 #include "daemon/base/stats.h"
 #include "daemon/intake/drops.h"
+#include "daemon/intake/feed.h"
 #include "daemon/intake/pace.h"
+#include "daemon/intake/receiver.h"
 #include "daemon/region/ring.h"
 #include "daemon/worker/workers.h"
 
@@ -88,16 +92,6 @@ enum listener_state {
 	LISTENER_STOPPED
 };
 
-/* Most sockets of a listener. */
-#define LISTENER_SOCKETS 16
-
-/* One socket.  The first is that of socket.path; more are rare. */
-struct listener_socket {
-	int fd;		   /* see listener_replace() */
-	uint64_t received; /* datagrams */
-	uint64_t emptied;  /* times that its queue was read empty */
-};
-
 /* A moment: what was in the sockets' queues then, see listener_catch_up(). */
 struct listener_mark {
 	uint64_t emptied; /* of struct listener */
@@ -105,34 +99,20 @@ struct listener_mark {
 };
 
 struct listener {
-	struct listener_socket socket[LISTENER_SOCKETS];
-	unsigned sockets; /* of these, those that there are */
-	unsigned turn;	  /* the socket that is read next */
-	/*
-	 * A bit for each socket, where there are several.  unread: its queue
-	 * was not read empty into the ring since the ring was full last, so a
-	 * sender may wait since then.  nonempty: it was not found empty in this
-	 * turn of reading.
-	 */
-	uint32_t unread;
-	uint32_t nonempty;
 	/* constant after listener_start() */
 	bool ours; /* bound by this process: no later one reads its queue */
 	/* constant after listener_begin(), NULL before */
 	struct ring *ring;
-	struct workers *workers;
 	/* loop thread */
 	const struct config *cfg;
 	enum listener_state state;
+	struct receiver receiver; /* the sockets */
+	struct feed feed;	  /* from the ring to the workers */
 	struct pace pace;
 	struct drops drops;
-	uv_timer_t wake_timer;	   /* until workers are woken for the rest */
-	uv_timer_t deadline_timer; /* until an arena that this thread filled
-				      becomes buffer.forced old */
-	uv_timer_t wait_timer;	   /* until WAITING, RESUMING -> DROPPING */
-	uint64_t received_ns;	   /* when the last batch was received */
-	uint64_t ring_high;	   /* most messages that waited in the ring */
-	uint64_t emptied;	   /* times that all queues were found empty */
+	uv_timer_t wait_timer; /* until WAITING, RESUMING -> DROPPING */
+	uint64_t received_ns;  /* when the last batch was received */
+	uint64_t emptied;      /* times that all queues were found empty */
 	struct stats_listener stats;
 	uint64_t lane_too_large; /* of stats.too_large, those in lanes */
 	bool hurried;		 /* see listener_recovery_waits() */
@@ -152,7 +132,7 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 		    const struct config *cfg);
 /*
  * One more socket, as the first: all of them feed one ring and have the states
- * in common.  Before the loop runs; at most LISTENER_SOCKETS in all.  From now
+ * in common.  Before the loop runs; at most RECEIVER_SOCKETS in all.  From now
  * on the loop waits for them in poll(2) only, because a sleep in recvmmsg(2)
  * would see one socket.
  */

@@ -168,7 +168,7 @@ active proctype loop_thread()
 		go_loop(L_TOP)
 	   }
 
-	/* daemon/intake/listener.c receive(): recvmmsg, one datagram */
+	/* daemon/intake/receiver.c receiver_take(): recvmmsg, one datagram */
 	:: d_step { loop_at == L_RECEIVE && got < want && next <= DATAGRAMS ->
 		receive_into(SLOT(published + got));
 		got++

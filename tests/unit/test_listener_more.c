@@ -21,7 +21,7 @@ static void send_to(unsigned which, unsigned n)
 
 static uint64_t received(unsigned which)
 {
-	return listener.socket[which].received;
+	return listener.receiver.socket[which].received;
 }
 
 static unsigned take_all(void)

@@ -58,7 +58,7 @@ static void start_pausing(void)
 static void pause_in_full(void)
 {
 	ck_assert(listener.pace.pausing);
-	uv_timer_stop(&listener.wake_timer);
+	uv_timer_stop(&listener.feed.wake_timer);
 	loop_turn(&loop);
 }
 
@@ -170,7 +170,7 @@ static bool checked_since(uint64_t checked_ms)
 /* Nobody takes from this ring, so that the listener has a timer. */
 static void turn_without_timer(void)
 {
-	uv_timer_stop(&listener.wake_timer);
+	uv_timer_stop(&listener.feed.wake_timer);
 	loop_turn(&loop);
 }
 
@@ -303,7 +303,7 @@ START_TEST(a_drain_does_not_sleep_in_recvmmsg)
 {
 	start_steady();
 	sleep_long();
-	uv_timer_stop(&listener.wake_timer);
+	uv_timer_stop(&listener.feed.wake_timer);
 	listener.state = LISTENER_DRAINING;
 	listener.drain_left = 10;
 	checked_before(0);
@@ -324,7 +324,7 @@ START_TEST(a_dropping_listener_does_not_sleep_in_recvmmsg)
 	listener.pace.steady = true;
 	checked_before(0);
 	listener.state = LISTENER_READING;
-	uv_timer_stop(&listener.wake_timer);
+	uv_timer_stop(&listener.feed.wake_timer);
 	loop_turn(&loop);
 	ck_assert_int_eq(listener.state, LISTENER_DROPPING);
 	finish();
