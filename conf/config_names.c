@@ -2,7 +2,9 @@
 /*
  * No two settings may lead to the same file.  Otherwise a daemon could bind its
  * socket over its state region, truncate the region as a temporary file, or mix
- * other files with the complete ones, and say nothing.
+ * other files with the complete ones, and say nothing.  Nor may one path be
+ * below another: a shipper takes what is below files.path, and nothing can be
+ * below a file.
  *
  * Two texts can be one file: by dots and slashes, and by symbolic links on the
  * way, such as /var/run.
@@ -26,6 +28,9 @@ struct name {
 	bool derived;  /* the setting's own text is another path */
 	bool numbered; /* any number may follow */
 };
+
+/* What one path is to another. */
+enum relation { APART, SAME, BELOW, ABOVE };
 
 struct names {
 	struct loader *load;
@@ -100,6 +105,20 @@ static void add_sockets(struct names *names)
 	}
 }
 
+/* `bufwriter ship` says there how it is, see client/ship/news.c. */
+static void add_news(struct names *names)
+{
+	const struct setting *control = &setting_table[SETTING_control_path];
+	const char *path = names->load->cfg->control_path;
+	const char *base = strrchr(path, '/');
+	int len = base ? (int)(base - path) : 0;
+
+	if (!base)
+		return;
+	add(names, control, "%.*s/ship.prom", len, path);
+	add(names, control, "%.*s/ship.prom.new", len, path);
+}
+
 static void add_derived(struct names *names)
 {
 	const struct setting *state = &setting_table[SETTING_state_path];
@@ -110,6 +129,7 @@ static void add_derived(struct names *names)
 	const char *file = names->load->problems.file;
 
 	add_sockets(names);
+	add_news(names);
 	if (!cfg->lanes_path[0])
 		add(names, &setting_table[SETTING_socket_path], "%s",
 		    cfg->lanes);
@@ -206,14 +226,66 @@ static bool is_number_of(const struct name *numbered, const char *path)
 	return same;
 }
 
-static bool clashes(const struct name *a, const struct name *b)
+/* The directory exists, and these are two names of it. */
+static bool is_directory(const char *dir, const char *path)
+{
+	struct stat sd, sp;
+
+	return !stat(dir, &sd) && S_ISDIR(sd.st_mode) && !stat(path, &sp) &&
+	       sd.st_dev == sp.st_dev && sd.st_ino == sp.st_ino;
+}
+
+/* The component at the end of this path goes back up. */
+static bool is_dotdot(const char *last)
+{
+	size_t len;
+
+	last = component(last, &len);
+	return len == 2 && !strncmp(last, "..", 2);
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	char up[PATH_MAX], from[PATH_MAX];
+	unsigned skip = 0; /* directories that .. leaves again */
+	const char *last;
+
+	for (snprintf(from, sizeof(from), "%s", path); !same_text(from, "/");
+	     memcpy(from, up, sizeof(from))) {
+		last = split(up, from);
+		if (is_dotdot(last))
+			skip++;
+		else if (skip)
+			skip--;
+		if (!skip && (same_file(up, dir) || is_directory(dir, up)))
+			return true;
+	}
+	return false;
+}
+
+/* One of these may be below the other: see files.temp in the manual. */
+static bool is_files(const struct name *name)
+{
+	return name->set == &setting_table[SETTING_files_path] ||
+	       name->set == &setting_table[SETTING_files_temp];
+}
+
+static enum relation relate(const struct name *a, const struct name *b)
 {
 	if (a->set == b->set && (a->derived || b->derived))
-		return false;
+		return APART;
 	if (a->numbered || b->numbered)
 		return is_number_of(a->numbered ? a : b,
-				    a->numbered ? b->path : a->path);
-	return same_file(a->path, b->path);
+				    a->numbered ? b->path : a->path) ?
+			       SAME :
+			       APART;
+	if (same_file(a->path, b->path))
+		return SAME;
+	if (is_files(a) && is_files(b))
+		return APART;
+	if (is_below(a->path, b->path))
+		return BELOW;
+	return is_below(b->path, a->path) ? ABOVE : APART;
 }
 
 /* --- the report ---------------------------------------------------------- */
@@ -223,27 +295,49 @@ static bool is_given(const struct loader *load, const struct name *name)
 	return name->set && loader_line(load, name->set);
 }
 
+/* The other name, as the end of a sentence. */
+static void describe(const struct name *other, enum relation relation,
+		     char out[256])
+{
+	if (!other->set)
+		snprintf(out, 256, "the settings file");
+	else if (!other->derived)
+		snprintf(out, 256, "%s", other->set->name);
+	else if (relation == SAME)
+		snprintf(out, 256, "what the daemon makes for %s",
+			 other->set->name);
+	else
+		snprintf(out, 256, "\"%.100s\", which the daemon makes for %s",
+			 other->path, other->set->name);
+}
+
 /*
- * Reports that two settings mean one path, at one that was given, and at the
- * one that says the path itself if there is a choice.
+ * Reports what path a is to path b, at a setting that was given, and at the one
+ * that says the path itself if there is a choice.
  */
 static void report(struct loader *load, const struct name *a,
-		   const struct name *b)
+		   const struct name *b, enum relation relation)
 {
+	static const char *const words[] = {
+		[SAME] = "also",
+		[BELOW] = "below",
+		[ABOVE] = "above",
+	};
 	bool at_a = is_given(load, a) &&
 		    (!is_given(load, b) || (b->derived && !a->derived));
 	const struct name *at = at_a || !b->set ? a : b;
 	const struct name *other = at == a ? b : a;
-	char why[512];
+	char said[256], why[640];
 
+	if (at == b && relation != SAME)
+		relation = relation == BELOW ? ABOVE : BELOW;
+	describe(other, relation, said);
 	snprintf(why, sizeof(why),
-		 "%s\"%.100s\"%s is also %s%s; allowed: a path that no other "
-		 "setting names",
+		 "%s\"%.100s\"%s is %s %s; allowed: a path that no other "
+		 "setting names%s",
 		 at->derived ? "the daemon makes " : "", at->path,
-		 at->derived ? " for it, which" : "",
-		 other->derived && other->set ? "what the daemon makes for " :
-						"",
-		 other->set ? other->set->name : "the settings file");
+		 at->derived ? " for it, which" : "", words[relation], said,
+		 relation == SAME ? "" : ", and none above or below it");
 	loader_problem(load, at->set, why);
 }
 
@@ -262,7 +356,7 @@ static bool is_first(const struct names *names, const struct name *a,
 
 	for (d = names->name; d <= b; d++)
 		for (c = names->name; c < d; c++)
-			if (same_settings(a, b, c, d) && clashes(c, d))
+			if (same_settings(a, b, c, d) && relate(c, d) != APART)
 				return c == a && d == b;
 	return true;
 }
@@ -271,13 +365,16 @@ void config_names_check(struct loader *load)
 {
 	struct names names = { .load = load };
 	struct name *a, *b;
+	enum relation relation;
 
 	add_settings(&names);
 	add_derived(&names);
 	for (b = names.name; b < names.name + names.n; b++)
-		for (a = names.name; a < b && !load->out_of_memory; a++)
-			if (clashes(a, b) && is_first(&names, a, b))
-				report(load, a, b);
+		for (a = names.name; a < b && !load->out_of_memory; a++) {
+			relation = relate(a, b);
+			if (relation != APART && is_first(&names, a, b))
+				report(load, a, b, relation);
+		}
 	for (a = names.name; a < names.name + names.n; a++)
 		free(a->path);
 }

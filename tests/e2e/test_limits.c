@@ -250,10 +250,17 @@ START_TEST(a_link_is_replaced_and_not_followed)
 }
 END_TEST
 
-/* A shipper takes what is in files.path. */
+/*
+ * A shipper takes what is in files.path.  The settings alone do not say that it
+ * would happen: systemd's socket has another path.
+ */
 START_TEST(nothing_is_published_among_the_files)
 {
-	daemon_start(bed_text("socket.path=%s.sock", bed.files));
+	strcat(bed.sock, ".sock");
+	snprintf(bed.files, sizeof(bed.files), "%s/sock", bed.root);
+	ck_assert_int_eq(mkdir(bed.files, 0755), 0);
+	bed_hold_socket();
+	daemon_start(bed_text("socket.path=%s/other", bed.root));
 	ck_assert_uint_eq(files_count(bed.files), 0);
 	ck_assert_uint_eq(log_count("socket.max_message cannot be published"),
 			  1);
