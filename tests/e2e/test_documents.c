@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The documents of the tree are in step with it: daemon/README.md names
- * functions and files that exist, and links between documents lead somewhere.
+ * functions and files that exist, links between documents lead somewhere, and
+ * no advice makes senders stand still.
  * (test_manual.c has README and the manual pages, test_messages.c the log.)
  */
 #define _GNU_SOURCE
@@ -281,6 +282,55 @@ START_TEST(links_between_documents_lead_somewhere)
 }
 END_TEST
 
+/* --- advice -------------------------------------------------------------- */
+
+#define RESTART "systemctl restart bufwriter"
+#define CHECKED "bufwriterd -t && " RESTART
+
+/*
+ * A start with a mistake in the settings fails, and blocking senders stand
+ * still meanwhile: where people look, a restart comes behind a check.
+ */
+START_TEST(a_restart_that_a_document_advises_comes_behind_a_check)
+{
+	static const char *const pages[] = {
+		"README.md",
+		"conf/bufwriter.ini",
+		"conf/bufwriter.ini.5.in",
+		"daemon/bufwriter-troubleshooting.7",
+		"daemon/bufwriterd.8",
+	};
+	unsigned checked = 0;
+	const char *at;
+	char *text;
+	size_t i;
+
+	for (i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		text = source_read(pages[i]);
+		ck_assert_msg(i == 4 || strstr(text, CHECKED) != NULL,
+			      "%s does not say '" CHECKED "'", pages[i]);
+		for (at = text; (at = strstr(at, RESTART));
+		     at += strlen(RESTART)) {
+			size_t check = strlen(CHECKED) - strlen(RESTART);
+			const char *end = at + strlen(RESTART);
+			const char *from = at - check;
+
+			/* of the socket, or of the shipper */
+			if (*end == '-' || !strncmp(end, ".socket", 7))
+				continue;
+			ck_assert_msg((size_t)(at - text) >= check &&
+					      !strncmp(from, CHECKED,
+						       strlen(CHECKED)),
+				      "%s says '%.60s' without a check",
+				      pages[i], at);
+			checked++;
+		}
+		free(text);
+	}
+	ck_assert_uint_ge(checked, 5);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("documents");
@@ -291,6 +341,8 @@ int main(void)
 	tcase_add_test(tcase, the_source_refers_to_invariants_of_the_map);
 	tcase_add_test(tcase, the_map_names_files_and_suites_that_exist);
 	tcase_add_test(tcase, links_between_documents_lead_somewhere);
+	tcase_add_test(tcase,
+		       a_restart_that_a_document_advises_comes_behind_a_check);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite, CK_NOFORK);
 }
