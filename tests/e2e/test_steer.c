@@ -20,6 +20,7 @@
 
 #include "tests/lib/ask.h"
 #include "tests/lib/bed.h"
+#include "tests/lib/examples.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
@@ -623,6 +624,49 @@ START_TEST(the_reload_of_the_unit_checks_the_file_first)
 }
 END_TEST
 
+/* The script that a package runs, with the bed's paths and another systemctl. */
+static int upgrade(void)
+{
+	const char *build = getenv("BW_BUILD");
+
+	script_write(bed_text("%s/systemctl", bed.root),
+		     bed_text("echo \"$@\" >>%s/asked\n", bed.root), 0755);
+	return system(bed_text(
+		"sed 's:/usr/sbin:%s:g; s:/etc/bufwriter:%s/etc:g; "
+		"s:/run/systemd/system:%s:g; s:/lib/systemd/[a-z-]*:true:g' "
+		"systemd/debian/bufwriter.postinst >%s/postinst && "
+		"PATH=%s:$PATH sh %s/postinst configure 0.0.1 2>%s/said",
+		build ? build : "build", bed.root, bed.root, bed.root, bed.root,
+		bed.root, bed.root));
+}
+
+static bool upgrade_restarts(const char *unit)
+{
+	return !system(bed_text("grep -qxF 'try-restart %s.service' %s/asked",
+				unit, bed.root));
+}
+
+/* A version that refuses what the version before took is not started. */
+START_TEST(an_upgrade_restarts_what_will_start)
+{
+	ck_assert_int_eq(mkdir(bed_text("%s/etc", bed.root), 0755), 0);
+	file_write(bed_text("%s/etc/bufwriter.ini", bed.root), "nonsense", 8);
+	file_write(bed_text("%s/etc/good.ini", bed.root), "", 0);
+	file_write(bed_text("%s/etc/bad.ini", bed.root), "[x]\n", 4);
+	ck_assert_int_eq(upgrade(), 0);
+	ck_assert(!upgrade_restarts("bufwriter"));
+	ck_assert(!upgrade_restarts("bufwriter@bad"));
+	ck_assert(upgrade_restarts("bufwriter@good"));
+	ck_assert_int_eq(system(bed_text("grep -q 'bufwriter@bad.service still "
+					 "runs the old version' %s/said",
+					 bed.root)),
+			 0);
+	file_write(bed_text("%s/etc/bufwriter.ini", bed.root), "", 0);
+	ck_assert_int_eq(upgrade(), 0);
+	ck_assert(upgrade_restarts("bufwriter"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("steer");
@@ -665,5 +709,6 @@ int main(void)
 	tcase_add_test(t, the_datagram_socket_is_told_from_the_control_socket);
 	tcase_add_loop_test(t, the_reload_of_the_unit_checks_the_file_first, 0,
 			    2);
+	tcase_add_test(t, an_upgrade_restarts_what_will_start);
 	return suite_run(suite, CK_NOFORK);
 }
