@@ -22,7 +22,8 @@ struct stored {
 };
 
 static struct {
-	int fd; /* 0: not open */
+	int fd;		/* 0: not open */
+	char path[128]; /* of the socket; every later daemon is told it */
 	int end[2];
 	pthread_t thread;
 	/* under the lock */
@@ -114,14 +115,15 @@ void store_open(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/notify", bed.root);
+	snprintf(store.path, sizeof(store.path), "%s/notify", bed.root);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", store.path);
 	store.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_gt(store.fd, 0);
 	ck_assert_int_eq(bind(store.fd, (const void *)&addr, sizeof(addr)), 0);
-	chmod(addr.sun_path, 0666);
+	chmod(store.path, 0666);
 	ck_assert_int_eq(pipe2(store.end, O_CLOEXEC), 0);
 	ck_assert_int_eq(pthread_create(&store.thread, NULL, keep, NULL), 0);
-	bed.notify = bed_text("%s/notify", bed.root);
+	bed.notify = store.path;
 }
 
 void store_clear(void)
