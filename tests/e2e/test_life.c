@@ -576,10 +576,12 @@ static const struct wrapper {
 	  "LISTEN_FDS is not set; a wrapper must keep both",
 	  EX_CONFIG },
 	{ "export LISTEN_PID=$$ LISTEN_FDS=1; "
-	  "DAEMON & sleep 0.3; kill $!; wait $!",
+	  "DAEMON & until grep -qs ready: output; do sleep 0.05; done; "
+	  "kill $!; wait $!",
 	  "2", "is not read: LISTEN_PID is ", 0 },
 	{ "export LISTEN_PID=$$ LISTEN_FDS=1; "
-	  "(sleep 0.3; kill $$) & exec DAEMON",
+	  "(until grep -qs ready: output; do sleep 0.05; done; kill $$) & "
+	  "exec DAEMON",
 	  "", "listening on the socket passed by systemd", 0 },
 };
 
