@@ -160,9 +160,10 @@ struct bw_options {
 	 * When the handle takes lanes.  BW_LANES_AUTO: when it has sent 2,000
 	 * datagrams within a tenth of a second.  BW_LANES_ALWAYS: from
 	 * bw_open() on, which then waits for the daemon's answer, at most for
-	 * the timeout.  BW_LANES_NEVER: not at all; then a message cannot be
-	 * longer than a datagram.  With the first two a message for which there
-	 * is no lane goes as a datagram, so they never cause an error.
+	 * the timeout and about a second.  BW_LANES_NEVER: not at all; then a
+	 * message cannot be longer than a datagram.  With the first two a
+	 * message for which there is no lane goes as a datagram, so they never
+	 * cause an error.
 	 */
 	int lanes;
 	int reserved; /* must be 0 */

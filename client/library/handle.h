@@ -104,4 +104,10 @@ static inline int bw_left_ms(const struct bw *bw, int64_t start_ms)
 	return left_ms <= bw->timeout_ms ? left_ms : bw->timeout_ms;
 }
 
+/* One slice of a wait: what bw_left_ms() returned, but at most `most_ms`. */
+static inline int bw_slice_ms(int left_ms, int most_ms)
+{
+	return left_ms < 0 || left_ms > most_ms ? most_ms : left_ms;
+}
+
 #endif

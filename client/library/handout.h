@@ -19,6 +19,13 @@ enum bw_request {
 	BW_REQUEST_FLUSH = 3, /* value: returned with the answer */
 };
 
+/*
+ * When no answer to a request for a lane has come by then, none will come, and
+ * the request is made again.  A daemon that was killed before it answered may
+ * leave a connection that a supervisor keeps open, so no end of file comes.
+ */
+#define BW_HANDOUT_MS 1000
+
 struct bw_answer {
 	int32_t status; /* 0 or -errno */
 	uint64_t value[2];

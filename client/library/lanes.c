@@ -18,9 +18,8 @@
  */
 #define SPAN_MS 100
 #define MEETINGS 256
-/* After a refusal, and when no answer comes: the time until the next try. */
+/* After a refusal, and when no answer came: the time until the next try. */
 #define RETRY_MS 1000
-#define ANSWER_MS 1000
 
 __thread uint32_t bw_lanes_hint;
 
@@ -82,11 +81,7 @@ static void look_for_lane(struct bw *bw, struct bw_lanes *lanes, int i)
 	struct bw_answer answer;
 	int err = bw_handout_answer(bw_fork_fd(bw, i), &answer);
 
-	/*
-	 * A daemon that was killed before it answered may leave a connection
-	 * that a supervisor keeps open.
-	 */
-	if (err == -EAGAIN && coarse_ms() - lane->since_ms < ANSWER_MS)
+	if (err == -EAGAIN && coarse_ms() - lane->since_ms < BW_HANDOUT_MS)
 		return;
 	if (!err)
 		err = answer.status;
@@ -169,15 +164,17 @@ void bw_lanes_open(struct bw *bw)
 	int64_t start_ms = bw_clock_ms(CLOCK_MONOTONIC);
 	struct bw_lanes *lanes = bw_lanes_make(bw);
 	struct pollfd pfd = { .events = POLLIN };
+	int left_ms = -1;
 
 	if (!lanes)
 		return;
 	ask_for_one(bw, lanes);
 	/* The handle is the caller's alone, so nobody takes the lane away. */
-	while (bw_lane_state(&lanes->lane[0]) == BW_LANE_OPENING) {
+	while (bw_lane_state(&lanes->lane[0]) == BW_LANE_OPENING && left_ms) {
+		left_ms = bw_left_ms(bw, start_ms);
 		pfd.fd = bw_fork_fd(bw, 0);
-		if (poll(&pfd, 1, bw_left_ms(bw, start_ms)) == 0)
-			break;
+		poll(&pfd, 1, bw_slice_ms(left_ms, BW_LANE_SLICE_MS));
+		/* Gives the request up when no answer has come for long. */
 		bw_lanes_mind(bw);
 	}
 }
@@ -275,9 +272,7 @@ int bw_lanes_room(struct bw *bw, size_t len, int64_t start_ms,
 			bw_lane_leave(*lane);
 			return BW_TIMEOUT;
 		}
-		if (left_ms < 0 || left_ms > BW_LANE_SLICE_MS)
-			left_ms = BW_LANE_SLICE_MS;
-		bw_lane_wait(*lane, left_ms);
+		bw_lane_wait(*lane, bw_slice_ms(left_ms, BW_LANE_SLICE_MS));
 		bw_lane_leave(*lane);
 		/* The message is not in the lane yet, and no lock is held. */
 		pthread_testcancel();
@@ -295,9 +290,7 @@ static void wait_for_end(struct bw *bw, struct bw_lane *lane, int connection,
 		left_ms = bw_left_ms(bw, start_ms);
 		if (left_ms == 0)
 			return;
-		if (left_ms < 0 || left_ms > BW_LANE_SLICE_MS)
-			left_ms = BW_LANE_SLICE_MS;
-		bw_lane_wait(lane, left_ms);
+		bw_lane_wait(lane, bw_slice_ms(left_ms, BW_LANE_SLICE_MS));
 		bw_lane_look(lane, connection);
 	}
 }

@@ -54,7 +54,7 @@ struct bw_lanes *bw_lanes_make(struct bw *bw);
 
 /*
  * BW_LANES_ALWAYS, in bw_open(): asks for a lane and waits for the answer, at
- * most for the timeout.
+ * most for the timeout and for BW_HANDOUT_MS.
  */
 void bw_lanes_open(struct bw *bw);
 

@@ -86,9 +86,7 @@ static void wait_until_read(struct bw *bw, int64_t start_ms)
 		left_ms = bw_left_ms(bw, start_ms);
 		if (left_ms == 0)
 			return;
-		if (left_ms < 0 || left_ms > READ_SLICE_MS)
-			left_ms = READ_SLICE_MS;
-		bw_lane_wait(lane, left_ms);
+		bw_lane_wait(lane, bw_slice_ms(left_ms, READ_SLICE_MS));
 	}
 }
 

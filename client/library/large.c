@@ -60,17 +60,19 @@ static void wait_for_daemon(const struct call *call, int left_ms)
 {
 	int cancel;
 
-	if (left_ms < 0 || left_ms > BW_LANE_SLICE_MS)
-		left_ms = BW_LANE_SLICE_MS;
-	bw_lane_wait(call->lane, left_ms);
+	bw_lane_wait(call->lane, bw_slice_ms(left_ms, BW_LANE_SLICE_MS));
 	pthread_setcancelstate(call->cancel, &cancel);
 	pthread_testcancel();
 	pthread_setcancelstate(cancel, NULL);
 }
 
-/* The daemon's answer, within the timeout.  0 or -errno. */
+/*
+ * The daemon's answer, within the timeout.  0 or -errno; -EAGAIN: it has not
+ * come, and the request is given up.
+ */
 static int wait_for_answer(const struct call *call, struct bw_answer *answer)
 {
+	const int64_t end_ms = bw_clock_ms(CLOCK_MONOTONIC) + BW_HANDOUT_MS;
 	const int fd = bw_fork_fd(call->bw, call->index);
 	int left_ms, err;
 
@@ -79,9 +81,10 @@ static int wait_for_answer(const struct call *call, struct bw_answer *answer)
 		if (err != -EAGAIN)
 			return err ? err : answer->status;
 		left_ms = bw_left_ms(call->bw, call->start_ms);
-		if (left_ms == 0)
+		if (left_ms == 0 || bw_clock_ms(CLOCK_MONOTONIC) >= end_ms)
 			return -EAGAIN;
-		wait_for_packet(call, fd, left_ms);
+		wait_for_packet(call, fd,
+				bw_slice_ms(left_ms, BW_LANE_SLICE_MS));
 	}
 }
 

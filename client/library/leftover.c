@@ -69,7 +69,9 @@ static void resend(struct bw *bw, struct bw_lane *lane, int index)
 		return;
 	}
 	err = bw_handout_answer(bw_fork_fd(bw, index), &answer);
-	if (err == -EAGAIN)
+	if (err == -EAGAIN &&
+	    bw_clock_ms(CLOCK_MONOTONIC_COARSE) - lane->since_ms <
+		    BW_HANDOUT_MS)
 		return;
 	if (!err)
 		err = answer.status;

@@ -259,6 +259,10 @@ static bool request(struct given *g, const struct request *r)
 	NEED(r->magic == MAGIC);
 	switch (r->type) {
 	case 1:
+		if (lane_stub.forgets) {
+			atomic_fetch_sub(&lane_stub.forgets, 1);
+			return true;
+		}
 		if (lane_stub.refuses || r->value > lane_stub.large) {
 			answer(g,
 			       lane_stub.refuses ? -lane_stub.refuses :

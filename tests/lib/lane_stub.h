@@ -42,7 +42,13 @@ struct lane_stub {
 	atomic_int refuses;	/* the errno of an answer to a request, or 0 */
 	atomic_int refuses_ask; /* the same for a question */
 	atomic_uint spoils;	/* enum spoil */
-	atomic_uint slow_us;	/* pause between two records */
+	/*
+	 * So many requests for a lane it reads and never answers, as a daemon
+	 * that is killed before the answer and whose connections a supervisor
+	 * keeps open.
+	 */
+	atomic_uint forgets;
+	atomic_uint slow_us; /* pause between two records */
 
 	/* set before lane_stub_start() */
 	uint64_t size;	/* of an ordinary lane */

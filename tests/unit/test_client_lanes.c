@@ -265,6 +265,30 @@ START_TEST(without_a_lane_datagrams_go)
 }
 END_TEST
 
+/* The daemon was killed before it answered, and its connection is kept. */
+START_TEST(an_open_without_an_answer_ends)
+{
+	struct bw *bw;
+	unsigned n;
+
+	lane_stub.forgets = 1;
+	bw = start(BW_FOREVER);
+	ck_assert_uint_eq(lane_stub.forgets, 0);
+	ck_assert_uint_eq(lane_stub.opened, 0);
+	ck_assert_int_eq(bw_write(bw, "x", 1), 0);
+	lane_stub_expect(DATAGRAM, "x", 1);
+	/* It is asked for a lane again, a second later. */
+	for (n = 0; lane_stub.messages[LANE] == 0; n++) {
+		ck_assert_int_eq(bw_write(bw, "y", 1), 0);
+		ck_assert_uint_lt(n, 60000);
+		suite_sleep_ms(1);
+	}
+	bw_close(bw);
+	UNTIL(lane_stub_connections() == 0);
+	ck_assert_uint_eq(lane_stub_count(), n + 1);
+}
+END_TEST
+
 /* A container has mounted the daemon's directory at another place. */
 START_TEST(the_socket_is_found_beside_the_link)
 {
@@ -545,6 +569,7 @@ int main(void)
 	tcase_add_test(tc, a_busy_process_gets_a_lane);
 	tcase_add_test(tc, never_is_never);
 	tcase_add_loop_test(tc, without_a_lane_datagrams_go, 0, 2 * OBSTACLES);
+	tcase_add_test(tc, an_open_without_an_answer_ends);
 	tcase_add_test(tc, the_socket_is_found_beside_the_link);
 	tcase_add_loop_test(tc, a_lane_of_another_kind_is_not_used, 0, SPOILS);
 	tcase_add_loop_test(tc, a_full_lane_waits_for_the_timeout, 0, 3);

@@ -398,6 +398,27 @@ START_TEST(a_large_message_waits_for_its_lane)
 END_TEST
 
 /*
+ * The daemon was killed before it answered, and its connection is kept.  With
+ * _i = 1 the call has a timeout, which is longer than the wait for an answer.
+ */
+START_TEST(a_large_message_asks_again_without_an_answer)
+{
+	char *data = large_message(MB, 4);
+	struct bw *bw = start(_i ? SOON_MS : BW_FOREVER, BW_LANES_AUTO);
+
+	lane_stub.forgets = 2;
+	ck_assert_int_eq(bw_write(bw, data, MB), 0);
+	ck_assert_uint_eq(lane_stub.forgets, 0);
+	ck_assert_uint_eq(lane_stub.opened, 1);
+	lane_stub_expect(LARGE_LANE, data, MB);
+	bw_close(bw);
+	UNTIL(lane_stub_connections() == 0);
+	free(data);
+	lane_stub_expect_none();
+}
+END_TEST
+
+/*
  * The daemon does not take it in time.  The message is sent all the same: by
  * this daemon, or by the next one, which gets it again.
  */
@@ -417,6 +438,9 @@ START_TEST(a_large_message_is_kept_until_it_is_taken)
 		lane_stub.takes = true;
 		break;
 	case 1:
+	case 2:
+		/* With 2 the request for the next lane gets no answer. */
+		lane_stub.forgets = _i - 1;
 		lane_stub_close_lanes(0, 0);
 		lane_stub.takes = true;
 		break;
@@ -517,8 +541,10 @@ int main(void)
 	tcase_add_loop_test(tc, a_large_message_has_a_lane_of_its_own, 0, 4);
 	tcase_add_test(tc, a_message_that_is_too_large_is_refused);
 	tcase_add_test(tc, a_large_message_waits_for_its_lane);
+	tcase_add_loop_test(tc, a_large_message_asks_again_without_an_answer, 0,
+			    2);
 	tcase_add_loop_test(tc, a_large_message_is_kept_until_it_is_taken, 0,
-			    3);
+			    4);
 	tcase_add_test(tc, many_threads_write_large_messages);
 	tcase_add_loop_test(tc, a_wait_for_a_large_lane_can_be_cancelled, 0, 2);
 	return suite_run(suite, CK_FORK);
