@@ -179,9 +179,10 @@ void lane_restore(struct lane_server *s, unsigned stored)
 		restore_one(s, &list[i]);
 	free(list);
 	close_the_rest(s);
-	if (s->lanes)
-		log_notice("lanes: %u go on where the process before left them",
-			   s->lanes);
+	if (!s->lanes)
+		return;
+	log_notice("lanes: %u go on where the process before left them",
+		   s->lanes);
 	/* A doorbell that the dead process had heard is gone. */
 	workers_ring(s->workers);
 }
