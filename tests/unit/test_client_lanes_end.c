@@ -185,7 +185,7 @@ START_TEST(an_end_without_a_successor_is_an_error)
 {
 	struct bw *bw;
 
-	bw = start(50);
+	bw = start(1000);
 	stop_taking();
 	ck_assert_int_eq(bw_write(bw, "kept", 4), 0);
 	lane_stub_close_lanes(0, 0);

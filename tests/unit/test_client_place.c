@@ -301,11 +301,13 @@ END_TEST
 START_TEST(a_flush_is_answered)
 {
 	char link[160];
-	struct bw *bw = start(100, _i ? BW_LANES_NEVER : BW_LANES_ALWAYS);
+	struct bw *bw = start(SOON_MS, _i ? BW_LANES_NEVER : BW_LANES_ALWAYS);
 
 	ck_assert_int_eq(bw_write(bw, "x", 1), 0);
 	ck_assert_int_eq(bw_flush(bw), 0);
 	ck_assert_uint_eq(lane_stub.flushes, 1);
+	bw_close(bw);
+	bw = lane_stub_client(100, _i ? BW_LANES_NEVER : BW_LANES_ALWAYS);
 	lane_stub.answers = false;
 	ck_assert_int_eq(bw_flush(bw), BW_TIMEOUT);
 	lane_stub.answers = true;
