@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "tests/lib/bed.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "tests/lib/lane_client.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/store.h"
+#include "tests/lib/threads.h"
 
 struct bed bed = { .held = -1, .held_lanes = -1 };
 
@@ -179,39 +179,10 @@ int bed_queue_empty(void)
 	       errno == EAGAIN;
 }
 
-/* True if the thread that writes the daemon's log has work. */
-static bool log_thread_works(const char *task)
-{
-	char path[64], comm[32], state;
-	bool works;
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", (int)bed.pid,
-		 task);
-	stat = fopen(path, "r");
-	if (!stat)
-		return false;
-	works = fscanf(stat, "%*d (%31[^)]) %c", comm, &state) == 2 &&
-		!strcmp(comm, "log") && strchr("RD", state);
-	fclose(stat);
-	return works;
-}
-
 /* What the daemon has said by now is in the log, or waits for a reader. */
 static bool log_is_written(void)
 {
-	bool written = true;
-	struct dirent *e;
-	char path[32];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)bed.pid);
-	dir = bed.pid ? opendir(path) : NULL;
-	while (dir && written && (e = readdir(dir)))
-		written = !log_thread_works(e->d_name);
-	if (dir)
-		closedir(dir);
-	return written;
+	return !bed.pid || threads_sleep((int)bed.pid, "log");
 }
 
 unsigned log_count_list(const char *const *wanted)

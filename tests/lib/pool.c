@@ -3,6 +3,9 @@
 #include "tests/lib/pool.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
+
+#include "tests/lib/threads.h"
 
 struct workers pool;
 struct config *pool_cfg;
@@ -52,7 +55,8 @@ bool pool_is_parked(void)
 		if (pool_state(i) != WORKER_PARKED ||
 		    atomic_load(&pool.list[i].signal))
 			return false;
-	return true;
+	/* One that is not asleep yet looks at the ring once more. */
+	return threads_sleep(getpid(), "worker ");
 }
 
 struct arena_record pool_record(unsigned worker)

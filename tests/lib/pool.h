@@ -32,7 +32,7 @@ void pool_start_list(const char *const *options);
 void pool_stop(void);
 
 enum worker_state pool_state(unsigned worker);
-/* True if all workers are parked and none is being woken. */
+/* True if all workers are parked and asleep, and none is being woken. */
 bool pool_is_parked(void);
 struct arena_record pool_record(unsigned worker);
 /* Messages in files that this worker made. */
