@@ -131,7 +131,7 @@ static void on_expiry(uv_timer_t *timer)
 static void check_flushes(struct control *c)
 {
 	commands_check_flushes(&c->commands);
-	if (!c->commands.server.open)
+	if (!c->commands.server.open && !c->commands.server.no_accepts)
 		return;
 	uv_timer_stop(&c->expiry_timer);
 	on_expiry(&c->expiry_timer);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -96,10 +97,21 @@ static void end_connection(struct server *s, struct connection *c)
 	s->open--;
 }
 
+/* At most once a minute, and all of them. */
+static void report_no_accepts(struct server *s)
+{
+	log_error("control socket: accept: %s (%" PRIu64
+		  " times since the last report)",
+		  strerror(s->no_accept_error), s->no_accepts);
+	s->no_accepts = 0;
+}
+
 void server_close(struct server *s)
 {
 	unsigned i;
 
+	if (s->no_accepts)
+		report_no_accepts(s);
 	for (i = 0; s->connections && i < SERVER_CONNECTIONS; i++)
 		if (s->connections[i].fd >= 0)
 			end_connection(s, &s->connections[i]);
@@ -346,9 +358,18 @@ static void add_connection(struct server *s, int fd, uint64_t now)
 	stats_add(&s->stats.control_connections, 1);
 }
 
-static void accept_some(struct server *s, uint64_t now)
+static void note_no_accept(struct server *s, int error, uint64_t now)
 {
 	uint64_t missed;
+
+	s->no_accepts++;
+	s->no_accept_error = error;
+	if (log_limit(&s->limit, now, &missed))
+		report_no_accepts(s);
+}
+
+static void accept_some(struct server *s, uint64_t now)
+{
 	int fd, i;
 
 	for (i = 0; i < ACCEPTS; i++) {
@@ -364,9 +385,7 @@ static void accept_some(struct server *s, uint64_t now)
 			continue;
 		/* epoll would report it again at once, so pause instead. */
 		s->credit_ns = -(int64_t)(ACCEPT_PAUSE_NS / SERVER_SHARE);
-		if (log_limit(&s->limit, now, &missed))
-			log_error("control socket: accept: %s",
-				  strerror(errno));
+		note_no_accept(s, errno, now);
 		return;
 	}
 }
@@ -438,9 +457,13 @@ static void expire(struct server *s, struct connection *c, uint64_t now)
 
 uint64_t server_expire(struct server *s, uint64_t now)
 {
-	uint64_t next = 0;
+	uint64_t next = 0, missed;
 	unsigned i;
 
+	if (s->no_accepts && log_limit(&s->limit, now, &missed))
+		report_no_accepts(s);
+	if (s->no_accepts)
+		next = s->limit.next_ns;
 	for (i = 0; i < SERVER_CONNECTIONS; i++) {
 		struct connection *c = &s->connections[i];
 

@@ -105,6 +105,8 @@ struct server {
 	int64_t credit_ns;    /* of processor time */
 	uint64_t refilled_ns; /* CLOCK_MONOTONIC, the last increase of credit */
 	struct log_limit limit;
+	uint64_t no_accepts; /* failures that the log has not told */
+	int no_accept_error;
 	struct stats_control stats;
 };
 
@@ -126,8 +128,9 @@ void server_close(struct server *s);
  */
 uint64_t server_turn(struct server *s, uint64_t now);
 /*
- * Closes idle and slow connections.  Returns when to call it again
- * (CLOCK_MONOTONIC, ns), 0: no connection is open.
+ * Closes idle and slow connections, and says what the log does not know yet.
+ * Returns when to call it again (CLOCK_MONOTONIC, ns), 0: no connection is open,
+ * and nothing is to be said.
  */
 uint64_t server_expire(struct server *s, uint64_t now);
 

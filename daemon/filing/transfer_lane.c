@@ -38,6 +38,9 @@ static uint64_t copy_records(const struct lane *l, uint64_t at, uint64_t to,
 			break;
 		if (len > max_message) {
 			taken->too_large++;
+			taken->too_large_bytes += len;
+			if (len > taken->too_large_most)
+				taken->too_large_most = len;
 		} else {
 			/* as if it had no newline, which is not known yet */
 			if (transfer_must_flush(a, arena_cost(a, len, false)))

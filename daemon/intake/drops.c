@@ -7,51 +7,22 @@
 
 #include "daemon/base/clock.h"
 
-static void on_report_timer(uv_timer_t *timer);
-
-void drops_open(struct drops *d, uv_loop_t *uv)
-{
-	memset(d, 0, sizeof(*d));
-	d->limit_large.every_ns = DROPS_EVERY_NS;
-	d->limit_error.every_ns = DROPS_EVERY_NS;
-	d->limit_dropping.every_ns = DROPS_EVERY_NS;
-	d->limit_resumed.every_ns = DROPS_EVERY_NS;
-	uv_timer_init(uv, &d->report_timer);
-	d->report_timer.data = d;
-}
-
-/*
- * May this kind of report go now?  Else the timer looks again when the first
- * of all limits that hold something back allows it.
- */
-static bool may_report(struct drops *d, struct log_limit *limit)
-{
-	uint64_t now = clock_now(), missed, ms;
-
-	if (log_limit(limit, now, &missed))
-		return true;
-	ms = clock_ms_up(limit->next_ns - now);
-	if (!uv_is_active((uv_handle_t *)&d->report_timer) ||
-	    uv_timer_get_due_in(&d->report_timer) > ms) {
-		uv_update_time(d->report_timer.loop);
-		uv_timer_start(&d->report_timer, on_report_timer, ms, 0);
-	}
-	return false;
-}
+enum { LARGE, ERRORS, RESUMED };
 
 /* -- each kind ----------------------------------------------------------- */
 
-static void log_large(struct drops *d)
+static void say_large(void *arg)
 {
+	struct drops *d = arg;
 	const struct drops_large *l = &d->large;
 
 	if (l->count == 1)
-		log_warning("a datagram of %" PRIu64 " bytes is larger than "
+		log_warning("a message of %" PRIu64 " bytes is larger than "
 			    "socket.max_message (%" PRIu64 ") and was dropped; "
 			    "raise it, or send smaller ones",
 			    l->largest, d->allowed_bytes);
 	else
-		log_warning("%" PRIu64 " datagrams were larger than "
+		log_warning("%" PRIu64 " messages were larger than "
 			    "socket.max_message (%" PRIu64 ") and were "
 			    "dropped, since the last report: %" PRIu64
 			    " bytes, the largest of %" PRIu64 "; raise it, or "
@@ -68,12 +39,13 @@ void drops_too_large(struct drops *d, const struct drops_large *some,
 	if (some->largest > d->large.largest)
 		d->large.largest = some->largest;
 	d->allowed_bytes = allowed_bytes;
-	if (may_report(d, &d->limit_large))
-		log_large(d);
+	report_due(&d->report, LARGE);
 }
 
-static void log_errors(struct drops *d)
+static void say_errors(void *arg)
 {
+	struct drops *d = arg;
+
 	log_error("recvmmsg on the socket: %s (%" PRIu64
 		  " times since the last report)",
 		  strerror(d->error), d->errors);
@@ -84,15 +56,15 @@ void drops_receive_failed(struct drops *d, int error)
 {
 	d->error = error;
 	d->errors++;
-	if (may_report(d, &d->limit_error))
-		log_errors(d);
+	report_due(&d->report, ERRORS);
 }
 
 void drops_ring_full(struct drops *d)
 {
 	if (!d->full)
 		d->full_since_ns = clock_now();
-	d->waiting = true;
+	/* drops_resumed() says it all. */
+	report_withdraw(&d->report, RESUMED);
 }
 
 void drops_dropping(struct drops *d, unsigned dropped, bool recovering)
@@ -114,8 +86,10 @@ void drops_dropping(struct drops *d, unsigned dropped, bool recovering)
 			    "buffer.queue_size");
 }
 
-static void log_resumed(struct drops *d)
+static void say_resumed(void *arg)
 {
+	struct drops *d = arg;
+
 	log_warning("reading again after %.1f s; %" PRIu64
 		    " datagrams were dropped",
 		    (d->read_since_ns - d->full_since_ns) / 1e9, d->full);
@@ -128,32 +102,27 @@ static void log_resumed(struct drops *d)
  */
 void drops_resumed(struct drops *d)
 {
-	d->waiting = false;
 	d->read_since_ns = clock_now();
-	if (d->full && may_report(d, &d->limit_resumed))
-		log_resumed(d);
+	if (d->full)
+		report_due(&d->report, RESUMED);
 }
 
-/* -- later --------------------------------------------------------------- */
+/* -- all kinds ----------------------------------------------------------- */
 
-static void on_report_timer(uv_timer_t *timer)
+void drops_open(struct drops *d, uv_loop_t *uv)
 {
-	struct drops *d = timer->data;
+	static report_fn *const say[REPORT_LINES] = {
+		[LARGE] = say_large,
+		[ERRORS] = say_errors,
+		[RESUMED] = say_resumed,
+	};
 
-	if (d->large.count && may_report(d, &d->limit_large))
-		log_large(d);
-	if (d->errors && may_report(d, &d->limit_error))
-		log_errors(d);
-	/* While the listener waits for a slot, drops_resumed() will report. */
-	if (!d->waiting && d->full && may_report(d, &d->limit_resumed))
-		log_resumed(d);
+	memset(d, 0, sizeof(*d));
+	d->limit_dropping.every_ns = REPORT_EVERY_NS;
+	report_open(&d->report, uv, say, d);
 }
 
 void drops_close(struct drops *d)
 {
-	if (d->large.count)
-		log_large(d);
-	if (d->errors)
-		log_errors(d);
-	uv_close((uv_handle_t *)&d->report_timer, NULL);
+	report_close(&d->report);
 }

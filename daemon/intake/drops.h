@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the log says about datagrams that were dropped or could not be
- * received.  The listener counts them; this file reports them, each kind at
- * most once in DROPS_EVERY_NS, and leaves none out: what a report held back
- * is in the next one, and a timer sends that also if nothing happens any more.
- * Loop thread only.
+ * What the log says about messages that were dropped or could not be received.
+ * The listener counts them; this file reports them, each kind in a line of
+ * report.h.  Loop thread only.
  */
 #ifndef BUFWRITER_DROPS_H
 #define BUFWRITER_DROPS_H
@@ -13,11 +11,9 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "daemon/base/log.h"
+#include "daemon/intake/report.h"
 
-#define DROPS_EVERY_NS UINT64_C(10000000000)
-
-/* Datagrams larger than socket.max_message. */
+/* Messages larger than socket.max_message, from a socket or a lane. */
 struct drops_large {
 	uint64_t count;
 	uint64_t bytes;	  /* of all of them */
@@ -25,20 +21,16 @@ struct drops_large {
 };
 
 struct drops {
-	uv_timer_t report_timer; /* until the rate limits allow what is left */
+	struct report report;
 	/* not in the log yet */
 	struct drops_large large;
 	uint64_t allowed_bytes; /* socket.max_message */
 	uint64_t errors;	/* failures of recvmmsg(2) ... */
 	int error;		/* ... and the last errno */
 	uint64_t full;		/* dropped without a free slot */
-	bool waiting;		/* for a slot, see drops_ring_full() */
 	uint64_t full_since_ns; /* start of the drops not reported yet */
 	uint64_t read_since_ns; /* when the listener last read again */
-	struct log_limit limit_large;
-	struct log_limit limit_error;
 	struct log_limit limit_dropping;
-	struct log_limit limit_resumed;
 };
 
 void drops_open(struct drops *d, uv_loop_t *uv);

@@ -16,7 +16,6 @@
 #include "daemon/base/systemd.h"
 
 /* One line a minute of each kind, whatever clients do. */
-#define LOG_EVERY_NS (60 * CLOCK_SECOND)
 
 static struct stats_listener *stats_of(struct lane_server *s)
 {
@@ -320,25 +319,12 @@ static int give_out(struct lane_server *s, struct lane_client *c,
 	return 0;
 }
 
-static void log_refusal(struct lane_server *s, const struct lane_client *c,
-			int err)
-{
-	uint64_t missed;
-
-	if (!log_limit(&s->refused_limit, clock_now(), &missed))
-		return;
-	log_notice("lanes: process %d of user %u got no lane: %s; it sends "
-		   "datagrams; see lanes.count (%" PRIu64
-		   " more refusals were not logged)",
-		   (int)c->pid, (unsigned)c->uid, strerror(-err), missed);
-}
-
 static void refuse(struct lane_client *c, int err)
 {
 	struct lane_server *s = c->server;
 
 	stats_add(&stats_of(s)->lanes_refused, 1);
-	log_refusal(s, c, err);
+	lane_report_refused(&s->report, c->pid, c->uid, err);
 	if (answer(c, err, 0, 0, -1))
 		disconnect(c);
 }
@@ -559,11 +545,10 @@ static void on_accept_timer(uv_timer_t *timer)
 		(void)uv_poll_start(&s->accepts, UV_READABLE, on_accepts);
 }
 
-static void pause_accepting(struct lane_server *s)
+static void pause_accepting(struct lane_server *s, unsigned ms)
 {
 	uv_poll_stop(&s->accepts);
-	uv_timer_start(&s->accept_timer, on_accept_timer, LANE_ACCEPT_PAUSE_MS,
-		       0);
+	uv_timer_start(&s->accept_timer, on_accept_timer, ms, 0);
 }
 
 static void on_idle_timer(uv_timer_t *timer)
@@ -627,25 +612,15 @@ static void on_accepts(uv_poll_t *poll, int status, int events)
 	for (n = 0; n < LANE_ACCEPTS; n++)
 		if (!accept_one(s))
 			break;
-	/* Also without descriptors: the next try is later. */
-	if (n == LANE_ACCEPTS || (!n && errno != EAGAIN))
-		pause_accepting(s);
+	if (n == LANE_ACCEPTS) {
+		pause_accepting(s, LANE_ACCEPT_PAUSE_MS);
+	} else if (!n && errno != EAGAIN) {
+		lane_report_no_accept(&s->report, errno);
+		pause_accepting(s, LANE_NO_ACCEPT_PAUSE_MS);
+	}
 }
 
 /* -- the end of lanes ---------------------------------------------------- */
-
-static void log_broken(struct lane_server *s, const struct lane_entry *e)
-{
-	uint64_t missed;
-
-	if (!log_limit(&s->broken_limit, clock_now(), &missed))
-		return;
-	log_warning("lanes: a lane of process %u, user %u, holds what no "
-		    "library writes; it was closed, and what came before is "
-		    "filed; look for a fault in that program (%" PRIu64
-		    " more were not logged)",
-		    (unsigned)e->pid, (unsigned)e->uid, missed);
-}
 
 /* False: a worker still looks at it. */
 static bool settle(struct lane_server *s, uint32_t slot)
@@ -659,7 +634,7 @@ static bool settle(struct lane_server *s, uint32_t slot)
 		return false;
 	if (broken) {
 		stats_add(&stats_of(s)->lanes_broken, 1);
-		log_broken(s, e);
+		lane_report_broken(&s->report, e->pid, e->uid);
 	}
 	stats_add(&stats_of(s)->lanes_closed, 1);
 	s->lanes--;
@@ -691,18 +666,19 @@ static void settle_lanes(struct lane_server *s)
 
 static void note_too_large(struct lane_server *s)
 {
+	struct lanes *ls = &s->workers->lanes;
 	struct workers_totals totals;
-	uint64_t before = s->listener->lane_too_large, missed;
 
 	workers_sum(s->workers, &totals);
-	if (totals.lane_too_large == before)
+	if (totals.lane_too_large == s->listener->lane_too_large)
 		return;
-	listener_lanes_dropped(s->listener, totals.lane_too_large);
-	if (log_limit(&s->large_limit, clock_now(), &missed))
-		log_warning("lanes: dropped %" PRIu64 " messages larger than "
-			    "socket.max_message; raise it, or send smaller "
-			    "ones",
-			    totals.lane_too_large - before);
+	/* pairs with lanes.c, note_too_large() */
+	atomic_thread_fence(memory_order_acquire);
+	listener_lanes_dropped(s->listener, totals.lane_too_large,
+			       atomic_exchange_explicit(&ls->large_bytes, 0,
+							memory_order_relaxed),
+			       atomic_exchange_explicit(&ls->large_most, 0,
+							memory_order_relaxed));
 }
 
 static void on_settle_tick(uv_timer_t *timer)
@@ -761,9 +737,6 @@ int lane_server_open(struct lane_server *s, uv_loop_t *uv, int fd,
 	s->count = cfg->lanes_count;
 	s->size = cfg->lanes_size_bytes;
 	s->large = cfg->lanes_large_bytes;
-	s->broken_limit.every_ns = LOG_EVERY_NS;
-	s->refused_limit.every_ns = LOG_EVERY_NS;
-	s->large_limit.every_ns = LOG_EVERY_NS;
 	if (fd < 0 || !table->entries)
 		return 0;
 	err = make_clients(s, stored);
@@ -777,6 +750,7 @@ int lane_server_open(struct lane_server *s, uv_loop_t *uv, int fd,
 	init_timer(s, uv, &s->accept_timer);
 	init_timer(s, uv, &s->flush_timer);
 	init_timer(s, uv, &s->idle_timer);
+	lane_report_open(&s->report, uv);
 	s->open = true;
 	lane_restore(s, stored);
 	return uv_poll_start(&s->accepts, UV_READABLE, on_accepts);
@@ -815,4 +789,5 @@ void lane_server_close(struct lane_server *s)
 	uv_close((uv_handle_t *)&s->accept_timer, NULL);
 	uv_close((uv_handle_t *)&s->flush_timer, NULL);
 	uv_close((uv_handle_t *)&s->idle_timer, NULL);
+	lane_report_close(&s->report);
 }

@@ -20,7 +20,7 @@
 #include <uv.h>
 
 #include "conf/config.h"
-#include "daemon/base/log.h"
+#include "daemon/intake/lane_report.h"
 #include "daemon/intake/listener.h"
 #include "daemon/intake/lane_wire.h"
 #include "daemon/worker/workers.h"
@@ -31,6 +31,8 @@
 #define LANE_PACKETS 16
 /* How long accepting pauses after a turn that took LANE_ACCEPTS. */
 #define LANE_ACCEPT_PAUSE_MS 5
+/* The same after an error, such as no free descriptor. */
+#define LANE_NO_ACCEPT_PAUSE_MS 100
 /* Large lanes at one time, in all and of one user. */
 #define LANE_LARGE_MOST 2
 #define LANE_LARGE_SHARE 1
@@ -86,7 +88,7 @@ struct lane_server {
 	struct listener_mark mark; /* ... as it was then */
 	bool open, stopping;
 	unsigned lanes; /* open */
-	struct log_limit broken_limit, refused_limit, large_limit;
+	struct lane_report report;
 };
 
 /*

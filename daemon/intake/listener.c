@@ -331,10 +331,15 @@ void listener_replace(struct listener *l, unsigned i, int fd)
 	receiver_replace(&l->receiver, i, fd);
 }
 
-void listener_lanes_dropped(struct listener *l, uint64_t too_large)
+void listener_lanes_dropped(struct listener *l, uint64_t too_large,
+			    uint64_t bytes, uint64_t largest)
 {
-	stats_add(&l->stats.too_large, too_large - l->lane_too_large);
+	struct drops_large large = { too_large - l->lane_too_large, bytes,
+				     largest };
+
+	stats_add(&l->stats.too_large, large.count);
 	l->lane_too_large = too_large;
+	drops_too_large(&l->drops, &large, l->cfg->socket_max_message_bytes);
 }
 
 void listener_configure(struct listener *l, const struct config *cfg)

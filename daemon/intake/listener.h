@@ -166,8 +166,12 @@ struct listener_mark listener_mark(const struct listener *l);
  * worker has notified.
  */
 bool listener_catch_up(struct listener *l, const struct listener_mark *mark);
-/* So many messages in lanes were dropped by now because they were too large. */
-void listener_lanes_dropped(struct listener *l, uint64_t too_large);
+/*
+ * So many messages in lanes were dropped by now because they were too large;
+ * those since the last call had so many bytes, and the largest so many.
+ */
+void listener_lanes_dropped(struct listener *l, uint64_t too_large,
+			    uint64_t bytes, uint64_t largest);
 /* A worker released a slot that the listener waits for. */
 void listener_resume(struct listener *l);
 /*

@@ -213,8 +213,25 @@ static void note_fill(struct lanes_look *look, const struct lanes_slot *s,
 		look->behind = true;
 }
 
-static void count(struct lanes_slot *s, const struct lane_taken *taken,
-		  struct lanes_look *look, struct stats_worker *stats)
+/* For the log; the count says how many there were. */
+static void note_too_large(struct lanes *ls, const struct lane_taken *taken)
+{
+	uint64_t most = load_relaxed(&ls->large_most);
+
+	while (most < taken->too_large_most &&
+	       !atomic_compare_exchange_weak_explicit(
+		       &ls->large_most, &most, taken->too_large_most,
+		       memory_order_relaxed, memory_order_relaxed))
+		;
+	atomic_fetch_add_explicit(&ls->large_bytes, taken->too_large_bytes,
+				  memory_order_relaxed);
+	/* pairs with lane_server.c, note_too_large() */
+	atomic_thread_fence(memory_order_release);
+}
+
+static void count(struct lanes *ls, struct lanes_slot *s,
+		  const struct lane_taken *taken, struct lanes_look *look,
+		  struct stats_worker *stats)
 {
 	stats_add(&s->messages, taken->messages);
 	stats_add(&s->bytes, taken->bytes);
@@ -222,6 +239,7 @@ static void count(struct lanes_slot *s, const struct lane_taken *taken,
 	if (!taken->too_large)
 		return;
 	look->notify = true;
+	note_too_large(ls, taken);
 	stats_add(&s->too_large, taken->too_large);
 	stats_add(&stats->lane_too_large, taken->too_large);
 }
@@ -247,7 +265,7 @@ static enum transfer_result take(struct lanes *ls, struct lanes_slot *s,
 					       now_ns, &taken);
 		if (s->lane.entry->large && taken.messages)
 			look->held = s;
-		count(s, &taken, look, stats);
+		count(ls, s, &taken, look, stats);
 		look->more |= taken.more;
 	}
 	s->broken = taken.broken;

@@ -81,6 +81,8 @@ struct lanes {
 	_Atomic unsigned attendant; /* 1 + index of the worker, 0: none */
 	_Atomic uint64_t ended;	    /* lanes that became ENDED, ever */
 	_Atomic uint64_t taken_ns;  /* when a record was taken last */
+	/* shared, atomic: of too large messages, until the loop takes them */
+	_Atomic uint64_t large_bytes, large_most;
 };
 
 /* What a worker remembers from one look to the next. */

@@ -56,9 +56,9 @@ static void read_drops(const char *line, struct said *s)
 	const char *at;
 	uint64_t n;
 
-	if (strstr(line, " a datagram of "))
+	if (strstr(line, " a message of "))
 		s->large++;
-	at = strstr(line, " datagrams were larger than ");
+	at = strstr(line, " messages were larger than ");
 	if (at && sscanf(strstr(line, ": ") + 2, "%" SCNu64, &n) == 1)
 		s->large += n;
 	at = strstr(line, "reading again after ");

@@ -489,22 +489,31 @@ START_TEST(a_message_above_the_limit_is_dropped_and_counted)
 	static char large[5000];
 	struct lane_client c;
 	struct totals totals;
+	struct too_large told;
+	unsigned i;
 
 	tally_open(&tally);
 	memset(large, 'x', sizeof(large));
 	daemon_start("socket.max_message=4K");
 	ck_assert_int_eq(lane_open(&c), 0);
 	write_one(&c, 0, 0);
-	ck_assert(lane_write(&c, large, sizeof(large)));
+	for (i = 0; i < 3; i++) {
+		ck_assert(lane_write(&c, large, (uint32_t)sizeof(large) - i));
+		UNTIL(ask_number("dropped.too_large") == i + 1);
+	}
 	write_one(&c, 0, 1);
-	UNTIL(ask_number("dropped.too_large") == 1);
-	ck_assert_double_eq(ask_number("messages.received"), 3);
+	UNTIL(ask_number("messages.received") == 5);
 	lane_end(&c);
 	daemon_stop(&totals);
-	ck_assert_uint_eq(totals.received, 3);
-	ck_assert_uint_eq(totals.too_large, 1);
+	ck_assert_uint_eq(totals.received, 5);
+	ck_assert_uint_eq(totals.too_large, 3);
 	ck_assert_uint_eq(totals.written, 2);
-	ck_assert_uint_eq(log_count("lanes: dropped 1 messages"), 1);
+	/* The second line tells of the second and the third. */
+	ck_assert_uint_eq(log_count("larger than socket.max_message"), 2);
+	log_too_large(&told);
+	ck_assert_uint_eq(told.count, 3);
+	ck_assert_uint_eq(told.bytes, 3 * sizeof(large) - 3);
+	ck_assert_uint_eq(told.largest, sizeof(large));
 	require_all();
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include "tests/lib/bed.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,6 +204,44 @@ unsigned log_count_list(const char *const *wanted)
 	}
 	fclose(log);
 	return found;
+}
+
+/* DATE TIME warning: a message of N bytes is larger ..., or N messages ... */
+static void read_too_large(const char *line, struct too_large *told)
+{
+	struct too_large one = { .count = 1 };
+	const char *text = strstr(line, "warning: ");
+
+	if (!text)
+		return;
+	text += strlen("warning: ");
+	if (sscanf(text, "a message of %" SCNu64 " bytes", &one.bytes) == 1)
+		one.largest = one.bytes;
+	else if (sscanf(text,
+			"%" SCNu64 " messages were larger than "
+			"socket.max_message (%*u) and were dropped, since the "
+			"last report: %" SCNu64
+			" bytes, the largest of %" SCNu64,
+			&one.count, &one.bytes, &one.largest) != 3)
+		return;
+	told->count += one.count;
+	told->bytes += one.bytes;
+	if (one.largest > told->largest)
+		told->largest = one.largest;
+}
+
+void log_too_large(struct too_large *told)
+{
+	static char line[8192];
+	FILE *log;
+
+	memset(told, 0, sizeof(*told));
+	UNTIL(log_is_written());
+	log = fopen(bed.log, "r");
+	while (log && fgets(line, sizeof(line), log))
+		read_too_large(line, told);
+	if (log)
+		fclose(log);
 }
 
 TCase *bed_case(Suite *suite, const char *name)

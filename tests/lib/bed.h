@@ -139,6 +139,12 @@ int daemon_totals(struct totals *totals);
 	log_count_list((const char *const[]){ __VA_ARGS__, NULL })
 unsigned log_count_list(const char *const *texts);
 
+/* What the log says of messages above socket.max_message, in all its lines. */
+struct too_large {
+	uint64_t count, bytes, largest;
+};
+void log_too_large(struct too_large *told);
+
 /* A test case with the bed's fixtures, added to the suite. */
 TCase *bed_case(Suite *suite, const char *name);
 

@@ -17,36 +17,8 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "tests/lib/caught.h"
 #include "tests/lib/suite.h"
-
-/* --- standard error, caught in a file ------------------------------------ */
-
-static int caught_fd;
-static int stderr_fd;
-static char caught[1024 * 1024];
-
-static void catch_begin(void)
-{
-	caught_fd = memfd_create("log", MFD_CLOEXEC);
-	ck_assert_int_ge(caught_fd, 0);
-	ck_assert_int_eq(fcntl(caught_fd, F_SETFL, O_APPEND), 0);
-	stderr_fd = dup(STDERR_FILENO);
-	ck_assert_int_eq(dup2(caught_fd, STDERR_FILENO), STDERR_FILENO);
-}
-
-/* What was written since, and standard error as it was. */
-static const char *catch_end(void)
-{
-	ssize_t n;
-
-	ck_assert_int_eq(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
-	close(stderr_fd);
-	n = pread(caught_fd, caught, sizeof(caught) - 1, 0);
-	ck_assert_int_ge(n, 0);
-	caught[n] = 0;
-	close(caught_fd);
-	return caught;
-}
 
 static void plain(void)
 {
@@ -79,9 +51,9 @@ START_TEST(a_plain_line_has_the_local_time_and_the_level)
 	setenv("TZ", "XXX-5:45", 1);
 	plain();
 	log_set_level(LEVEL_DEBUG);
-	catch_begin();
+	caught_begin();
 	log_write(lines[_i].level, "n=%d", 7);
-	text = catch_end();
+	text = caught_end();
 	ck_assert_uint_ge(strlen(text), 23);
 	ck_assert_str_eq(text + 23, lines[_i].rest);
 	ck_assert_int_eq(sscanf(text + 19, ".%3d", &ms), 1);
@@ -108,13 +80,13 @@ START_TEST(less_severe_messages_are_left_out)
 	ck_assert(!log_enabled(LEVEL_DEBUG));
 	log_set_level(LEVEL_WARNING);
 	ck_assert(!log_enabled(LEVEL_NOTICE));
-	catch_begin();
+	caught_begin();
 	log_debug("no");
 	log_info("no");
 	log_notice("no");
 	log_warning("one");
 	log_error("two");
-	text = catch_end();
+	text = caught_end();
 	ck_assert_ptr_null(strstr(text, "no"));
 	ck_assert_ptr_nonnull(strstr(text, "warning: one\n"));
 	ck_assert_ptr_nonnull(strstr(text, "error: two\n"));
@@ -126,10 +98,10 @@ START_TEST(control_characters_cannot_forge_a_line)
 	const char *text;
 
 	plain();
-	catch_begin();
+	caught_begin();
 	log_info("%s", "a\nb\rc\033[2Jd\x7f"
 		       "e\tf\x01 \xc3\xa4");
-	text = catch_end();
+	text = caught_end();
 	ck_assert_str_eq(text + 23, " info: a?b?c?[2Jd?e?f? \xc3\xa4\n");
 }
 END_TEST
@@ -143,10 +115,10 @@ START_TEST(a_long_message_is_cut_and_still_one_line)
 	memset(long_one, 'x', len);
 	long_one[len] = 0;
 	plain();
-	catch_begin();
+	caught_begin();
 	log_info("%s", long_one);
 	log_info("next");
-	text = catch_end();
+	text = caught_end();
 	/* one write(2) up to this size is one piece in a pipe */
 	len = strcspn(text, "\n") + 1;
 	ck_assert_uint_le(len, PIPE_BUF);
@@ -167,9 +139,9 @@ START_TEST(a_message_that_just_fits_is_not_cut)
 	for (len = PIPE_BUF - head - 4; len < PIPE_BUF - head; len++) {
 		memset(fits, 'x', len);
 		fits[len] = 0;
-		catch_begin();
+		caught_begin();
 		log_info("%s", fits);
-		text = catch_end();
+		text = caught_end();
 		ck_assert_uint_le(strlen(text), PIPE_BUF);
 		if (strlen(text) == head + len + 1)
 			ck_assert_ptr_null(strstr(text, "..."));
@@ -182,21 +154,23 @@ END_TEST
 START_TEST(errno_is_kept_and_can_be_printed)
 {
 	const char *text;
+	int kept;
 
 	plain();
-	catch_begin();
+	caught_begin();
 	errno = ENOSPC;
 	log_error("write: %m");
 	ck_assert_int_eq(errno, ENOSPC);
-	text = catch_end();
+	text = caught_end();
 	ck_assert_str_eq(text + 23, " error: write: No space left on device\n");
 	/* no standard error at all */
-	stderr_fd = dup(STDERR_FILENO);
+	kept = dup(STDERR_FILENO);
 	close(STDERR_FILENO);
 	errno = EIO;
 	log_error("nobody");
 	ck_assert_int_eq(errno, EIO);
-	dup2(stderr_fd, STDERR_FILENO);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
 }
 END_TEST
 
@@ -219,12 +193,12 @@ START_TEST(for_the_journal_a_line_has_a_priority)
 	const char *text;
 
 	plain();
-	catch_begin();
+	caught_begin();
 	set_stream(1);
 	log_open();
 	log_warning("x");
 	log_info("y");
-	text = catch_end();
+	text = caught_end();
 	ck_assert_str_eq(text, "<4>x\n<6>y\n");
 }
 END_TEST
@@ -234,7 +208,7 @@ START_TEST(an_inherited_journal_stream_does_not_count)
 	const char *text;
 
 	plain();
-	catch_begin();
+	caught_begin();
 	setenv("INVOCATION_ID", "0123", 1);
 	set_stream(0);
 	log_open();
@@ -242,7 +216,7 @@ START_TEST(an_inherited_journal_stream_does_not_count)
 	setenv("JOURNAL_STREAM", "nonsense", 1);
 	log_open();
 	log_warning("x");
-	text = catch_end();
+	text = caught_end();
 	ck_assert_ptr_null(strchr(text, '<'));
 }
 END_TEST
@@ -252,11 +226,11 @@ START_TEST(a_service_without_journal_stream_has_priorities_too)
 	const char *text;
 
 	plain();
-	catch_begin();
+	caught_begin();
 	setenv("INVOCATION_ID", "0123", 1);
 	log_open();
 	log_error("x");
-	text = catch_end();
+	text = caught_end();
 	ck_assert_str_eq(text, "<3>x\n");
 }
 END_TEST
@@ -289,14 +263,14 @@ START_TEST(lines_of_several_threads_do_not_mix)
 	intptr_t i;
 
 	plain();
-	catch_begin();
+	caught_begin();
 	for (i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, write_lines,
 						(void *)i),
 				 0);
 	for (i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	for (text = catch_end(); *text; text += strcspn(text, "\n") + 1) {
+	for (text = caught_end(); *text; text += strcspn(text, "\n") + 1) {
 		const char *word = text + strlen("2026-01-02 03:04:05.678 "
 						 "info: ");
 

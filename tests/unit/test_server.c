@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "client/command/json.h"
+#include "tests/lib/caught.h"
 #include "tests/lib/core.h"
 #include "daemon/base/clock.h"
 #include "daemon/control/server.h"
@@ -559,21 +560,51 @@ START_TEST(a_turn_handles_a_bounded_number_of_events)
 }
 END_TEST
 
-START_TEST(accepting_pauses_when_no_descriptor_is_free)
+/* One turn; for how long the server wants to pause then. */
+static uint64_t turn_without_descriptors(void)
 {
-	struct sockaddr_un addr = address();
 	struct rlimit before, none;
-	int fd;
+	uint64_t pause;
 
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(connect(fd, (void *)&addr, sizeof(addr)), 0);
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none = before;
 	none.rlim_cur = 0;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	ck_assert_uint_ge(server_turn(&s, now), CLOCK_SECOND);
-	ck_assert_uint_eq(s.open, 0);
+	pause = server_turn(&s, now);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	return pause;
+}
+
+static void require_said(const char *part)
+{
+	const char *log = caught_end();
+
+	ck_assert_msg(strstr(log, part) != NULL, "%s", log);
+}
+
+START_TEST(accepting_pauses_when_no_descriptor_is_free)
+{
+	struct sockaddr_un addr = address();
+	uint64_t next;
+	unsigned i;
+	int fd;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(fd, (void *)&addr, sizeof(addr)), 0);
+	caught_begin();
+	ck_assert_uint_ge(turn_without_descriptors(), CLOCK_SECOND);
+	require_said("Too many open files (1 times");
+	ck_assert_uint_eq(s.open, 0);
+	/* Further failures are said later, all of them. */
+	caught_begin();
+	for (i = 0; i < 3; i++)
+		turn_without_descriptors();
+	next = server_expire(&s, now);
+	ck_assert_uint_gt(next, now);
+	ck_assert_str_eq(caught_end(), "");
+	caught_begin();
+	ck_assert_uint_eq(server_expire(&s, next), 0);
+	require_said("Too many open files (3 times");
 	/* The connection is accepted later. */
 	ck_assert(is_ready());
 	run();
