@@ -202,17 +202,12 @@ void flush_name(struct flush *f, char name[FLUSH_NAME])
  */
 static int check_temp(struct flush *f)
 {
-	int fd;
+	int err = f->beside ? 0 : temp_dir_check(f->cfg->temp, true);
 
-	if (f->beside)
+	if (!err)
 		return 0;
-	fd = temp_dir_open(f->cfg->temp, true);
-	if (fd >= 0) {
-		close(fd);
-		return 0;
-	}
-	if (!temp_dir_is_foreign(fd))
-		return failed(f, fd, "open", f->cfg->temp);
+	if (!temp_dir_is_foreign(err))
+		return failed(f, err, "open", f->cfg->temp);
 	f->beside = true;
 	/* What is there is not ours to delete. */
 	f->foreign = true;
@@ -481,15 +476,6 @@ int flush_publish(struct flush *f, const char *name)
 	return err;
 }
 
-static bool is_foreign(const char *temp)
-{
-	int fd = temp_dir_open(temp, false);
-
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 && temp_dir_is_foreign(fd);
-}
-
 int flush_discard(struct flush *f, const char *name, bool beside)
 {
 	char path[PATH_MAX];
@@ -501,7 +487,7 @@ int flush_discard(struct flush *f, const char *name, bool beside)
 		return 0;
 	err = -errno;
 	/* What is in a directory of somebody else is not ours to delete. */
-	if (!beside && is_foreign(f->cfg->temp))
+	if (!beside && temp_dir_is_foreign(temp_dir_check(f->cfg->temp, false)))
 		return 0;
 	return lstat(path, &st) ? 0 : failed(f, err, "unlink", path);
 }

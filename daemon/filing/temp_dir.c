@@ -39,6 +39,16 @@ int temp_dir_open(const char *path, bool make)
 	return err;
 }
 
+int temp_dir_check(const char *path, bool make)
+{
+	int fd = temp_dir_open(path, make);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 bool temp_dir_is_foreign(int err)
 {
 	/* ENOTDIR: a symbolic link, too */

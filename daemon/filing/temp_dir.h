@@ -21,7 +21,9 @@
  * true.  The caller closes it.  A descriptor, or -errno.
  */
 int temp_dir_open(const char *path, bool make);
-/* Does this error of temp_dir_open() say that it is not the daemon's alone? */
+/* The same, but only whether it can be opened: 0 or -errno. */
+int temp_dir_check(const char *path, bool make);
+/* Does this error of the two say that it is not the daemon's alone? */
 bool temp_dir_is_foreign(int err);
 
 /*
