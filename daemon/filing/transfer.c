@@ -286,14 +286,7 @@ static const char *dir_of(const struct arena *a, const struct region_dirs *dirs)
  */
 static bool is_trusted(const struct arena *a, const struct region_dirs *dirs)
 {
-	int fd;
-
-	if (is_beside(a))
-		return true;
-	fd = temp_dir_open(dirs->temp, false);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	return is_beside(a) || !temp_dir_check(dirs->temp, false);
 }
 
 /*

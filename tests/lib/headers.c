@@ -71,7 +71,7 @@ static bool match(enum pattern p, const char *text, size_t from, size_t len,
 		}
 	done = true;
 	/* set whole: gcc takes a member's address for the array's */
-	m->at[0] = (regmatch_t){.rm_eo = (regoff_t)(len - from)};
+	m->at[0] = (regmatch_t){ .rm_eo = (regoff_t)(len - from) };
 	if (regexec(&compiled[p], text + from, GROUPS, m->at, REG_STARTEND))
 		return false;
 	for (i = 0; i < GROUPS; i++)

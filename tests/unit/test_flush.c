@@ -516,10 +516,12 @@ END_TEST
 START_TEST(a_failed_directory_is_explained_by_its_setting)
 {
 	struct failure failure;
-	char temp[PATH_MAX];
+	char temp[PATH_MAX], path[PATH_MAX];
 
-	snprintf(temp, sizeof(temp), "files.temp=%s", core_dir);
-	BEGIN(temp);
+	core_mkdir("above");
+	snprintf(temp, sizeof(temp), "files.temp=%s/above", core_dir);
+	snprintf(path, sizeof(path), "files.path=%s/above/files", core_dir);
+	BEGIN(temp, path);
 	ck_assert_int_eq(flush_probe(&flush), -ENOENT);
 	flush_explain(&flush, -ENOENT, &failure);
 	ck_assert_msg(strstr(failure.text, "files.path: stat ") == failure.text,
