@@ -151,21 +151,6 @@ static bool answer(struct lane_client *c, int status, uint64_t value1,
 	return true;
 }
 
-static void read_command(struct lane_client *c)
-{
-	char path[64];
-	FILE *f;
-
-	c->command[0] = 0;
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)c->pid);
-	f = fopen(path, "re");
-	if (!f)
-		return;
-	if (fgets(c->command, sizeof(c->command), f))
-		c->command[strcspn(c->command, "\n")] = 0;
-	fclose(f);
-}
-
 struct lane_client *lane_server_connect(struct lane_server *s, int fd)
 {
 	struct lane_client *c = NULL;
@@ -189,7 +174,6 @@ struct lane_client *lane_server_connect(struct lane_server *s, int fd)
 		return NULL;
 	c->poll.data = c;
 	c->fd = fd;
-	read_command(c);
 	watch(c);
 	return c->fd < 0 ? NULL : c;
 }

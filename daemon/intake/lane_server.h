@@ -55,7 +55,6 @@ struct lane_client {
 	uint32_t slot; /* of its lane, or LANE_NO_SLOT */
 	uid_t uid;
 	pid_t pid;
-	char command[16];
 	uint64_t idle_ns; /* without a lane: since when */
 	uint64_t asks;	  /* the lane of an ASK without an answer yet, or 0 */
 	/* FLUSH */
