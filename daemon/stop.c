@@ -64,7 +64,7 @@ static void on_lanes_timeout(uv_timer_t *timer)
 void stop_drain(struct daemon *d)
 {
 	lane_server_stop(&d->lanes);
-	if (lane_server_is_quiet(&d->lanes))
+	if (!lane_server_lanes(&d->lanes))
 		drain(d);
 	else
 		uv_timer_start(&d->lanes_timer, on_lanes_timeout, LANES_MS, 0);
@@ -74,7 +74,7 @@ void stop_notified(struct daemon *d)
 {
 	if (!d->stopping)
 		return;
-	if (lane_server_is_quiet(&d->lanes))
+	if (!lane_server_lanes(&d->lanes))
 		drain(d);
 	if (workers_exited(&d->workers))
 		d->stopped = true;
@@ -174,11 +174,11 @@ static int report(struct daemon *d, uint64_t *left)
 	struct workers_totals totals;
 
 	lane_server_notified(&d->lanes);
-	if (d->lanes.lanes)
+	if (lane_server_lanes(&d->lanes))
 		log_error("%u lanes hold messages that could not be taken "
 			  "within buffer.stop_timeout; their programs send "
 			  "them to the next start, if they still run",
-			  d->lanes.lanes);
+			  lane_server_lanes(&d->lanes));
 	lane_server_close(&d->lanes);
 	workers_sum(&d->workers, &totals);
 	*left = report_end(d, &totals);

@@ -227,7 +227,7 @@ static void fill_gauges(struct snapshot *s, const struct sources *from,
 	s->oldest_seconds = oldest(s, from->ring) / 1e9;
 	s->ring_slots = ring_slots(from->ring);
 	s->ring_high = from->listener->feed.ring_high;
-	s->lanes_open = from->lanes ? from->lanes->lanes : 0;
+	s->lanes_open = from->lanes ? lane_server_lanes(from->lanes) : 0;
 	s->workers = s->count;
 	s->dropping = from->listener->state == LISTENER_DROPPING;
 	s->max_dgram_qlen = from->qlen < 0 ? -1 : from->qlen;

@@ -1,18 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The lanes that a former life gave out: systemd passes their memory and their
- * connections, by name, and the region says how far each was taken.
- *
- *	entry	memory	connection
- *	OPEN	yes	yes	    the lane goes on; its client notices nothing
- *	OPEN	yes	no	    its end is taken, and then it is CLOSED
- *	OPEN	no	-	    CLOSED: its client asks, and sends the rest
- *	CLOSED	yes	-	    its client learns that from the head
- *	none	yes	-	    the region was lost: the lane's own `read` counts
- *
- * The memory is not believed more than before: what does not fit its entry is
- * not mapped.  Loop thread, before the socket is served.
- */
+/* See lane_restore.h. */
+#include "daemon/intake/lane_restore.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,16 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/base/clock.h"
 #include "daemon/base/systemd.h"
-#include "daemon/intake/lane_server.h"
 
 struct passed {
 	uint64_t id;
 	int memory, connection; /* -1: not passed */
 };
 
-/* The lane of this name; 0: it is none that lane_stored_name() made. */
+/* The lane of this name; 0: it is none that lane_store_name() made. */
 static uint64_t id_of(const char *name, bool *is_connection)
 {
 	char again[SYSTEMD_NAME];
@@ -39,7 +26,7 @@ static uint64_t id_of(const char *name, bool *is_connection)
 	    id > LANE_ID_MAX)
 		return 0;
 	*is_connection = strlen(name) > strlen(SYSTEMD_STORED) + 16;
-	lane_stored_name(again, id, *is_connection);
+	lane_store_name(again, id, *is_connection);
 	return strcmp(again, name) ? 0 : id;
 }
 
@@ -83,17 +70,15 @@ static unsigned collect(struct passed *list, unsigned stored)
 }
 
 /* The region knows nothing of this lane: believes its own head. */
-static struct lane_entry *adopt(struct lane_server *s, const struct passed *p)
+static struct lane_entry *adopt(struct lane_handout *h, const struct passed *p)
 {
-	struct lane_entry *e = lane_table_room(s->table);
+	struct lane_entry *e = lane_handout_room(h);
 	struct ucred peer = { 0 };
 	struct lane_head head;
 	socklen_t len = sizeof(peer);
 	uint64_t read;
 
-	if (!e ||
-	    !lanes_is_free(&s->workers->lanes, lane_entry_index(s->table, e)) ||
-	    pread(p->memory, &head, sizeof(head), 0) != sizeof(head) ||
+	if (!e || pread(p->memory, &head, sizeof(head), 0) != sizeof(head) ||
 	    head.id != p->id || head.size < LANE_HEAD_BYTES ||
 	    head.size > LANE_SIZE_MOST || (head.size & (head.size - 1)))
 		return NULL;
@@ -107,11 +92,12 @@ static struct lane_entry *adopt(struct lane_server *s, const struct passed *p)
 }
 
 /* 0, or -errno: this lane does not go on. */
-static int revive(struct lane_server *s, struct passed *p, struct lane_entry *e)
+static int revive(struct lane_handout *h, struct passed *p,
+		  struct lane_entry *e)
 {
 	struct lane_client *c = NULL;
 	struct lane lane;
-	uint32_t slot = lane_entry_index(s->table, e);
+	uint32_t slot = lane_entry_index(h->table, e);
 	int err = lane_map(&lane, p->memory, e);
 
 	if (err)
@@ -122,52 +108,51 @@ static int revive(struct lane_server *s, struct passed *p, struct lane_entry *e)
 		return -ESHUTDOWN;
 	}
 	lane_revive(&lane);
-	lanes_add(&s->workers->lanes, &lane);
-	s->lanes++;
+	lane_handout_add(h, &lane);
 	if (p->connection >= 0)
-		c = lane_server_connect(s, p->connection);
+		c = lane_clients_add(h->clients, p->connection);
 	if (c) {
 		p->connection = -1;
 		c->slot = slot;
 	} else {
-		lanes_end(&s->workers->lanes, slot);
+		lanes_end(&h->workers->lanes, slot);
 	}
 	return 0;
 }
 
-static void restore_one(struct lane_server *s, struct passed *p)
+static void restore_one(struct lane_handout *h, struct passed *p)
 {
-	struct lane_entry *e = lane_table_find(s->table, p->id);
+	struct lane_entry *e = lane_table_find(h->table, p->id);
 	int err = -ENOENT;
 
 	if (!e && p->memory >= 0)
-		e = adopt(s, p);
+		e = adopt(h, p);
 	if (e && p->memory >= 0)
-		err = revive(s, p, e);
+		err = revive(h, p, e);
 	if (p->memory >= 0)
 		close(p->memory);
 	if (p->connection >= 0)
 		close(p->connection);
 	if (err)
-		lane_server_forget(s, p->id);
+		lane_store_forget(h->store, p->id);
 }
 
 /* The others are CLOSED: their clients have the memory, and ask. */
-static void close_the_rest(struct lane_server *s)
+static void close_the_rest(struct lane_handout *h)
 {
-	struct lanes *ls = &s->workers->lanes;
+	struct lanes *ls = &h->workers->lanes;
 	struct lane_entry *e;
 	unsigned i;
 
-	for (i = 0; i < s->table->entries; i++) {
-		e = &s->table->entry[i];
+	for (i = 0; i < h->table->entries; i++) {
+		e = &h->table->entry[i];
 		if (load_relaxed(&e->state) == LANE_ENTRY_OPEN &&
 		    lanes_is_free(ls, i))
 			lane_entry_close(e);
 	}
 }
 
-void lane_restore(struct lane_server *s, unsigned stored)
+void lane_restore(struct lane_handout *h, unsigned stored)
 {
 	struct passed *list = calloc(stored + 1, sizeof(*list));
 	unsigned n, i;
@@ -176,13 +161,13 @@ void lane_restore(struct lane_server *s, unsigned stored)
 		return;
 	n = collect(list, stored);
 	for (i = 0; i < n; i++)
-		restore_one(s, &list[i]);
+		restore_one(h, &list[i]);
 	free(list);
-	close_the_rest(s);
-	if (!s->lanes)
+	close_the_rest(h);
+	if (!h->lanes)
 		return;
 	log_notice("lanes: %u go on where the process before left them",
-		   s->lanes);
+		   h->lanes);
 	/* A doorbell that the dead process had heard is gone. */
-	workers_ring(s->workers);
+	workers_ring(h->workers);
 }

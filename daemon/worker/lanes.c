@@ -225,7 +225,7 @@ static void note_too_large(struct lanes *ls, const struct lane_taken *taken)
 		;
 	atomic_fetch_add_explicit(&ls->large_bytes, taken->too_large_bytes,
 				  memory_order_relaxed);
-	/* pairs with lane_server.c, note_too_large() */
+	/* pairs with lane_end.c, note_too_large() */
 	atomic_thread_fence(memory_order_release);
 }
 

@@ -12,7 +12,7 @@
  * each lane says until when that is promised.  The attendant sleeps between two
  * looks, so long that no lane becomes more than a quarter full at the rate just
  * seen.  When no lane had a record for LANES_CALM_NS it puts the lanes to
- * sleep:  the next record rings the doorbell (intake/lane_server.h), which
+ * sleep:  the next record rings the doorbell (intake/lane_clients.h), which
  * wakes a worker.  A worker that goes to the disk hands the task on.
  *
  *	slot		FROM	TO	[function, thread]

@@ -165,7 +165,7 @@ active proctype loop_thread()
 {
 end_poll:
 	do
-	/* daemon/intake/lane_server.c on_readable() */
+	/* daemon/intake/lane_clients.c on_readable() */
 	:: bell ->
 		bell = 0;
 		/* daemon/worker/lanes.c lanes_ring() */

@@ -511,7 +511,7 @@ active [WORKERS] proctype worker()
 		position[0] = 0;
 		worker_at[me] = D_REMOVE
 	   }
-	/* daemon/intake/lane_server.c lane_server_forget(): the store */
+	/* daemon/intake/lane_store.c lane_store_forget(): the store */
 	:: d_step { worker_at[me] == D_REMOVE ->
 		kept[0] = 0;
 		worker_at[me] = D_LOOK
@@ -620,7 +620,7 @@ active proctype closer()
 		attended[closes] = CLOSED;
 		closer_at = AFTER_CLOSED
 	   }
-	/* daemon/intake/lane_server.c settle(): the store, the connection */
+	/* daemon/intake/lane_end.c settle(): the store, the connection */
 	:: d_step { closer_at == C_FORGET ->
 		owner[closes] = 0;
 		kept[closes] = 0;
