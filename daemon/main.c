@@ -145,6 +145,7 @@ static int open_control(struct daemon *d)
 		.listener = &d->listener,
 		.workers = &d->workers,
 		.workers_most = d->settings.cfg->buffer_workers,
+		.lanes_most = 2 * d->settings.cfg->lanes_count,
 		.lanes = &d->lanes,
 		.start = &d->res,
 		.watch = &d->sockets.data,

@@ -12,6 +12,7 @@
 #include "client/command/ask.h"
 #include "client/command/json.h"
 #include "client/command/format.h"
+#include "client/command/lane_users.h"
 #include "client/command/shipping.h"
 
 static const char usage[] =
@@ -87,23 +88,20 @@ static const char *format_total(double n)
 static void print_rates(const char *s)
 {
 	const char *counters = json_at(s, "counters");
-	static const struct {
-		const char *title, *name;
-		bool is_bytes;
-	} rows[] = {
-		{ "received", "received", false },
-		{ "  bytes", "received_bytes", true },
-		{ "in files", "written", false },
-		{ "  files", "files", false },
-		{ "  bytes", "file_bytes", true },
-	};
-	size_t i;
+	const double received = json_number(json_at(s, "messages.received"));
+	/* Two ways in, and a counter of each. */
+	const double bytes = json_number(json_at(counters, "received_bytes")) +
+			     json_number(json_at(counters, "lane_bytes"));
 
 	printf("\n%-16s %12s %12s %14s\n", "", "now/s", "minute/s", "total");
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		print_rate(s, rows[i].title, rows[i].name,
-			   rows[i].is_bytes ? format_bytes : format_total,
-			   json_number(json_at(counters, rows[i].name)));
+	print_rate(s, "received", "received", format_total, received);
+	print_rate(s, "  bytes", "received_bytes", format_bytes, bytes);
+	print_rate(s, "in files", "written", format_total,
+		   json_number(json_at(counters, "written")));
+	print_rate(s, "  files", "files", format_total,
+		   json_number(json_at(counters, "files")));
+	print_rate(s, "  bytes", "file_bytes", format_bytes,
+		   json_number(json_at(counters, "file_bytes")));
 	print_rate(s, "dropped", "dropped", format_total,
 		   json_number(json_at(s, "messages.dropped")));
 }
@@ -227,10 +225,12 @@ static int print_human(const struct ask *a)
 	print_process(s);
 	print_rates(s);
 	print_memory(s);
+	lane_users_print_line(s);
 	print_flushes(s);
 	print_recovery(s);
 	print_shipping(a);
 	print_workers(s);
+	lane_users_print(s);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "client/command/json.h"
 #include "client/command/screen.h"
 #include "client/command/format.h"
+#include "client/command/lane_users.h"
 
 #define DELAY_MIN_MS 100
 #define DELAY_MAX_MS (3600 * 1000)
@@ -200,6 +201,48 @@ static void draw_workers(struct top *t, const char *s)
 		draw_worker(t, w);
 }
 
+/* A number of this row a second, since the last refresh; 0 without one. */
+static double row_rate(struct top *t, const char *s, const char *row,
+		       const char *name)
+{
+	const char *old = lane_users_find(t->previous, row);
+	double seconds = at(s, "uptime") - at(t->previous, "uptime");
+	double n = at(row, name) - at(old, name);
+
+	/* A lane of the process may have ended: its messages count no more. */
+	return old && seconds > 0 && n > 0 ? n / seconds : 0;
+}
+
+static void draw_lane_user(struct top *t, const char *s, const char *row)
+{
+	struct lane_user_names names;
+
+	lane_users_names(row, &names);
+	screen_line(t->screen, " %7.0f %-15s %-10.10s %8s/s %9s/s %9s %6s",
+		    at(row, "pid"), names.program, names.user,
+		    rate(row_rate(t, s, row, "messages")),
+		    format_bytes(row_rate(t, s, row, "bytes")),
+		    format_bytes(at(row, "unread_bytes")),
+		    format_count(at(row, "waits"), 6));
+}
+
+static void draw_lane_users(struct top *t, const char *s)
+{
+	const char *list = json_at(s, "lanes.busiest"), *row;
+	unsigned i;
+
+	for (i = 0; (row = json_item(list, i)); i++) {
+		if (!i) {
+			screen_line(t->screen, "%s", "");
+			screen_title(t->screen,
+				     " %7s %-15s %-10s %10s %11s %9s %6s",
+				     "process", "program", "user", "through",
+				     "lanes", "unread", "waits");
+		}
+		draw_lane_user(t, s, row);
+	}
+}
+
 /* Asks the daemon and draws a frame with the answer. */
 static void refresh(struct top *t)
 {
@@ -212,6 +255,7 @@ static void refresh(struct top *t)
 		draw_rates(t, s);
 		draw_memory(t, s);
 		draw_workers(t, s);
+		draw_lane_users(t, s);
 	} else {
 		screen_title(t->screen, " bufwriter top");
 		screen_line(t->screen, " %s", t->ask.reason);

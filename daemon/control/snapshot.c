@@ -44,13 +44,16 @@ int snapshot_open(struct snapshot *s, const struct sources *from)
 	memset(s, 0, sizeof(*s));
 	s->count = from->workers_most;
 	s->worker = calloc(s->count, sizeof(*s->worker));
-	return s->worker ? 0 : -ENOMEM;
+	if (!s->worker)
+		return -ENOMEM;
+	return lane_users_open(&s->lane_users, from->lanes_most);
 }
 
 void snapshot_close(struct snapshot *s)
 {
 	free(s->worker);
 	s->worker = NULL;
+	lane_users_close(&s->lane_users);
 }
 
 static uint64_t age(uint64_t now, uint64_t then)
@@ -285,6 +288,7 @@ void snapshot_take(struct snapshot *s, uint64_t now_ns,
 	read_loop_counters(s, from, control);
 	place_messages(s, from);
 	read_workers(s, from);
+	lane_users_take(&s->lane_users, &from->workers->lanes);
 	fill_gauges(s, from, open_connections);
 	read_rates(s, from, rate);
 	read_drops(s, from, &rate->drops);

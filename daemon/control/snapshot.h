@@ -12,6 +12,7 @@
 #include "daemon/base/stats.h"
 #include "daemon/base/unix_socket.h"
 #include "daemon/control/dropped.h"
+#include "daemon/control/lane_users.h"
 #include "daemon/control/metrics_file.h"
 #include "daemon/control/rate.h"
 #include "daemon/filing/recover.h"
@@ -30,6 +31,7 @@ struct sources {
 	struct listener *listener;
 	struct workers *workers; /* none before the start is complete */
 	unsigned workers_most;	 /* memory for so many */
+	uint64_t lanes_most;	 /* the same; 0: there are none */
 	struct reload *settings;
 	const struct start *start; /* whether it is complete */
 	const struct lane_server *lanes;
@@ -93,6 +95,7 @@ struct snapshot {
 	/* constant after start; rows are all zero before the workers run */
 	unsigned count;
 	struct snapshot_worker *worker;
+	struct lane_users lane_users;
 };
 
 /* 0 or -ENOMEM.  Before the loop runs. */

@@ -10,7 +10,7 @@
 size_t show_room(unsigned workers)
 {
 	/* tests/unit/test_show.c tests the worst case of both */
-	return 56 * 1024 + workers * 4096;
+	return 60 * 1024 + workers * 4096;
 }
 
 static void add_number(struct text *t, const char *name, uint64_t n)
@@ -72,6 +72,36 @@ static void add_sockets(struct text *t, const struct sources *from)
 								   "false");
 	}
 	close_with(t, "],");
+}
+
+/* The processes that have written most through lanes that are open. */
+static void add_lanes(struct text *t, const struct snapshot *s,
+		      const struct config *cfg)
+{
+	const struct lane_user *u;
+	uint64_t i;
+
+	text_add(t, "\"lanes\":{");
+	add_number(t, "most", cfg->lanes_count);
+	add_number(t, "open", (uint64_t)s->lanes_open);
+	add_number(t, "processes", s->lane_users.users);
+	text_add(t, "\"busiest\":[");
+	for (i = 0; i < s->lane_users.users && i < LANE_USERS_TOLD; i++) {
+		u = &s->lane_users.user[i];
+		text_add(t, "{");
+		add_number(t, "pid", u->pid);
+		add_number(t, "uid", u->uid);
+		add_number(t, "lanes", u->lanes);
+		add_number(t, "messages", u->messages);
+		add_number(t, "bytes", u->bytes);
+		add_number(t, "too_large", u->too_large);
+		add_number(t, "unread_bytes", u->unread);
+		add_number(t, "waits", u->waits);
+		add_number(t, "timeouts", u->timeouts);
+		add_number(t, "fallbacks", u->fallbacks);
+		close_with(t, "},");
+	}
+	close_with(t, "]},");
 }
 
 static void add_messages(struct text *t, const struct snapshot *s)
@@ -204,6 +234,7 @@ void show_status(struct text *t, const struct snapshot *s,
 {
 	add_process(t, s, health, from);
 	add_sockets(t, from);
+	add_lanes(t, s, from->settings->cfg);
 	add_messages(t, s);
 	text_add(t, "\"rates\":{");
 	add_rate(t, "now", &s->second);

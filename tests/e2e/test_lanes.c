@@ -52,6 +52,22 @@ static void require_all(void)
 	tally_close(&tally);
 }
 
+/* The status names this process, which has written so many messages. */
+static void require_shown(uint64_t messages)
+{
+	const char *lanes = json_at(ask("status"), "lanes"), *row;
+
+	row = json_item(json_at(lanes, "busiest"), 0);
+	ck_assert_double_eq(json_number(json_at(lanes, "processes")), 1);
+	ck_assert_double_eq(json_number(json_at(row, "pid")), getpid());
+	ck_assert_double_eq(json_number(json_at(row, "uid")), getuid());
+	ck_assert_double_eq(json_number(json_at(row, "messages")),
+			    (double)messages);
+	ck_assert_int_eq(command("status"), 0);
+	command_expect("lanes      1 of 64 open, by 1 process\n");
+	command_expect(" test_lanes ");
+}
+
 START_TEST(what_is_written_into_a_lane_is_in_files_once)
 {
 	struct lane_client c;
@@ -65,6 +81,7 @@ START_TEST(what_is_written_into_a_lane_is_in_files_once)
 		write_one(&c, 0, n);
 	UNTIL(lane_get(&c, AT_READ) == c.written);
 	ck_assert_double_eq(ask_number("gauges.lanes_open"), 1);
+	require_shown(most);
 	daemon_stop(&totals);
 	ck_assert_uint_eq(totals.received, most);
 	ck_assert_uint_eq(totals.written, most);

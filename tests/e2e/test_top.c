@@ -43,6 +43,11 @@ static const char *status_of(const char *number)
 		"\"files\":%1$s,\"file_bytes\":%1$s,\"failures\":%1$s}",
 		number);
 
+	const char *lane_user = bed_text(
+		"{\"pid\":4194304,\"uid\":4294967294,\"messages\":%1$s,"
+		"\"bytes\":%1$s,\"unread_bytes\":%1$s,\"waits\":%1$s}",
+		number);
+
 	return bed_text(
 		"{\"version\":\"10.20.30\",\"pid\":4194304,\"uptime\":%1$s,"
 		"\"health\":\"degraded\",\"why\":\"of numbers\","
@@ -52,8 +57,9 @@ static const char *status_of(const char *number)
 		"\"ring_slots\":%1$s,\"ring_high\":%1$s,\"in_arenas\":%1$s,"
 		"\"arena_bytes\":%1$s,\"oldest_seconds\":%1$s},"
 		"\"histograms\":{\"flush_seconds\":{\"le\":[0.0256,60],"
-		"\"counts\":[0,%1$s,0]}},\"workers\":[%3$s]}\n",
-		number, rates, worker);
+		"\"counts\":[0,%1$s,0]}},\"workers\":[%3$s],"
+		"\"lanes\":{\"busiest\":[%4$s]}}\n",
+		number, rates, worker, lane_user);
 }
 
 /* The columns of a line that ends before `end`, without escape sequences. */

@@ -70,6 +70,7 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 				 .listener = &listener,
 				 .workers = &workers,
 				 .workers_most = count,
+				 .lanes_most = 2 * LANE_USERS_TOLD,
 				 .start = &start,
 				 .watch = &path_watch,
 				 .region_watch = &path_watch,
@@ -427,6 +428,9 @@ static void make_everything_large(void)
 #define GAUGE(n, doc) snapshot.n = 18446744073709551615.0;
 #include "daemon/base/stats.def"
 	memset(health.why, '"', sizeof(health.why) - 1);
+	snapshot.lane_users.users = snapshot.lane_users.most;
+	memset(snapshot.lane_users.user, 0xff,
+	       snapshot.lane_users.most * sizeof(*snapshot.lane_users.user));
 	for (i = 0; i < snapshot.count; i++) {
 		memset(&snapshot.worker[i], 0xff, sizeof(snapshot.worker[i]));
 		snapshot.worker[i].state = WORKER_FLUSHING;
