@@ -84,17 +84,23 @@ static void begin(unsigned lines)
 	daemon_start("buffer.timeout=never");
 }
 
-/* All lanes are read to their ends, and the daemon stops. */
-static void finish(void)
+/* The daemon stops, and every message is counted. */
+static void judge(void)
 {
-	UNTIL(ask_number("gauges.lanes_open") == 0);
 	UNTIL(bed_queue_empty());
-	/* systemd would hold the memory of a lane that is left for ever. */
-	UNTIL(store_count() == 0);
 	daemon_stop(NULL);
 	ck_assert_uint_eq(ledger_failed(&ledger), 0);
 	ledger_require(&ledger);
 	ledger_close(&ledger);
+}
+
+/* All lanes are read to their ends before. */
+static void finish(void)
+{
+	UNTIL(ask_number("gauges.lanes_open") == 0);
+	/* systemd would hold the memory of a lane that is left for ever. */
+	UNTIL(store_count() == 0);
+	judge();
 }
 
 static void kill_daemon(void)
@@ -106,14 +112,14 @@ static void kill_daemon(void)
 		REQUIRE(daemon_ready(), "no start after a kill");
 }
 
-START_TEST(kills_of_the_daemon_cost_two_writing_processes_nothing)
+/* Two processes write, and the daemon is killed again and again meanwhile. */
+static void kill_below_two_writers(void)
 {
 	uint64_t most = suite_scale(suite_number("BW_LANE_MESSAGES", 150000));
 	uint64_t kills = suite_scale(suite_number("BW_LANE_KILLS", 15)), i;
 	pid_t pid[2];
 	unsigned w;
 
-	begin(2);
 	for (w = 0; w < 2; w++)
 		pid[w] = start_writer(w, most);
 	/* They are spread over the messages, so that each finds some. */
@@ -126,6 +132,12 @@ START_TEST(kills_of_the_daemon_cost_two_writing_processes_nothing)
 	for (w = 0; w < 2; w++)
 		end_writer(pid[w]);
 	printf("%" PRIu64 " kills of the daemon: ", kills);
+}
+
+START_TEST(kills_of_the_daemon_cost_two_writing_processes_nothing)
+{
+	begin(2);
+	kill_below_two_writers();
 	finish();
 }
 END_TEST
@@ -194,30 +206,12 @@ END_TEST
 /* Without a store a writer that lives hands over what the daemon had not. */
 START_TEST(without_a_store_writers_that_live_lose_nothing)
 {
-	uint64_t most = suite_scale(suite_number("BW_LANE_MESSAGES", 150000));
-	uint64_t kills = suite_scale(suite_number("BW_LANE_KILLS", 15)), i;
-	pid_t pid[2];
-	unsigned w;
-
 	ledger_open(&ledger, 2);
 	bed_hold_socket();
 	bed_hold_lanes();
 	daemon_start("buffer.timeout=never");
-	for (w = 0; w < 2; w++)
-		pid[w] = start_writer(w, most);
-	for (i = 0; i < kills; i++) {
-		UNTIL(ledger_returned(&ledger) >= 2 * most / (kills + 1) * i);
-		usleep((useconds_t)random_below(3000));
-		kill_daemon();
-	}
-	REQUIRE(daemon_ready(), "no last start");
-	for (w = 0; w < 2; w++)
-		end_writer(pid[w]);
-	UNTIL(bed_queue_empty());
-	daemon_stop(NULL);
-	ck_assert_uint_eq(ledger_failed(&ledger), 0);
-	ledger_require(&ledger);
-	ledger_close(&ledger);
+	kill_below_two_writers();
+	judge();
 }
 END_TEST
 
