@@ -26,6 +26,7 @@
 	X(reload, "make the daemon read its settings again")                   \
 	X(top, "show live what the daemon does")                               \
 	X(doctor, "look for what is often wrong, and say what to do")          \
+	X(report, "print what a bug report needs")                             \
 	X(ship, "take complete files to a centre; see bufwriter-ship(1)")      \
 	X(cat, "print the messages of complete files")
 

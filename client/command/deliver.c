@@ -29,7 +29,7 @@
 
 #include "client/command/cmd.h"
 #include "client/command/deliver.h"
-#include "client/command/report.h"
+#include "client/command/outcome.h"
 #include "client/library/bufwriter.h"
 #include "client/library/lanes_end.h"
 
@@ -59,7 +59,7 @@ static int slice_of(int timeout_ms)
 	return (timeout_ms + n - 1) / n;
 }
 
-int deliver_open(struct deliver *d, struct report *report, const char *socket,
+int deliver_open(struct deliver *d, struct outcome *outcome, const char *socket,
 		 int timeout_ms)
 {
 	struct bw_options options = BW_OPTIONS;
@@ -67,7 +67,7 @@ int deliver_open(struct deliver *d, struct report *report, const char *socket,
 	int err;
 
 	memset(d, 0, sizeof(*d));
-	d->report = report;
+	d->outcome = outcome;
 	d->timeout_ms = timeout_ms;
 	d->slice_ms = slice_of(timeout_ms);
 	assert(d->slice_ms >= 0 && d->slice_ms <= SLICE_MS);
@@ -105,7 +105,7 @@ static bool is_stopped(struct deliver *d, int wait_ms)
 }
 
 /*
- * Messages that the report counts as sent can be in a lane whose daemon was
+ * Messages that the outcome counts as sent can be in a lane whose daemon was
  * killed.  They are the next daemon's, if it comes within the timeout.
  */
 static void wait_for_lanes(struct deliver *d)
@@ -116,9 +116,9 @@ static void wait_for_lanes(struct deliver *d)
 	while ((n = bw_lanes_left(d->bw, &bytes)) && !is_stopped(d, 0) &&
 	       (d->timeout_ms == BW_FOREVER ||
 		cmd_clock_ms(CLOCK_MONOTONIC) - start_ms < d->timeout_ms))
-		report_progress(d->report);
+		outcome_progress(d->outcome);
 	if (n)
-		report_lost(d->report, n, bytes, BW_NO_DAEMON);
+		outcome_lost(d->outcome, n, bytes, BW_NO_DAEMON);
 }
 
 void deliver_close(struct deliver *d)
@@ -171,7 +171,7 @@ static int send_again(struct deliver *d, const char *data, size_t bytes,
 		if (d->timeout_ms != BW_FOREVER &&
 		    cmd_clock_ms(CLOCK_MONOTONIC) - since_ms >= d->timeout_ms)
 			break;
-		report_progress(d->report);
+		outcome_progress(d->outcome);
 		if (is_stopped(d, err == BW_TIMEOUT ? 0 : PAUSE_MS))
 			return -EINTR;
 		err = bw_write(d->bw, data, bytes);
@@ -184,18 +184,18 @@ bool deliver_message(struct deliver *d, const char *data, size_t bytes,
 {
 	int err = BW_TOO_LARGE;
 
-	report_progress(d->report);
+	outcome_progress(d->outcome);
 	if (data)
 		err = bw_write(d->bw, data, bytes);
 	if (err && (d->timeout_ms > SLICE_MS || d->timeout_ms == BW_FOREVER))
 		err = send_again(d, data, bytes, err);
 	if (!err) {
 		d->gone_since_ms = 0;
-		report_sent(d->report, bytes);
+		outcome_sent(d->outcome, bytes);
 		return false;
 	}
 	if (err == -EINTR)
 		return true;
-	report_dropped(d->report, number, bytes, err);
+	outcome_dropped(d->outcome, number, bytes, err);
 	return is_stopped(d, 0);
 }

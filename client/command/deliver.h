@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Delivers the messages of `bufwriter send`: hands each one to the daemon,
- * waits as long as the user allows, and tells the report what became of it.
+ * waits as long as the user allows, and tells the outcome what became of it.
  *
  * Single-threaded.
  */
@@ -13,24 +13,24 @@
 #include <stdint.h>
 
 struct bw;
-struct report;
+struct outcome;
 
 struct deliver {
 	struct bw *bw;
-	struct report *report; /* borrowed */
-	int timeout_ms;	       /* the user's, as in struct bw_options */
-	int slice_ms;	       /* the part of it that one bw_write() waits */
-	int64_t gone_since_ms; /* when the daemon was found gone, or 0 */
-	int signal_fd;	       /* signalfd of SIGINT and SIGTERM, or -1 */
-	int signal;	       /* the one that came, or 0 */
+	struct outcome *outcome; /* borrowed */
+	int timeout_ms;		 /* the user's, as in struct bw_options */
+	int slice_ms;		 /* the part of it that one bw_write() waits */
+	int64_t gone_since_ms;	 /* when the daemon was found gone, or 0 */
+	int signal_fd;		 /* signalfd of SIGINT and SIGTERM, or -1 */
+	int signal;		 /* the one that came, or 0 */
 };
 
 /*
  * Opens the library with this socket path and timeout (milliseconds, or
  * BW_FOREVER), and takes over SIGINT and SIGTERM unless they are ignored.
- * `report` outlives the struct.  Returns 0 or an error of bw_open().
+ * `outcome` outlives the struct.  Returns 0 or an error of bw_open().
  */
-int deliver_open(struct deliver *d, struct report *report, const char *socket,
+int deliver_open(struct deliver *d, struct outcome *outcome, const char *socket,
 		 int timeout_ms);
 void deliver_close(struct deliver *d);
 

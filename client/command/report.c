@@ -1,272 +1,292 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See report.h.  The report goes to standard error, and answers for a program
- * go to standard output.
+ * `bufwriter report`: what a developer needs to know for a bug report, in one
+ * text.  It has no message and no byte of a message in it.
  *
- * An answer that cannot be written ends the answers, not the sending: the
- * messages are worth more.
+ * The daemon is asked for its status.  What other programs know better is
+ * asked of them: systemctl(1), journalctl(1), bufwriterd(8) and this command.
+ * A program that is missing, or that may not look, says so in its part.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <signal.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
-#include <time.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/command/ask.h"
 #include "client/command/cmd.h"
-#include "client/command/report.h"
-#include "client/library/bufwriter.h"
+#include "client/command/json.h"
 
-/* The progress line appears after this time and is rewritten this often. */
-#define PROGRESS_AFTER_MS 1000
-#define PROGRESS_EVERY_MS 250
-/* For each reason, so many dropped messages have a line of their own. */
-#define LINES_PER_REASON 3
+#define LOG_LINES "200"
+/* A program that hangs does not hold up the rest. */
+#define PROGRAM_LIMIT "20"
 
-/*
- * The exit status is that of the first reason with a dropped message.  The
- * last reason stands for every error that has no entry.
- */
-static const struct reason {
-	int error;
-	int status;
-	bool names_socket; /* the explanation needs the path */
-	const char *label;
-	const char *word; /* of an answer */
-} reasons[] = {
-	{ BW_NOT_PERMITTED, EX_NOPERM, true, "not permitted", "not-permitted" },
-	{ BW_NO_DAEMON, EX_UNAVAILABLE, true, "no daemon", "no-daemon" },
-	{ BW_WRONG_SOCKET, EX_UNAVAILABLE, true, "not the daemon's socket",
-	  "wrong-socket" },
-	{ BW_TIMEOUT, EX_TEMPFAIL, false, "timed out", "timeout" },
-	{ BW_TOO_LARGE, EX_DATAERR, false, "too large", "too-large" },
-	{ 0, EX_OSERR, false, "other errors", "error" },
+static const char usage[] =
+	"Usage: bufwriter report [OPTION]...\n"
+	"Prints all that a bug report needs: versions, status, settings, limits "
+	"of the\n"
+	"kernel, what 'bufwriter doctor' finds, and the last lines of the "
+	"daemon's log.\n"
+	"It has no message in it. Run it as root to see all of that.\n"
+	"\n"
+	"  -u, --unit NAME    the daemon's unit (default bufwriter.service)\n"
+	"  -o, --output FILE  write a new file instead of standard "
+	"output\n" ASK_HELP;
+
+struct order {
+	const char *unit, *output;
 };
 
-_Static_assert(sizeof(reasons) / sizeof(reasons[0]) == REPORT_REASONS,
-	       "struct report has a counter for each reason");
-
-void report_init(struct report *r, const char *socket, bool quiet)
+static void title(const char *text)
 {
-	memset(r, 0, sizeof(*r));
-	r->socket = socket;
-	r->quiet = quiet;
+	printf("\n== %s\n\n", text);
 }
 
-/* The coarse clock is precise enough, and cheap enough for each message. */
-static int64_t progress_clock_ms(void)
+/* The first `room` bytes of a file, which may be one of /proc. */
+static void show_file(const char *path)
 {
-	return cmd_clock_ms(CLOCK_MONOTONIC_COARSE);
+	char text[8192];
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	printf("%s: ", path);
+	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = 0;
+	/* A file of one line stands behind its name. */
+	if (strchr(text, '\n') != strrchr(text, '\n'))
+		putchar('\n');
+	if (f && !ferror(f))
+		printf("%s%s", text, n && text[n - 1] == '\n' ? "" : "\n");
+	else
+		printf("%s\n", strerror(errno));
+	if (f)
+		fclose(f);
 }
 
-void report_start(struct report *r, bool answers)
+/* Runs in the child. */
+static void run_program(char **argv)
 {
-	r->answers = answers;
-	if (answers)
-		signal(SIGPIPE, SIG_IGN);
-	r->shows_progress = !r->quiet && isatty(STDERR_FILENO);
-	r->started_ms = progress_clock_ms();
+	dup2(STDOUT_FILENO, STDERR_FILENO);
+	execvp(argv[0], argv);
+	printf("%s: %s\n", argv[0], strerror(errno));
+	fflush(stdout);
+	_exit(EX_UNAVAILABLE);
 }
 
-void report_expect(struct report *r, uint64_t bytes)
+/* The output of a program, standard error as well. */
+static void show_program(const char *const *words)
 {
-	r->expected_bytes += bytes;
+	const char *argv[16] = { "timeout", PROGRAM_LIMIT };
+	int status = 0;
+	unsigned i;
+	pid_t pid;
+
+	for (i = 0; words[i]; i++)
+		argv[i + 2] = words[i];
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		run_program((char **)argv);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		printf("%s: %s\n", words[0], strerror(errno));
+	else if (status)
+		printf("(%s: exit status %d)\n", words[0],
+		       WIFEXITED(status) ? WEXITSTATUS(status) :
+					   128 + WTERMSIG(status));
 }
 
-void report_input(struct report *r, const char *name)
+#define SHOW(...) show_program((const char *const[]){ __VA_ARGS__, NULL })
+
+static void show_versions(void)
 {
-	r->input = name;
-	r->answered = 0;
+	struct utsname u;
+
+	title("Versions");
+	printf("bufwriter " BW_VERSION "\n");
+	SHOW("bufwriterd", "--version");
+	if (!uname(&u))
+		printf("%s %s %s %s\n", u.sysname, u.release, u.version,
+		       u.machine);
+	show_file("/etc/os-release");
 }
 
-void report_read(struct report *r, size_t bytes)
+static void show_kernel(void)
 {
-	r->read_bytes += bytes;
-}
-
-static uint64_t dropped_sum(const struct report *r)
-{
-	uint64_t sum = 0;
+	static const char *const files[] = {
+		"/proc/sys/net/unix/max_dgram_qlen",
+		"/proc/sys/net/core/wmem_default",
+		"/proc/sys/net/core/wmem_max",
+		"/proc/sys/fs/file-max",
+		"/proc/loadavg",
+		"/proc/meminfo",
+	};
 	size_t i;
 
-	for (i = 0; i < REPORT_REASONS; i++)
-		sum += r->dropped[i];
-	return sum;
+	title("Kernel");
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		show_file(files[i]);
+	SHOW("nproc");
 }
 
-static const char *plural(uint64_t n)
+/* Texts that each end with a NUL, as words of one line. */
+static void show_words(const char *path)
 {
-	return n == 1 ? "" : "s";
+	FILE *f = fopen(path, "re");
+	int c;
+
+	printf("%s:", path);
+	if (!f)
+		printf(" %s", strerror(errno));
+	else
+		putchar(' ');
+	while (f && (c = getc(f)) != EOF)
+		putchar(c ? c : ' ');
+	putchar('\n');
+	if (f)
+		fclose(f);
 }
 
-static void show_progress(struct report *r, int64_t now_ms)
+static void show_process(uint64_t pid)
 {
-	fprintf(stderr, "\r%" PRIu64 " sent, %" PRIu64 " dropped, %.1f MB",
-		r->sent, dropped_sum(r), r->read_bytes / 1e6);
-	/* Input from a pipe adds to what was read and not to the size. */
-	if (r->expected_bytes && r->read_bytes <= r->expected_bytes)
-		fprintf(stderr, " (%" PRIu64 "%%)",
-			r->read_bytes * 100 / r->expected_bytes);
-	fprintf(stderr, ", %" PRId64 " s\033[K",
-		(now_ms - r->started_ms) / 1000);
-	fflush(stderr);
-	r->shown_ms = now_ms;
-	r->is_visible = true;
-}
+	static const char *const names[] = { "status", "limits", "cgroup" };
+	char path[64];
+	size_t i;
 
-static void hide_progress(struct report *r)
-{
-	if (r->is_visible)
-		fputs("\r\033[K", stderr);
-	r->is_visible = false;
-}
-
-void report_progress(struct report *r)
-{
-	int64_t now_ms;
-
-	if (!r->shows_progress)
-		return;
-	now_ms = progress_clock_ms();
-	if (now_ms - r->started_ms >= PROGRESS_AFTER_MS &&
-	    now_ms - r->shown_ms >= PROGRESS_EVERY_MS)
-		show_progress(r, now_ms);
-}
-
-void report_sent(struct report *r, size_t bytes)
-{
-	r->sent++;
-	r->sent_bytes += bytes;
-}
-
-static void write_answers(struct report *r)
-{
-	const char *from = r->answer;
-	const char *end = r->answer + r->answer_bytes;
-	ssize_t n;
-
-	while (r->answers && from < end) {
-		n = write(STDOUT_FILENO, from, end - from);
-		if (n >= 0)
-			from += n;
-		else if (errno != EINTR)
-			r->answers = false;
+	title("Process");
+	snprintf(path, sizeof(path), "/proc/%llu/cmdline",
+		 (unsigned long long)pid);
+	/* Options have precedence over the file. */
+	show_words(path);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%llu/%s",
+			 (unsigned long long)pid, names[i]);
+		show_file(path);
 	}
-	r->answer_bytes = 0;
 }
 
-/* "NUMBER WORD"; a line has at most 20 digits and a short word. */
-static void add_answer(struct report *r, uint64_t number, const char *word)
+/* The settings as the daemon understands them. */
+static void show_settings(const char *file)
 {
-	size_t room = sizeof(r->answer) - r->answer_bytes;
+	title("Settings");
+	if (*file)
+		SHOW("bufwriterd", "--test", "--config", file);
+	else
+		SHOW("bufwriterd", "--test");
+}
 
-	if (room < 64) {
-		write_answers(r);
-		room = sizeof(r->answer);
+static void show_places(const char *files_path)
+{
+	title("Places");
+	if (*files_path) {
+		SHOW("df", "-hT", files_path, "/run");
+		SHOW("df", "-i", files_path, "/run");
+		SHOW("ls", "-ld", files_path);
 	}
-	r->answer_bytes += snprintf(r->answer + r->answer_bytes, room,
-				    "%" PRIu64 " %s\n", number, word);
+	SHOW("ls", "-la", "/run/bufwriter.sock", "/run/bufwriter");
 }
 
-void report_decided(struct report *r, uint64_t number)
+static void show_unit(const char *unit)
 {
-	if (!r->answers || number == r->answered)
-		return;
-	r->answered = number;
-	add_answer(r, number, "done");
-	write_answers(r);
+	title("Unit");
+	printf("%s\n", unit);
+	SHOW("systemctl", "status", "--no-pager", "--lines=0", unit);
+	SHOW("systemctl", "cat", "--no-pager", unit);
+	title("Log");
+	SHOW("journalctl", "--no-pager", "--output=short-iso-precise",
+	     "--lines=" LOG_LINES, "--unit", unit);
 }
 
-static size_t find_reason(int error)
+/*
+ * The daemon beside this command, as in a build directory, and what a user's
+ * search path does not have.
+ */
+static void extend_search_path(void)
 {
-	size_t i = 0;
+	const char *old = getenv("PATH");
+	char self[PATH_MAX] = "", path[3 * PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash = n > 0 ? strrchr(self, '/') : NULL;
 
-	while (i < REPORT_REASONS - 1 && reasons[i].error != error)
-		i++;
-	return i;
+	if (slash)
+		*slash = 0;
+	snprintf(path, sizeof(path), "%s:%s:/usr/local/sbin:/usr/sbin:/sbin",
+		 slash ? self : "/usr/bin", old ? old : "/usr/bin:/bin");
+	setenv("PATH", path, 1);
 }
 
-void report_dropped(struct report *r, uint64_t number, size_t bytes, int error)
+static void show_all(struct ask *a, const struct order *order)
 {
-	size_t i = find_reason(error);
+	bool answered = ask_command(a, "status", ASK_TIMEOUT_MS);
+	char settings[PATH_MAX] = "", files[PATH_MAX] = "";
+	const char *s = answered ? a->answer : NULL;
 
-	if (r->answers)
-		add_answer(r, number, reasons[i].word);
-	if (++r->dropped[i] > LINES_PER_REASON)
-		return;
-	hide_progress(r);
-	fprintf(stderr, "bufwriter send: %s", r->input);
-	if (number)
-		fprintf(stderr, ":%" PRIu64, number);
-	fprintf(stderr, ": dropped, %zu byte%s: ", bytes, plural(bytes));
-	if (reasons[i].names_socket)
-		fprintf(stderr, "%s: ", r->socket);
-	fputs(bw_strerror(error), stderr);
-	if (r->dropped[i] == LINES_PER_REASON)
-		fputs(" (more are only counted)", stderr);
-	fputc('\n', stderr);
+	printf("bufwriter report; there is no message in it\n");
+	show_versions();
+	title("Status");
+	puts(answered ? s : a->reason);
+	json_string(json_at(s, "settings"), settings, sizeof(settings));
+	json_string(json_at(s, "files_path"), files, sizeof(files));
+	show_settings(settings);
+	show_kernel();
+	if (answered)
+		show_process(json_count(json_at(s, "pid")));
+	show_places(files);
+	title("Doctor");
+	SHOW("bufwriter", "doctor", "--socket", a->path);
+	show_unit(order->unit);
 }
 
-void report_lost(struct report *r, uint64_t messages, uint64_t bytes, int error)
+static const char *take_option(void *arg, int letter, const char *value)
 {
-	size_t i = find_reason(error);
+	struct order *order = arg;
 
-	r->sent -= messages;
-	r->sent_bytes -= bytes;
-	r->dropped[i] += messages;
-	hide_progress(r);
-	fprintf(stderr,
-		"bufwriter send: %" PRIu64 " message%s lost, %" PRIu64
-		" byte%s: the daemon was killed, and no other one came in "
-		"time\n",
-		messages, plural(messages), bytes, plural(bytes));
+	if (!*value)
+		return "is empty";
+	if (letter == 'u')
+		order->unit = value;
+	else
+		order->output = value;
+	return NULL;
 }
 
-void report_failed(struct report *r, const char *name, int error, int status)
+/* A new file: what is there is nobody's to overwrite. */
+static int redirect(const char *path)
 {
-	hide_progress(r);
-	fprintf(stderr, "bufwriter send: %s: %s\n", name, strerror(-error));
-	r->input_status = status;
+	if (!access(path, F_OK))
+		errno = EEXIST;
+	else if (freopen(path, "wxe", stdout))
+		return 0;
+	fprintf(stderr, "bufwriter report: %s: %s; name a new file\n", path,
+		strerror(errno));
+	return EX_CANTCREAT;
 }
 
-static void print_summary(const struct report *r, int signal)
+int cmd_report(int argc, char **argv)
 {
-	const char *before = ": ";
-	size_t i;
+	static const struct option longs[] = {
+		{ "unit", required_argument, NULL, 'u' },
+		{ "output", required_argument, NULL, 'o' },
+		ASK_LONGS,
+	};
+	struct order order = { .unit = "bufwriter.service" };
+	const struct ask_options options = { usage, ":u:o:" ASK_SHORTS, longs,
+					     take_option, &order };
+	const char *socket = NULL;
+	int status = ask_options_read(&options, argc, argv, &socket);
+	struct ask a;
 
-	fprintf(stderr,
-		"bufwriter send: %" PRIu64 " message%s sent, %" PRIu64
-		" byte%s; %" PRIu64 " dropped",
-		r->sent, plural(r->sent), r->sent_bytes, plural(r->sent_bytes),
-		dropped_sum(r));
-	for (i = 0; i < REPORT_REASONS; i++)
-		if (r->dropped[i]) {
-			fprintf(stderr, "%s%" PRIu64 " %s", before,
-				r->dropped[i], reasons[i].label);
-			before = ", ";
-		}
-	if (signal)
-		fprintf(stderr, "; stopped by SIG%s, the rest was not sent",
-			sigabbrev_np(signal));
-	fputc('\n', stderr);
-}
-
-int report_end(struct report *r, int signal)
-{
-	size_t i;
-
-	write_answers(r);
-	hide_progress(r);
-	if (!r->quiet)
-		print_summary(r, signal);
-	if (signal)
-		return 128 + signal;
-	if (r->input_status)
-		return r->input_status;
-	for (i = 0; i < REPORT_REASONS; i++)
-		if (r->dropped[i])
-			return reasons[i].status;
-	return 0;
+	if (status >= 0)
+		return status;
+	if (order.output && (status = redirect(order.output)) > 0)
+		return status;
+	extend_search_path();
+	ask_init(&a, socket);
+	show_all(&a, &order);
+	ask_close(&a);
+	return cmd_output("report");
 }

@@ -5,10 +5,10 @@
  *
  *	split	cuts the input into messages
  *	deliver	hands a message to the daemon and waits if it must
- *	report	counts, shows progress, ends with a summary and exit status
+ *	outcome	counts, shows progress, ends with a summary and exit status
  *
  * Each part has a struct and a header of its own.  split calls deliver, both
- * call report, and report calls neither.
+ * call outcome, and outcome calls neither.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 
 #include "client/command/cmd.h"
 #include "client/command/deliver.h"
-#include "client/command/report.h"
+#include "client/command/outcome.h"
 #include "client/command/split.h"
 #include "client/library/bufwriter.h"
 
@@ -44,7 +44,7 @@ struct options {
 };
 
 struct send {
-	struct report report;
+	struct outcome outcome;
 	struct deliver deliver;
 	struct split split;
 };
@@ -196,7 +196,7 @@ static int source_open(struct send *s, struct source *source)
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (S_ISREG(st.st_mode))
-		report_expect(&s->report, st.st_size);
+		outcome_expect(&s->outcome, st.st_size);
 	return 0;
 }
 
@@ -213,8 +213,8 @@ static int sources_open(struct send *s, const struct options *opt)
 	for (i = 0; i < opt->nsources; i++) {
 		err = source_open(s, &opt->sources[i]);
 		if (err) {
-			report_failed(&s->report, opt->sources[i].name, err,
-				      EX_NOINPUT);
+			outcome_failed(&s->outcome, opt->sources[i].name, err,
+				       EX_NOINPUT);
 			ret = err;
 		}
 	}
@@ -232,25 +232,27 @@ static void send_sources(struct send *s, const struct options *opt)
 		split_begin(&s->split);
 	for (i = 0; i < opt->nsources; i++) {
 		source = &opt->sources[i];
-		report_input(&s->report, source->name);
+		outcome_input(&s->outcome, source->name);
 		if (!whole)
 			split_begin(&s->split);
 		err = split_read(&s->split, source->fd);
 		if (err < 0)
-			report_failed(&s->report, source->name, err, EX_IOERR);
+			outcome_failed(&s->outcome, source->name, err,
+				       EX_IOERR);
 		/* A message that was cut off is not sent. */
 		if (err > 0 || (err < 0 && whole))
 			return;
 		if (!err && !whole)
 			err = split_end(&s->split);
 		if (err == -EBADMSG)
-			report_failed(&s->report, source->name, err, EX_IOERR);
+			outcome_failed(&s->outcome, source->name, err,
+				       EX_IOERR);
 		if (err > 0)
 			return;
-		report_decided(&s->report, s->split.number);
+		outcome_decided(&s->outcome, s->split.number);
 	}
 	if (whole) {
-		report_input(&s->report, "input");
+		outcome_input(&s->outcome, "input");
 		split_end(&s->split);
 	}
 }
@@ -260,14 +262,14 @@ static void send_messages(struct send *s, const struct options *opt)
 	const char *message;
 	int i;
 
-	report_input(&s->report, "argument");
+	outcome_input(&s->outcome, "argument");
 	for (i = 0; i < opt->nmessages; i++) {
 		message = opt->messages[i];
 		if (deliver_message(&s->deliver, message, strlen(message),
 				    i + 1))
 			return;
 	}
-	report_decided(&s->report, opt->nmessages);
+	outcome_decided(&s->outcome, opt->nmessages);
 }
 
 /* The path that the library would choose; explanations name it. */
@@ -285,23 +287,23 @@ static int send_all(struct send *s, const struct options *opt)
 	const char *socket = socket_path(opt->socket);
 	int err;
 
-	report_init(&s->report, socket, opt->quiet);
-	split_init(&s->split, opt->mode, &s->deliver, &s->report);
+	outcome_init(&s->outcome, socket, opt->quiet);
+	split_init(&s->split, opt->mode, &s->deliver, &s->outcome);
 	if (sources_open(s, opt))
 		return EX_NOINPUT;
-	err = deliver_open(&s->deliver, &s->report, socket, opt->timeout_ms);
+	err = deliver_open(&s->deliver, &s->outcome, socket, opt->timeout_ms);
 	if (err) {
 		fprintf(stderr, "bufwriter send: %s: %s\n", socket,
 			bw_strerror(err));
 		return err == BW_PATH_TOO_LONG ? EX_USAGE : EX_OSERR;
 	}
-	report_start(&s->report, opt->answer);
+	outcome_start(&s->outcome, opt->answer);
 	if (opt->nmessages)
 		send_messages(s, opt);
 	else
 		send_sources(s, opt);
 	deliver_close(&s->deliver);
-	return report_end(&s->report, deliver_signal(&s->deliver));
+	return outcome_end(&s->outcome, deliver_signal(&s->deliver));
 }
 
 int cmd_send(int argc, char **argv)

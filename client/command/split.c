@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "client/command/deliver.h"
-#include "client/command/report.h"
+#include "client/command/outcome.h"
 #include "client/command/split.h"
 
 /*
@@ -32,12 +32,12 @@
 static char buffer[MESSAGE_MAX_BYTES + BLOCK_BYTES];
 
 void split_init(struct split *sp, enum split_mode mode, struct deliver *deliver,
-		struct report *report)
+		struct outcome *outcome)
 {
 	memset(sp, 0, sizeof(*sp));
 	sp->mode = mode;
 	sp->deliver = deliver;
-	sp->report = report;
+	sp->outcome = outcome;
 }
 
 void split_begin(struct split *sp)
@@ -153,7 +153,7 @@ int split_read(struct split *sp, int fd)
 	ssize_t n;
 
 	for (;;) {
-		report_decided(sp->report, sp->number);
+		outcome_decided(sp->outcome, sp->number);
 		if (deliver_wait_input(sp->deliver, fd))
 			return 1;
 		assert(sp->kept_bytes + BLOCK_BYTES <= sizeof(buffer));
@@ -164,7 +164,7 @@ int split_read(struct split *sp, int fd)
 			continue;
 		if (n < 0)
 			return -errno;
-		report_read(sp->report, n);
+		outcome_read(sp->outcome, n);
 		sp->kept_bytes += n;
 		if (split_buffer(sp, n))
 			return 1;

@@ -14,23 +14,23 @@
 #include <stdint.h>
 
 struct deliver;
-struct report;
+struct outcome;
 
 enum split_mode { SPLIT_LINES, SPLIT_NULL, SPLIT_LENGTH, SPLIT_WHOLE };
 
 struct split {
 	enum split_mode mode;
 	struct deliver *deliver; /* borrowed */
-	struct report *report;	 /* borrowed; counts the bytes that are read */
+	struct outcome *outcome; /* borrowed; counts the bytes that are read */
 	uint64_t number;	 /* of the last message in its input, from 1 */
 	size_t kept_bytes;	 /* in the buffer: the beginning of a message */
 	size_t lost_bytes;	 /* of that message, because they did not fit */
 	size_t skip_bytes; /* SPLIT_LENGTH: still to come of a lost message */
 };
 
-/* `deliver` and `report` outlive the struct. */
+/* `deliver` and `outcome` outlive the struct. */
 void split_init(struct split *sp, enum split_mode mode, struct deliver *deliver,
-		struct report *report);
+		struct outcome *outcome);
 /* Begins an input; with SPLIT_WHOLE, all inputs together. */
 void split_begin(struct split *sp);
 /*

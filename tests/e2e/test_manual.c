@@ -331,9 +331,10 @@ static void require_options(const char *command, const char *page)
 
 START_TEST(the_manual_has_every_option)
 {
-	static const char *const commands[] = { "",	    " send",  " status",
-						" metrics", " flush", " reload",
-						" top",	    " doctor" };
+	static const char *const commands[] = {
+		"",	   " send", " status", " metrics", " flush",
+		" reload", " top",  " doctor", " report"
+	};
 	unsigned i;
 
 	require_options("bufwriterd", DAEMON_PAGE);

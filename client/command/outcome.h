@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report of `bufwriter send`: counts, progress line, summary and exit
- * status.  It knows neither how the input is split nor how a message is sent.
+ * What became of the messages of `bufwriter send`: counts, progress line,
+ * summary and exit status.  It knows neither how the input is split nor how a
+ * message is sent.
  *
  * Single-threaded.  Names and paths are borrowed: the caller keeps them until
- * report_end().
+ * outcome_end().
  */
-#ifndef BUFWRITER_REPORT_H
-#define BUFWRITER_REPORT_H
+#ifndef BUFWRITER_OUTCOME_H
+#define BUFWRITER_OUTCOME_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Entries of the table of reasons in report.c. */
-#define REPORT_REASONS 6
+/* Entries of the table of reasons in outcome.c. */
+#define OUTCOME_REASONS 6
 
-struct report {
+struct outcome {
 	bool quiet;		 /* no progress line and no summary */
 	const char *socket;	 /* path of the daemon's socket, for messages */
 	const char *input;	 /* name of the input that is being read */
@@ -24,7 +25,7 @@ struct report {
 	uint64_t read_bytes;	 /* of input so far */
 	uint64_t sent;		 /* messages */
 	uint64_t sent_bytes;
-	uint64_t dropped[REPORT_REASONS]; /* messages, by reason */
+	uint64_t dropped[OUTCOME_REASONS]; /* messages, by reason */
 	int input_status; /* exit status for an input that failed, or 0 */
 
 	/* the answers on standard output */
@@ -41,52 +42,53 @@ struct report {
 };
 
 /* `socket` is the path that explanations name. */
-void report_init(struct report *r, const char *socket, bool quiet);
+void outcome_init(struct outcome *r, const char *socket, bool quiet);
 /*
  * Sending begins.  From now on there may be a progress line.  With `answers`,
  * standard output is told what became of the messages.
  */
-void report_start(struct report *r, bool answers);
+void outcome_start(struct outcome *r, bool answers);
 
 /* An input of this size will be read. */
-void report_expect(struct report *r, uint64_t bytes);
+void outcome_expect(struct outcome *r, uint64_t bytes);
 /* From now on messages come from the input of this name. */
-void report_input(struct report *r, const char *name);
+void outcome_input(struct outcome *r, const char *name);
 /* So many bytes of input were read. */
-void report_read(struct report *r, size_t bytes);
+void outcome_read(struct outcome *r, size_t bytes);
 /*
  * An input could not be read, or only in part.  `error` is a negative errno;
  * `status` becomes the exit status unless a signal comes.
  */
-void report_failed(struct report *r, const char *name, int error, int status);
+void outcome_failed(struct outcome *r, const char *name, int error, int status);
 
 /* Rewrites the progress line if it is due.  Callers call it often. */
-void report_progress(struct report *r);
+void outcome_progress(struct outcome *r);
 /* The daemon took a message of this length. */
-void report_sent(struct report *r, size_t bytes);
+void outcome_sent(struct outcome *r, size_t bytes);
 /*
  * A message of this length was dropped.  `number` is its place in the input,
  * from 1, or 0 if it has none; `error` is what bw_write() returned.
  */
-void report_dropped(struct report *r, uint64_t number, size_t bytes, int error);
+void outcome_dropped(struct outcome *r, uint64_t number, size_t bytes,
+		     int error);
 
 /*
  * So many messages that were counted as sent did not reach a daemon; `bytes`
  * is their length together.
  */
-void report_lost(struct report *r, uint64_t messages, uint64_t bytes,
-		 int error);
+void outcome_lost(struct outcome *r, uint64_t messages, uint64_t bytes,
+		  int error);
 
 /*
  * All messages up to this number are decided, and the next one is not there
  * yet.  Writes the answers, if there are new ones.
  */
-void report_decided(struct report *r, uint64_t number);
+void outcome_decided(struct outcome *r, uint64_t number);
 
 /*
  * Writes the summary.  `signal` is the one that ended the sending, or 0.
  * Returns the exit status.
  */
-int report_end(struct report *r, int signal);
+int outcome_end(struct outcome *r, int signal);
 
 #endif
