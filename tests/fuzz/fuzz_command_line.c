@@ -7,7 +7,8 @@
  * command reads: settings, standard input, a file, the daemon's answer.  The
  * first word is the program.  Of bufwriterd only the reading of the command
  * line and of the settings runs, and --is-clean; `bufwriter top` refuses,
- * because no terminal is there.
+ * because no terminal is there.  `bufwriter report` starts no program and
+ * writes no file.
  *
  * No system call with a name from the input is made: open() gives the rest of
  * the input whatever the path is, or fails if there is `none` in it; connect()
@@ -146,6 +147,33 @@ long __wrap_syscall(long number, ...)
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+int __wrap_access(const char *path, int mode);
+pid_t __wrap_fork(void);
+FILE *__wrap_freopen(const char *path, const char *mode, FILE *f);
+
+int __wrap_access(const char *path, int mode)
+{
+	(void)path;
+	(void)mode;
+	errno = ENOENT;
+	return -1;
+}
+
+pid_t __wrap_fork(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+FILE *__wrap_freopen(const char *path, const char *mode, FILE *f)
+{
+	(void)path;
+	(void)mode;
+	(void)f;
+	errno = EACCES;
+	return NULL;
+}
+
 static void close_opened(void)
 {
 	while (opens)
@@ -265,6 +293,7 @@ static void run_command(int argc, char **argv, const struct printed *p)
 				     EX_UNAVAILABLE,
 				     EX_SOFTWARE,
 				     EX_OSERR,
+				     EX_CANTCREAT,
 				     EX_IOERR,
 				     EX_TEMPFAIL,
 				     EX_PROTOCOL,
@@ -288,7 +317,8 @@ static bool is_verbatim(int argc, char **argv)
 {
 	int i;
 
-	if (argc > 1 && !strcmp(argv[1], "metrics"))
+	if (argc > 1 &&
+	    (!strcmp(argv[1], "metrics") || !strcmp(argv[1], "report")))
 		return true;
 	if (argc < 2 || strcmp(argv[1], "status"))
 		return false;
