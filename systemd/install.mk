@@ -49,8 +49,11 @@ installed_files += $(foreach page,$(man),$(page)=$(MANDIR)/man$(subst \
 # templates, filled in by sed, and links
 units := bufwriter.socket bufwriter.service bufwriter@.socket \
 	bufwriter@.service bufwriter-ship.service bufwriter-ship@.service
-made := $(addprefix $(UNITDIR)/,$(units)) $(LIBDIR)/pkgconfig/bufwriter.pc \
-	$(LIBDIR)/$(soname) $(LIBDIR)/$(so)
+# what tells pkg-config and CMake where the library is
+found_by := pkgconfig/bufwriter.pc cmake/bufwriter/bufwriter-config.cmake \
+	cmake/bufwriter/bufwriter-config-version.cmake
+made := $(addprefix $(UNITDIR)/,$(units)) \
+	$(addprefix $(LIBDIR)/,$(found_by) $(soname) $(so))
 
 source_of = $(word 1,$(subst =, ,$(1)))
 target_of = $(word 2,$(subst =, ,$(1)))
@@ -74,7 +77,8 @@ endif
 install: all
 	@$(call install_list,$(installed_programs),0755)
 	@$(call install_list,$(installed_files),0644)
-	@mkdir -p '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	@mkdir -p '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' \
+		'$(DESTDIR)$(LIBDIR)/cmake/bufwriter'
 	@set -e; for unit in $(units); do \
 		sed -e 's,/usr/sbin/,$(SBINDIR)/,' \
 			-e 's,/usr/bin/,$(BINDIR)/,' \
@@ -82,11 +86,14 @@ install: all
 			"systemd/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit"; \
 		chmod 0644 '$(DESTDIR)$(UNITDIR)'/"$$unit"; \
 	done
-	@sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
-		-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
-		-e 's,@VERSION@,$(VERSION),' client/library/bufwriter.pc.in \
-		>'$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
-	@chmod 0644 '$(DESTDIR)$(LIBDIR)/pkgconfig/bufwriter.pc'
+	@set -e; for file in $(found_by); do \
+		sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@LIBDIR@,$(LIBDIR),' \
+			-e 's,@INCLUDEDIR@,$(INCLUDEDIR),' \
+			-e 's,@VERSION@,$(VERSION),' \
+			"client/library/$${file##*/}.in" \
+			>'$(DESTDIR)$(LIBDIR)'/"$$file"; \
+		chmod 0644 '$(DESTDIR)$(LIBDIR)'/"$$file"; \
+	done
 	@ln -sf $(sofile) '$(DESTDIR)$(LIBDIR)/$(soname)'
 	@ln -sf $(soname) '$(DESTDIR)$(LIBDIR)/$(so)'
 	@# an existing settings file stays as it is
@@ -104,7 +111,8 @@ uninstall:
 	@rm -f $(foreach f,$(installed_programs) $(installed_files),\
 		'$(DESTDIR)$(call target_of,$(f))')
 	@rm -f $(foreach f,$(made),'$(DESTDIR)$(f)')
-	@rmdir '$(DESTDIR)$(DOCDIR)/recipes' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || :
+	@rmdir '$(DESTDIR)$(DOCDIR)/recipes' '$(DESTDIR)$(DOCDIR)' \
+		'$(DESTDIR)$(LIBDIR)/cmake/bufwriter' 2>/dev/null || :
 	@echo 'Removed. $(DESTDIR)$(SYSCONFDIR)/bufwriter stays.'
 
 # --- Debian packages -------------------------------------------------------

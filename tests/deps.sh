@@ -13,9 +13,9 @@ set -eu
 
 cc=${CC:-cc}
 build='gcc libc6-dev libuv1-dev libinih-dev libzstd-dev'
-develop='clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck reuse mandoc
-	man-db systemd pkg-config spin socat rsync openssh-server zstd debootstrap
-	systemd-container'
+develop='clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck reuse
+	mandoc man-db systemd pkg-config cmake spin socat rsync openssh-server zstd
+	debootstrap systemd-container'
 package='dpkg-dev debhelper fakeroot lintian'
 elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
 (and glibc 2.32 or newer; with libzstd, files can be compressed)

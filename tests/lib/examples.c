@@ -44,6 +44,19 @@ char *source_read(const char *name)
 	return text;
 }
 
+char *source_fill(const char *name, const char *const (*values)[2], unsigned n)
+{
+	char *text = source_read(name), *next;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		next = text_replace(text, values[i][0], values[i][1]);
+		free(text);
+		text = next;
+	}
+	return text;
+}
+
 /* --- what is collected --------------------------------------------------- */
 
 /* The example that is being read. */

@@ -13,6 +13,8 @@ const char *source_path(const char *name);
  * caller frees.
  */
 char *source_read(const char *name);
+/* The same of a template, with each values[i][0] replaced by values[i][1]. */
+char *source_fill(const char *name, const char *const (*values)[2], unsigned n);
 
 struct example {
 	const char *page; /* file of the source tree, as it was given */
