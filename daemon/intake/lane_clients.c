@@ -42,7 +42,8 @@ static void on_idle_timer(uv_timer_t *timer)
 	bool waits = false;
 
 	for (c = cs->list; c < cs->list + cs->most; c++) {
-		if (c->fd < 0 || c->slot != LANE_NO_SLOT || c->flushes)
+		if (c->fd < 0 || c->slot != LANE_NO_SLOT ||
+		    c->flush != LANE_CLIENT_NONE)
 			continue;
 		if (now_ns - c->idle_ns >= LANE_CLIENTS_IDLE_MS * CLOCK_MS)
 			lane_clients_disconnect(c);

@@ -22,6 +22,7 @@
 #include "daemon/base/stats.h"
 #include "daemon/intake/lane_report.h"
 #include "daemon/intake/lane_wire.h"
+#include "daemon/intake/listener.h"
 #include "daemon/worker/workers.h"
 
 #define LANE_CLIENTS_PACKETS 16
@@ -31,6 +32,14 @@
 #define LANE_CLIENTS_SPARE 16
 
 #define LANE_NO_SLOT UINT32_MAX
+
+/* Where its FLUSH is, see lane_flush.h. */
+enum lane_client_flush {
+	LANE_CLIENT_NONE,
+	LANE_CLIENT_READING,
+	LANE_CLIENT_READ,
+	LANE_CLIENT_BEGUN
+};
 
 /* A connection. */
 struct lane_client {
@@ -50,10 +59,11 @@ struct lane_client {
 	/* lane_end.c */
 	uint64_t asks; /* the lane of an ASK without an answer yet, or 0 */
 	/* lane_flush.c */
-	bool flushes;		/* a FLUSH has no answer yet */
-	uint64_t flush_number;	/* the client's, for the answer */
-	uint64_t flush_request; /* of workers_flush(), 0: not begun */
-	uint64_t told;		/* drops of which it knows */
+	enum lane_client_flush flush;
+	uint64_t flush_number;		 /* the client's, for the answer */
+	struct listener_mark flush_mark; /* of when it came */
+	uint64_t flush_request;		 /* BEGUN: of workers_flush() */
+	uint64_t told;			 /* drops of which it knows */
 };
 
 /* A request came.  The owner answers it, now or later, or disconnects. */

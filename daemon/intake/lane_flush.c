@@ -19,11 +19,6 @@ void lane_flush_open(struct lane_flush *f, uv_loop_t *uv,
 	f->timer.data = f;
 }
 
-void lane_flush_stop(struct lane_flush *f)
-{
-	uv_timer_stop(&f->timer);
-}
-
 void lane_flush_close(struct lane_flush *f)
 {
 	uv_close((uv_handle_t *)&f->timer, NULL);
@@ -44,65 +39,64 @@ void lane_flush_greet(const struct lane_flush *f, struct lane_client *c)
 	c->told = drops_of(f);
 }
 
-/* Does it wait for a flush that has not begun? */
-static bool wants_flush(const struct lane_client *c)
+static bool is_at(const struct lane_client *c, enum lane_client_flush step)
 {
-	return c->fd >= 0 && c->flushes && !c->flush_request;
+	return c->fd >= 0 && c->flush == step;
 }
 
-static bool is_flush_wanted(const struct lane_flush *f)
+/* True: a client is READ. */
+static bool read_queues(struct lane_flush *f)
 {
-	const struct lane_clients *cs = f->clients;
-	const struct lane_client *c;
+	struct lane_clients *cs = f->clients;
+	struct lane_client *c;
+	bool found = false;
 
-	for (c = cs->list; c < cs->list + cs->most; c++)
-		if (wants_flush(c))
-			return true;
-	return false;
+	for (c = cs->list; c < cs->list + cs->most; c++) {
+		/* If the ring is full, a worker that frees a slot notifies. */
+		if (is_at(c, LANE_CLIENT_READING) &&
+		    listener_catch_up(f->listener, &c->flush_mark))
+			c->flush = LANE_CLIENT_READ;
+		found |= is_at(c, LANE_CLIENT_READ);
+	}
+	return found;
 }
 
-/* One flush for all clients that wait. */
-static void begin(struct lane_flush *f)
+static void on_timer(uv_timer_t *timer);
+
+static void go_on(struct lane_flush *f)
 {
 	struct lane_clients *cs = f->clients;
 	struct lane_client *c;
 	uint64_t request;
 
-	/* The ring is full: a worker that frees a slot notifies. */
-	if (!listener_catch_up(f->listener, &f->mark))
+	if (!read_queues(f) || uv_is_active((uv_handle_t *)&f->timer))
 		return;
-	f->catching_up = false;
+	uv_timer_start(&f->timer, on_timer, LANE_FLUSH_PAUSE_MS, 0);
 	request = workers_flush(f->workers);
-	for (c = cs->list; c < cs->list + cs->most; c++)
-		if (wants_flush(c))
-			c->flush_request = request;
+	for (c = cs->list; c < cs->list + cs->most; c++) {
+		if (!is_at(c, LANE_CLIENT_READ))
+			continue;
+		c->flush = LANE_CLIENT_BEGUN;
+		c->flush_request = request;
+	}
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-	struct lane_flush *f = timer->data;
-
-	if (!is_flush_wanted(f))
-		return;
-	uv_timer_start(timer, on_timer, LANE_FLUSH_PAUSE_MS, 0);
-	f->catching_up = true;
-	f->mark = listener_mark(f->listener);
-	begin(f);
+	go_on(timer->data);
 }
 
 void lane_flush_request(struct lane_flush *f, struct lane_client *c,
 			uint64_t number)
 {
-	if (c->flushes) {
+	if (c->flush != LANE_CLIENT_NONE) {
 		lane_clients_refuse(c, -EBUSY);
 		return;
 	}
-	c->flushes = true;
+	c->flush = LANE_CLIENT_READING;
 	c->flush_number = number;
-	c->flush_request = 0;
-	/* Else the timer ends the pause after the last one. */
-	if (!uv_is_active((uv_handle_t *)&f->timer))
-		on_timer(&f->timer);
+	c->flush_mark = listener_mark(f->listener);
+	go_on(f);
 }
 
 static void answer(struct lane_client *c, uint64_t drops)
@@ -110,7 +104,7 @@ static void answer(struct lane_client *c, uint64_t drops)
 	uint64_t told = c->told;
 
 	c->told = drops;
-	c->flushes = false;
+	c->flush = LANE_CLIENT_NONE;
 	c->idle_ns = clock_now();
 	(void)lane_clients_answer(c, 0, c->flush_number, drops - told, -1);
 }
@@ -121,10 +115,9 @@ void lane_flush_notified(struct lane_flush *f)
 	uint64_t drops = drops_of(f);
 	struct lane_client *c;
 
-	if (f->catching_up)
-		begin(f);
+	go_on(f);
 	for (c = cs->list; c < cs->list + cs->most; c++)
-		if (c->fd >= 0 && c->flushes && c->flush_request &&
+		if (is_at(c, LANE_CLIENT_BEGUN) &&
 		    workers_flushed(f->workers, c->flush_request))
 			answer(c, drops);
 }

@@ -4,19 +4,23 @@
  * when the answer comes, and the answer says how many messages were dropped
  * since the last one (I7).
  *
- * Each flush makes files, so there are LANE_FLUSH_PAUSE_MS between two of them.
- * All clients that wait at the end of a pause share one:
+ *	FROM	TO	[function]
+ *	NONE	READING	[lane_flush_request: marks what is in the sockets'
+ *			 queues]
+ *	READING	READ	[go_on: that is in the ring]
+ *	READ	BEGUN	[go_on: the workers are told, LANE_FLUSH_PAUSE_MS after
+ *			 the last time or later]
+ *	BEGUN	NONE	[lane_flush_notified: all workers have done it, and the
+ *			 client is answered]
  *
- *	the pause ends		mark: the datagrams in the sockets' queues
- *	they are read		workers_flush(): lanes, ring and arenas
- *	all workers have done	answers
+ * Each flush makes files, hence the pause.  All clients that are READ at its end
+ * share one flush.
  *
  * Loop thread only.
  */
 #ifndef BUFWRITER_LANE_FLUSH_H
 #define BUFWRITER_LANE_FLUSH_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -32,17 +36,13 @@ struct lane_flush {
 	struct listener *listener;
 	struct workers *workers;
 	/* loop thread */
-	uv_timer_t timer; /* until the next flush may begin */
-	bool catching_up; /* the datagrams at the mark are not read yet */
-	struct listener_mark mark;
+	uv_timer_t timer; /* the pause, until the next flush may begin */
 };
 
 /* The pointers outlive it. */
 void lane_flush_open(struct lane_flush *f, uv_loop_t *uv,
 		     struct lane_clients *clients, struct listener *listener,
 		     struct workers *workers);
-/* The daemon stops: no further flush begins. */
-void lane_flush_stop(struct lane_flush *f);
 /* The loop must run once more. */
 void lane_flush_close(struct lane_flush *f);
 

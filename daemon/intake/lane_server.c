@@ -170,7 +170,6 @@ void lane_server_stop(struct lane_server *s)
 		return;
 	s->stopping = true;
 	uv_close((uv_handle_t *)&s->accepts, NULL);
-	lane_flush_stop(&s->flush);
 	ls = &s->handout.workers->lanes;
 	for (i = 0; i < ls->slots; i++)
 		if (load_acquire(&ls->slot[i].state) == LANES_OPEN)
