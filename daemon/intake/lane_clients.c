@@ -42,10 +42,10 @@ static void on_idle_timer(uv_timer_t *timer)
 	bool waits = false;
 
 	for (c = cs->list; c < cs->list + cs->most; c++) {
-		if (c->fd < 0 || c->slot != LANE_NO_SLOT ||
-		    c->flush != LANE_CLIENT_NONE)
+		if (c->fd < 0 || c->slot != LANE_NO_SLOT)
 			continue;
-		if (now_ns - c->idle_ns >= LANE_CLIENTS_IDLE_MS * CLOCK_MS)
+		if (c->flush == LANE_CLIENT_NONE &&
+		    now_ns - c->idle_ns >= LANE_CLIENTS_IDLE_MS * CLOCK_MS)
 			lane_clients_disconnect(c);
 		else
 			waits = true;

@@ -221,6 +221,51 @@ START_TEST(a_flush_waits_for_the_datagrams_of_its_own_client)
 }
 END_TEST
 
+/* -- the end -------------------------------------------------------------- */
+
+static bool is_closed(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/* As if nothing had happened for so long. */
+static void be_idle(unsigned ms)
+{
+	uv_timer_t *timer = &server.clients.idle_timer;
+	uint64_t i;
+
+	ck_assert(uv_is_active((uv_handle_t *)timer));
+	for (i = 0; i < server.clients.most; i++)
+		server.clients.list[i].idle_ns -= ms * CLOCK_MS;
+	uv_timer_start(timer, timer->timer_cb, 0, 0);
+	run_handles();
+}
+
+/* Not while it waits for an answer. */
+START_TEST(a_client_without_a_lane_is_closed_when_it_is_idle)
+{
+	int flushing, silent;
+
+	start_lanes();
+	flushing = connect_client();
+	silent = connect_client();
+	send_bytes(SLOTS + 1, 10);
+	request(flushing, LANE_WIRE_FLUSH, 1);
+	be_idle(LANE_CLIENTS_IDLE_MS);
+	ck_assert(is_closed(silent));
+	be_idle(LANE_CLIENTS_IDLE_MS);
+	stats_add(&listener.stats.received, 65536);
+	ck_assert(is_answered(flushing, 1));
+	be_idle(LANE_CLIENTS_IDLE_MS);
+	ck_assert(is_closed(flushing));
+	close(flushing);
+	close(silent);
+	finish_lanes();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("the lanes' socket");
@@ -234,5 +279,7 @@ int main(void)
 	tcase_add_test(t, clients_that_ask_in_a_pause_share_the_next_flush);
 	tcase_add_test(t, a_flood_does_not_put_a_flush_off_for_ever);
 	tcase_add_test(t, a_flush_waits_for_the_datagrams_of_its_own_client);
+	t = core_case(suite, "end");
+	tcase_add_test(t, a_client_without_a_lane_is_closed_when_it_is_idle);
 	return suite_run(suite, CK_FORK);
 }
