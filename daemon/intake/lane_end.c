@@ -50,7 +50,10 @@ static bool settle(struct lane_end *e, uint32_t slot)
 
 static void on_timer(uv_timer_t *timer)
 {
-	lane_end_notified(timer->data);
+	struct lane_end *e = timer->data;
+
+	/* Others wait for the last lane, too: stop.c stop_notified(). */
+	workers_notify(e->handout->workers);
 }
 
 static void settle_all(struct lane_end *e)

@@ -211,6 +211,11 @@ uint64_t workers_flush(struct workers *ws)
 	return request;
 }
 
+void workers_notify(struct workers *ws)
+{
+	ws->orders.notify(ws->orders.arg);
+}
+
 bool workers_flushed(const struct workers *ws, uint64_t request)
 {
 	unsigned i;

@@ -96,6 +96,9 @@ bool workers_settled(const struct workers *ws);
  */
 bool workers_alive(struct workers *ws);
 
+/* notify(arg), as if a worker had called it. */
+void workers_notify(struct workers *ws);
+
 /* Each number is true by itself; workers go on meanwhile. */
 void workers_sum(const struct workers *ws, struct workers_totals *totals);
 

@@ -266,6 +266,46 @@ START_TEST(a_client_without_a_lane_is_closed_when_it_is_idle)
 }
 END_TEST
 
+static unsigned notified;
+
+/* As main.c does it. */
+static void on_notified(void *arg)
+{
+	ck_assert_ptr_eq(arg, &notified);
+	notified++;
+	lane_server_notified(&server);
+}
+
+/*
+ * A worker that looks at a lane for a moment keeps its slot.  The whole daemon
+ * learns when the slot is free, as a stop waits for the last one.
+ */
+START_TEST(a_slot_that_was_held_at_the_end_of_its_lane_is_told_of)
+{
+	struct lanes_slot *slot;
+	int fd;
+
+	workers.orders.notify = on_notified;
+	workers.orders.arg = &notified;
+	start_lanes();
+	fd = connect_client();
+	request(fd, LANE_WIRE_OPEN, 0);
+	ck_assert_uint_eq(lane_server_lanes(&server), 1);
+	slot = &workers.lanes.slot[server.clients.list[0].slot];
+	store_relaxed(&slot->claimed, true);
+	store_relaxed(&slot->state, LANES_ENDED);
+	store_relaxed(&workers.lanes.ended, 1);
+	lane_server_notified(&server);
+	ck_assert_uint_eq(lane_server_lanes(&server), 1);
+	store_relaxed(&slot->claimed, false);
+	while (!notified)
+		uv_run(&loop.uv, UV_RUN_ONCE);
+	ck_assert_uint_eq(lane_server_lanes(&server), 0);
+	close(fd);
+	finish_lanes();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("the lanes' socket");
@@ -281,5 +321,7 @@ int main(void)
 	tcase_add_test(t, a_flush_waits_for_the_datagrams_of_its_own_client);
 	t = core_case(suite, "end");
 	tcase_add_test(t, a_client_without_a_lane_is_closed_when_it_is_idle);
+	tcase_add_test(t,
+		       a_slot_that_was_held_at_the_end_of_its_lane_is_told_of);
 	return suite_run(suite, CK_FORK);
 }
