@@ -61,7 +61,7 @@ static void release_committed(struct recovery *rec)
 	for (i = 0; i < rec->s->header->workers; i++) {
 		a = &rec->s->arenas[i].now;
 		lane_table_settle(&rec->s->lanes, a);
-		if (arena_is_lane(a->begin))
+		if (arena_is_lane(a))
 			continue;
 		for (ticket = a->begin; ticket < a->end; ticket++)
 			if (ring_is_held(ring, ticket))

@@ -144,11 +144,6 @@ void transfer_one(struct ring *r, struct arena *a, uint64_t ticket)
 
 /* -- arena -> file ------------------------------------------------------- */
 
-static bool is_beside(const struct arena *a)
-{
-	return a->now.where & ARENA_BESIDE_FINAL;
-}
-
 /*
  * FILLING, or WRITING after a failure: a new name, but not before the temp file
  * of the failed try is deleted, because only the record knows about that file.
@@ -160,7 +155,7 @@ static int begin_file(struct arena *a, struct flush *f)
 	int err;
 
 	if (a->now.step == ARENA_WRITING && !f->foreign) {
-		err = flush_discard(f, a->name, is_beside(a));
+		err = flush_discard(f, a->name, arena_is_beside(&a->now));
 		if (err)
 			return err;
 	}
@@ -204,7 +199,7 @@ static int rename_temp(struct arena *a, struct flush *f)
 	 * RENAMING would rename it.
 	 */
 	arena_undo_rename(a);
-	(void)flush_discard(f, a->name, is_beside(a));
+	(void)flush_discard(f, a->name, arena_is_beside(&a->now));
 	return err;
 }
 
@@ -277,7 +272,7 @@ static int exists(const char *path)
 
 static const char *dir_of(const struct arena *a, const struct region_dirs *dirs)
 {
-	return is_beside(a) ? dirs->path : dirs->temp;
+	return arena_is_beside(&a->now) ? dirs->path : dirs->temp;
 }
 
 /*
@@ -286,7 +281,7 @@ static const char *dir_of(const struct arena *a, const struct region_dirs *dirs)
  */
 static bool is_trusted(const struct arena *a, const struct region_dirs *dirs)
 {
-	return is_beside(a) || !temp_dir_check(dirs->temp, false);
+	return arena_is_beside(&a->now) || !temp_dir_check(dirs->temp, false);
 }
 
 /*
@@ -304,7 +299,7 @@ static int find_temp(const struct arena *a, const struct region_dirs *dirs,
 	if (!is_trusted(a, dirs))
 		return -EPERM;
 	/* A path that does not fit was never opened. */
-	if (flush_path(path, dir, is_beside(a) ? "." : "", a->name))
+	if (flush_path(path, dir, arena_is_beside(&a->now) ? "." : "", a->name))
 		return 0;
 	found = exists(path);
 	if (found)

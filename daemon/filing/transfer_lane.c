@@ -130,7 +130,7 @@ enum transfer_result transfer_large(struct lane *l, uint64_t to,
 
 void transfer_large_done(struct lane *l, struct arena *a)
 {
-	assert(arena_lane_id(a->now.begin) == l->entry->id);
+	assert(arena_lane_id(&a->now) == l->entry->id);
 	/*
 	 * The arena's record names the lane and its position until the next
 	 * commit, so a kill before this is a kill after a commit.

@@ -107,14 +107,14 @@ static bool is_sensible(const struct arena *a)
 	    rec->where > (ARENA_BESIDE_FINAL | ARENA_FROM_LANE))
 		return false;
 	if (arena_is_large(rec) &&
-	    (!arena_is_lane(rec->begin) || rec->count != 1 || !rec->lanes))
+	    (!arena_is_lane(rec) || rec->count != 1 || !rec->lanes))
 		return false;
 	if (rec->step == ARENA_FILLING && rec->where != ARENA_IN_TEMP)
 		return false;
 	/* No file is begun for nothing. */
 	if (rec->step != ARENA_FILLING && !rec->len)
 		return false;
-	if (!arena_is_lane(rec->begin) && rec->begin > rec->end)
+	if (!arena_is_lane(rec) && rec->begin > rec->end)
 		return false;
 	return (arena_is_large(rec) || rec->len <= a->capacity) &&
 	       rec->count <= rec->taken && rec->lanes <= rec->taken;

@@ -48,10 +48,15 @@ enum arena_where {
 	ARENA_IN_TEMP,	    /* in files.temp, under the final name */
 	ARENA_BESIDE_FINAL, /* in files.path, a dot before the final name */
 };
-/* With either: the bytes are in a large lane, see arena_begin_large(). */
-#define ARENA_FROM_LANE 2
 
-/* The numbers of a cell. */
+/*
+ * The numbers of a cell, as they stand in the region.  Two of them say two
+ * things, by a bit of their own: ARENA_FROM_LANE in `where`, ARENA_LANE in
+ * `begin`.  A word more would be another format of the region, and a longer
+ * record to write and to sum for each commit.  Only arena.c knows the bits;
+ * others ask arena_is_large(), arena_is_beside(), arena_is_lane() and
+ * arena_lane_id().
+ */
 struct arena_record {
 	uint64_t step;	    /* enum arena_step */
 	uint64_t where;	    /* enum arena_where, ARENA_FROM_LANE */
@@ -65,17 +70,33 @@ struct arena_record {
 	uint64_t oldest_ns; /* receipt of the oldest message, CLOCK_MONOTONIC */
 };
 
-/* The last commit was of a lane: see arena_commit_lane(). */
+/* With either enum arena_where: the bytes are in a large lane. */
+#define ARENA_FROM_LANE 2
+/* `begin` is the id of a lane; a ticket has 56 bits, and an id 63. */
 #define ARENA_LANE (UINT64_C(1) << 63)
 
-static inline bool arena_is_lane(uint64_t begin)
+/* Are the bytes those of a large lane?  See arena_begin_large(). */
+static inline bool arena_is_large(const struct arena_record *rec)
 {
-	return begin & ARENA_LANE;
+	return rec->where & ARENA_FROM_LANE;
 }
 
-static inline uint64_t arena_lane_id(uint64_t begin)
+/* Is the temp file beside the final one? */
+static inline bool arena_is_beside(const struct arena_record *rec)
 {
-	return begin & ~ARENA_LANE;
+	return rec->where & ARENA_BESIDE_FINAL;
+}
+
+/* Was the last commit of a lane?  See arena_commit_lane(). */
+static inline bool arena_is_lane(const struct arena_record *rec)
+{
+	return rec->begin & ARENA_LANE;
+}
+
+/* Of which one? */
+static inline uint64_t arena_lane_id(const struct arena_record *rec)
+{
+	return rec->begin & ~ARENA_LANE;
 }
 
 /* Messages in files: all that were committed and are not in the arena. */
@@ -201,11 +222,6 @@ void arena_end_large(struct arena *a);
  * still in its lane, so the arena holds none.
  */
 void arena_forget_large(struct arena *a);
-
-static inline bool arena_is_large(const struct arena_record *rec)
-{
-	return rec->where & ARENA_FROM_LANE;
-}
 
 /*
  * A file of this final name is begun, with its temp file there.  `name` may be

@@ -152,9 +152,9 @@ void lane_table_settle(struct lane_table *t, const struct arena_record *rec)
 	struct lane_entry *e;
 
 	/* A large message is taken when it is in a file, and not before. */
-	if (!arena_is_lane(rec->begin) || arena_is_large(rec))
+	if (!arena_is_lane(rec) || arena_is_large(rec))
 		return;
-	e = lane_table_find(t, arena_lane_id(rec->begin));
+	e = lane_table_find(t, arena_lane_id(rec));
 	/* Another worker may have taken more since. */
 	if (e && load_relaxed(&e->position) < rec->end)
 		store_relaxed(&e->position, rec->end);

@@ -185,7 +185,7 @@ static int check_parts(struct region *s, struct failure *error)
 		if (s->header->version == REGION_VERSION_2)
 			s->arenas[i].now.lanes = 0; /* was another word */
 		rec = &s->arenas[i].now;
-		if (arena_is_lane(rec->begin))
+		if (arena_is_lane(rec))
 			continue;
 		if (rec->end > ring_head(ring) ||
 		    rec->end - rec->begin > ring->geo.slots)
