@@ -45,6 +45,7 @@ static struct tally_entry *lookup(struct tally *t, uint64_t hash)
 {
 	size_t i = hash & (t->room - 1);
 
+	REQUIRE(t->table, "the tally is not open");
 	while (t->table[i].hash && t->table[i].hash != hash)
 		i = (i + 1) & (t->room - 1);
 	return &t->table[i];
@@ -269,6 +270,7 @@ void tally_judge(struct tally *t)
 {
 	const struct tally_entry *e;
 
+	REQUIRE(t->table, "the tally is not open");
 	t->lost = t->doubled = 0;
 	for (e = t->table; e < t->table + t->room; e++) {
 		if (e->found < e->expected)
