@@ -151,10 +151,13 @@ uint64_t lane_position(const struct lane *l)
 
 bool lane_written(const struct lane *l, uint64_t *written)
 {
+	uint64_t position = lane_position(l);
+
 	/* pairs with the client's release: the records come first */
 	*written = load_acquire(&l->head->written);
-	return *written % LANE_ALIGN == 0 &&
-	       *written - lane_position(l) <= l->size;
+	/* Where the region was lost, the position is the client's, too. */
+	return *written % LANE_ALIGN == 0 && position % LANE_ALIGN == 0 &&
+	       *written - position <= l->size;
 }
 
 enum lane_found lane_record(const struct lane *l, uint64_t at, uint64_t to,
