@@ -160,20 +160,34 @@ void lane_table_settle(struct lane_table *t, const struct arena_record *rec)
 		store_relaxed(&e->position, rec->end);
 }
 
+/* Its new entry; NULL: there is none, because those there matter more. */
+static struct lane_entry *carry_one(struct lane_table *to,
+				    const struct lane_entry *e)
+{
+	struct lane_entry *new = lane_table_room(to);
+
+	if (!new ||
+	    (state_of(new) == LANE_ENTRY_CLOSED &&
+	     load_relaxed(&new->closed_ns) >= load_relaxed(&e->closed_ns)))
+		return NULL;
+	lane_entry_open(new, e->id, e->size, e->large, e->uid, e->pid,
+			load_relaxed(&e->position));
+	return new;
+}
+
 void lane_table_carry(struct lane_table *to, const struct lane_table *from)
 {
 	const struct lane_entry *e;
 	struct lane_entry *new;
 
+	for (e = from->entry; e < end_of(from); e++)
+		if (state_of(e) == LANE_ENTRY_OPEN)
+			(void)carry_one(to, e);
 	for (e = from->entry; e < end_of(from); e++) {
-		if (state_of(e) == LANE_ENTRY_FREE)
-			continue;
-		new = lane_table_room(to);
-		if (!new || state_of(new) != LANE_ENTRY_FREE)
-			return;
-		lane_entry_open(new, e->id, e->size, e->large, e->uid, e->pid,
-				load_relaxed(&e->position));
 		if (state_of(e) != LANE_ENTRY_CLOSED)
+			continue;
+		new = carry_one(to, e);
+		if (!new)
 			continue;
 		store_relaxed(&new->closed_ns, load_relaxed(&e->closed_ns));
 		store_relaxed(&new->state, LANE_ENTRY_CLOSED);

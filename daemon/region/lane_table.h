@@ -52,7 +52,10 @@ void lane_entry_close(struct lane_entry *e);
  * dead process had not written that into the entry.
  */
 void lane_table_settle(struct lane_table *t, const struct arena_record *rec);
-/* Recovery: copies what is OPEN or CLOSED into a new, empty table. */
+/*
+ * Recovery: copies what is OPEN or CLOSED into a new, empty table.  A smaller
+ * one gets what is OPEN, and then what was CLOSED last.
+ */
 void lane_table_carry(struct lane_table *to, const struct lane_table *from);
 
 static inline unsigned lane_entry_index(const struct lane_table *t,
