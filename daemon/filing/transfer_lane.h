@@ -24,8 +24,8 @@ struct lane_taken {
 	uint64_t bytes;	    /* of these, without framing */
 	uint64_t too_large; /* records above max_message, skipped */
 	uint64_t too_large_bytes, too_large_most;
-	bool broken;	    /* what follows cannot be a record */
-	bool more;	    /* something is left below `to` */
+	bool broken; /* what follows cannot be a record */
+	bool more;   /* something is left below `to` */
 };
 
 /*

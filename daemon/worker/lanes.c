@@ -159,8 +159,8 @@ void lanes_mark_flush(struct lanes *ls)
 		position = load_relaxed(&s->lane.entry->position);
 		/* Else it will be found broken. */
 		if (written - position <= s->lane.size)
-			/* relaxed: ordered by the request that follows */
-			store_relaxed(&s->flush_to, written);
+			/* pairs with find_end() */
+			store_release(&s->flush_to, written);
 	}
 	lanes_ring(ls);
 }
@@ -183,9 +183,14 @@ static void end_lane(struct lanes *ls, struct lanes_slot *s,
 	look->notify = true;
 }
 
-/* Up to where the lane may be taken.  False: it is broken. */
+/*
+ * Up to where the lane may be taken.  False: it is broken.  So it is when its
+ * client takes back what a flush covers: the flush would wait for ever.
+ */
 static bool find_end(struct lanes_slot *s, uint64_t *to)
 {
+	uint64_t flush_to;
+
 	/* pairs with lanes_end() */
 	if (!s->ending && load_acquire(&s->end)) {
 		s->lease_ms = LANE_CLOSING;
@@ -196,10 +201,12 @@ static bool find_end(struct lanes_slot *s, uint64_t *to)
 			return false;
 		s->ending = true;
 	}
-	if (!s->ending)
-		return lane_written(&s->lane, to);
 	*to = s->last;
-	return true;
+	if (s->ending)
+		return true;
+	/* pairs with lanes_mark_flush(), which has read `written` before */
+	flush_to = load_acquire(&s->flush_to);
+	return lane_written(&s->lane, to) && *to >= flush_to;
 }
 
 static void note_fill(struct lanes_look *look, const struct lanes_slot *s,
@@ -267,6 +274,7 @@ static enum transfer_result take(struct lanes *ls, struct lanes_slot *s,
 			look->held = s;
 		count(ls, s, &taken, look, stats);
 		look->more |= taken.more;
+		look->moved = to - lane_position(&s->lane) != bytes;
 	}
 	s->broken = taken.broken;
 	if (taken.broken || (s->ending && lane_position(&s->lane) == s->last))
@@ -292,6 +300,15 @@ static void begin_look(struct lanes *ls, struct lanes_look *look)
 					 memory_order_seq_cst);
 }
 
+/* The attendant looks again before the lease is over. */
+static void promise(struct lanes_slot *s, uint64_t now_ms)
+{
+	if (!is_open(s) || s->ending || s->lease_ms >= now_ms + LANES_RENEW_MS)
+		return;
+	s->lease_ms = now_ms + LANES_LEASE_MS;
+	lane_attend(&s->lane, s->lease_ms);
+}
+
 enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 				struct arena *a, struct stats_worker *stats)
 {
@@ -310,12 +327,8 @@ enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 			continue;
 		if (is_open(s)) {
 			result = take(ls, s, look, a, stats, now_ns);
-			if (attends && is_open(s) && !s->ending &&
-			    s->lease_ms < now_ns / CLOCK_MS + LANES_RENEW_MS) {
-				s->lease_ms = now_ns / CLOCK_MS +
-					      LANES_LEASE_MS;
-				lane_attend(&s->lane, s->lease_ms);
-			}
+			if (attends)
+				promise(s, now_ns / CLOCK_MS);
 		}
 		if (look->held != s)
 			unclaim(s);
@@ -324,9 +337,9 @@ enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 			store_relaxed(&ls->taken_ns, now_ns);
 			turns++;
 		}
-		/* The rest after the flush, or after the ring's turn. */
+		/* Then the next lane: none waits for one that is always full. */
 		if (result == TRANSFER_FULL || turns == LANES_TURN) {
-			look->next = i + (result != TRANSFER_FULL);
+			look->next = i + look->moved;
 			return result;
 		}
 		result = TRANSFER_EMPTY;
@@ -454,8 +467,8 @@ uint64_t lanes_attend(struct lanes *ls, struct lanes_look *look)
 	if (!ls->slots || !become_attendant(ls, look))
 		return 0;
 	now_ns = clock_now();
-	/* relaxed: a hint, see lanes_take() */
-	if (now_ns - load_relaxed(&ls->taken_ns) > LANES_CALM_NS &&
+	/* relaxed: a hint, see lanes_take(); it may be later than now_ns */
+	if (now_ns > load_relaxed(&ls->taken_ns) + LANES_CALM_NS &&
 	    put_all_to_sleep(ls)) {
 		stop_attending(ls);
 		return 0;

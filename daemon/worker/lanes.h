@@ -92,6 +92,7 @@ struct lanes_look {
 	uint64_t at_ns; /* the end of the last look */
 	uint64_t fill;	/* of the fullest lane, in 1024ths of its size */
 	bool more;	/* of this look: something was left */
+	bool moved;	/* of the last lane: something was taken */
 	bool behind;	/* a lane was more than half full: more workers help */
 	struct lanes_slot *held; /* its large message is being filed */
 	bool notify;		 /* a lane ENDED, or a message was dropped */
