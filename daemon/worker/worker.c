@@ -225,20 +225,6 @@ static void set_working(struct worker *w)
 		   w->index, (clock_now() - since_ns) / 1e9);
 }
 
-/* Any parked worker: it finds out what there is to do. */
-static void wake_another(const struct worker *w)
-{
-	const struct worker_orders *o = w->orders;
-	unsigned i;
-
-	for (i = 0; i < o->count; i++) {
-		if (&o->list[i] != w && worker_is_parked(&o->list[i])) {
-			worker_wake(&o->list[i]);
-			return;
-		}
-	}
-}
-
 /* The lanes need somebody who looks at them while this worker does not. */
 static void pass_lanes_on(struct worker *w)
 {
@@ -246,7 +232,7 @@ static void pass_lanes_on(struct worker *w)
 		return;
 	/* Publish, then look for a sleeper: pairs with park(). */
 	atomic_thread_fence(memory_order_seq_cst);
-	wake_another(w);
+	worker_wake_another(w);
 }
 
 /* Makes a file of the arena, if the limits admit it.  0 or -errno. */
@@ -404,27 +390,6 @@ static bool park(struct worker *w)
 	return reclaim(w) ? flush_arena(w, FULL) : true;
 }
 
-/* From the ring, and then from the lanes, so that neither waits for long. */
-static enum transfer_result take(struct worker *w)
-{
-	const struct worker_orders *o = w->orders;
-	enum transfer_result ring, lanes;
-	bool loop_waits = false;
-
-	ring = transfer_take(o->ring, w->arena, &loop_waits);
-	if (loop_waits)
-		notify_loop(w);
-	if (ring == TRANSFER_FULL || !lanes_are_awake(o->lanes))
-		return ring;
-	lanes = lanes_take(o->lanes, &w->look, w->arena, &w->stats);
-	if (w->look.notify)
-		notify_loop(w);
-	if (w->look.behind)
-		wake_another(w);
-	w->look.notify = w->look.behind = false;
-	return lanes == TRANSFER_EMPTY ? ring : lanes;
-}
-
 /* The worker's life: orders, ring and lanes, arena, disk, sleep. */
 static void run(struct worker *w)
 {
@@ -439,7 +404,7 @@ static void run(struct worker *w)
 		 * published, so a ring that is empty afterwards stays so.
 		 */
 		stop = load_acquire(&o->stop);
-		taken = take(w);
+		taken = worker_take(w);
 		if (taken == TRANSFER_FULL) {
 			ok = flush_arena(w, FULL);
 			if (ok)

@@ -96,6 +96,7 @@ struct worker {
 	struct flush flush;
 	uint64_t flush_seen; /* the flush request being answered */
 	struct lanes_look look;
+	bool lanes_first; /* take from the lanes before the ring */
 	/* shared, atomic: written by the worker */
 	alignas(CACHE_LINE) _Atomic int state; /* enum worker_state */
 	_Atomic int error;	      /* errno of the failing flush, or 0 */
@@ -161,6 +162,18 @@ bool worker_lend(struct worker *w);
  * itself again.
  */
 void worker_give_back(struct worker *w, bool full);
+
+/* -- worker: take.c ------------------------------------------------------ */
+
+/*
+ * Takes from the ring, and then from the lanes; after a full arena in the other
+ * order, so that neither waits while the other one fills each arena.
+ */
+enum transfer_result worker_take(struct worker *w);
+/* Wakes a parked worker, if there is one: it finds out what there is to do. */
+void worker_wake_another(const struct worker *w);
+
+/* -- any thread ---------------------------------------------------------- */
 
 /*
  * When an arena with this record must be flushed, CLOCK_MONOTONIC; 0: not
