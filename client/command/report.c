@@ -22,7 +22,7 @@
 #include "client/command/cmd.h"
 #include "client/command/json.h"
 
-#define LOG_LINES "200"
+#define LOG_LINES "--lines=200"
 /* A program that hangs does not hold up the rest. */
 #define PROGRAM_LIMIT "20"
 
@@ -198,7 +198,7 @@ static void show_unit(const char *unit)
 	SHOW("systemctl", "cat", "--no-pager", unit);
 	title("Log");
 	SHOW("journalctl", "--no-pager", "--output=short-iso-precise",
-	     "--lines=" LOG_LINES, "--unit", unit);
+	     LOG_LINES, "--unit", unit);
 }
 
 /*
