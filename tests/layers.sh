@@ -17,7 +17,6 @@ conf daemon/base daemon/region daemon/filing daemon/worker daemon/intake
 	daemon/control daemon;
 client/library client/cases client/command client/ship;
 client/nats;
-client/nats;
 '
 
 # FOLDER FILE: the folder may include this file of a higher layer, or of the
