@@ -259,7 +259,7 @@ int start_open(struct start *s, const struct config *cfg)
 		limits_publish(&s->limits, name, cfg);
 		further_publish(&s->further, cfg);
 		open_lanes(s, cfg);
-		if (s->lanes_fd >= 0)
+		if (s->lanes_fd >= 0 && cfg->lanes_count)
 			limits_add_lanes(&s->limits, s->lanes_fd, cfg);
 		return 0;
 	}

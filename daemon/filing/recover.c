@@ -414,7 +414,7 @@ static int replace(struct region *s, const struct config *cfg,
 	if (bytes)
 		memcpy(lanes.entry, s->lanes.entry, bytes);
 	region_close(s);
-	if (lane_table_is_used(&lanes))
+	if (lane_table_used(&lanes))
 		err = region_create_with(s, cfg, &lanes, error);
 	if (err)
 		err = make_new(s, cfg, &lanes, error);

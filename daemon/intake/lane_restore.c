@@ -152,6 +152,20 @@ static void close_the_rest(struct lane_handout *h)
 	}
 }
 
+/* The settings have room for fewer: the others end when they are read. */
+static void end_some(struct lane_handout *h)
+{
+	struct lanes *ls = &h->workers->lanes;
+	unsigned i, n = h->lanes;
+
+	for (i = 0; i < ls->slots && n > h->count; i++) {
+		if (load_relaxed(&ls->slot[i].state) != LANES_OPEN)
+			continue;
+		lanes_end(ls, i);
+		n--;
+	}
+}
+
 void lane_restore(struct lane_handout *h, unsigned stored)
 {
 	struct passed *list = calloc(stored + 1, sizeof(*list));
@@ -164,6 +178,7 @@ void lane_restore(struct lane_handout *h, unsigned stored)
 		restore_one(h, &list[i]);
 	free(list);
 	close_the_rest(h);
+	end_some(h);
 	if (!h->lanes)
 		return;
 	log_notice("lanes: %u go on where the process before left them",

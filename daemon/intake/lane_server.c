@@ -146,19 +146,28 @@ int lane_server_open(struct lane_server *s, uv_loop_t *uv, int fd,
 
 	memset(s, 0, sizeof(*s));
 	s->fd = fd;
-	if (fd < 0 || !table->entries)
+	/* Without a socket there may still be lanes of a former life. */
+	if (fd < 0 && !table->entries)
 		return 0;
 	err = open_parts(s, uv, workers, table, listener, cfg, stored);
-	if (err)
-		return err;
-	err = uv_poll_init(uv, &s->accepts, fd);
 	if (err)
 		return err;
 	uv_timer_init(uv, &s->accept_timer);
 	s->accepts.data = s->accept_timer.data = s;
 	s->open = true;
 	lane_restore(&s->handout, stored);
-	return uv_poll_start(&s->accepts, UV_READABLE, on_accepts);
+	if (fd < 0)
+		return 0;
+	err = uv_poll_init(uv, &s->accepts, fd);
+	s->accepting = !err;
+	return err ? err : uv_poll_start(&s->accepts, UV_READABLE, on_accepts);
+}
+
+static void stop_accepting(struct lane_server *s)
+{
+	if (s->accepting)
+		uv_close((uv_handle_t *)&s->accepts, NULL);
+	s->accepting = false;
 }
 
 void lane_server_stop(struct lane_server *s)
@@ -169,7 +178,7 @@ void lane_server_stop(struct lane_server *s)
 	if (!s->open)
 		return;
 	s->stopping = true;
-	uv_close((uv_handle_t *)&s->accepts, NULL);
+	stop_accepting(s);
 	ls = &s->handout.workers->lanes;
 	for (i = 0; i < ls->slots; i++)
 		if (load_acquire(&ls->slot[i].state) == LANES_OPEN)
@@ -182,8 +191,7 @@ void lane_server_close(struct lane_server *s)
 	if (!s->open)
 		return;
 	s->open = false;
-	if (!s->stopping)
-		uv_close((uv_handle_t *)&s->accepts, NULL);
+	stop_accepting(s);
 	uv_close((uv_handle_t *)&s->accept_timer, NULL);
 	lane_flush_close(&s->flush);
 	lane_end_close(&s->end);

@@ -45,7 +45,7 @@ struct lane_server {
 	struct lane_handout handout;
 	struct lane_end end;
 	struct lane_flush flush;
-	bool open, stopping;
+	bool open, accepting, stopping;
 };
 
 /*

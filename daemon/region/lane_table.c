@@ -64,14 +64,14 @@ struct lane_entry *lane_table_find(const struct lane_table *t, uint64_t id)
 	return NULL;
 }
 
-bool lane_table_is_used(const struct lane_table *t)
+uint64_t lane_table_used(const struct lane_table *t)
 {
 	const struct lane_entry *e;
+	uint64_t n = 0;
 
 	for (e = t->entry; e < end_of(t); e++)
-		if (state_of(e) != LANE_ENTRY_FREE)
-			return true;
-	return false;
+		n += state_of(e) != LANE_ENTRY_FREE;
+	return n;
 }
 
 unsigned lane_table_count(const struct lane_table *t, uint32_t uid)

@@ -41,8 +41,8 @@ uint64_t lane_table_new_id(const struct lane_table *t);
 void lane_entry_open(struct lane_entry *e, uint64_t id, uint64_t size,
 		     uint64_t large, uint32_t uid, uint32_t pid,
 		     uint64_t position);
-/* Is an entry OPEN or CLOSED? */
-bool lane_table_is_used(const struct lane_table *t);
+/* Entries that are OPEN or CLOSED. */
+uint64_t lane_table_used(const struct lane_table *t);
 /* OPEN entries of this user. */
 unsigned lane_table_count(const struct lane_table *t, uint32_t uid);
 /* From now on `position` is final. */

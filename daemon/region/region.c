@@ -134,7 +134,7 @@ int region_create_with(struct region *s, const struct config *cfg,
 	h = malloc(sizeof(*h));
 	if (!h)
 		return failure_set(error, -ENOMEM, "out of memory");
-	region_header_describe(h, cfg);
+	region_header_describe(h, cfg, lane_table_used(lanes));
 	if (!s->anonymous) {
 		fd = region_file_make(cfg->state_path, h->total_bytes, made,
 				      error);

@@ -233,7 +233,8 @@ static uint64_t total_bytes(const struct region_header *h, size_t ring)
 	       lane_table_bytes(h->lanes);
 }
 
-void region_header_describe(struct region_header *h, const struct config *cfg)
+void region_header_describe(struct region_header *h, const struct config *cfg,
+			    uint64_t lanes)
 {
 	memset(h, 0, sizeof(*h));
 	memcpy(h->magic, REGION_MAGIC, sizeof(h->magic));
@@ -245,6 +246,8 @@ void region_header_describe(struct region_header *h, const struct config *cfg)
 	h->size = cfg->buffer_size_bytes;
 	h->arena_bytes = arena_bytes(h->size, h->ring.max_message);
 	h->lanes = 2 * cfg->lanes_count;
+	if (h->lanes < lanes)
+		h->lanes = lanes;
 	h->total_bytes = total_bytes(h, ring_bytes(&h->ring));
 	read_boot_id(h->boot);
 	fill_dirs(&h->dirs[0], 0, cfg);
@@ -317,7 +320,8 @@ bool region_header_fits(const struct region_header *h, const struct config *cfg)
 
 	if (!wanted)
 		return false;
-	region_header_describe(wanted, cfg);
+	/* More lanes than the settings want do no harm. */
+	region_header_describe(wanted, cfg, h->lanes);
 	same = !memcmp(wanted, h, offsetof(struct region_header, check)) &&
 	       wanted->lanes == h->lanes &&
 	       are_same_dirs(region_header_dirs(h), cfg);

@@ -102,8 +102,12 @@ _Static_assert(offsetof(struct region_header, lanes) == 15584, "region layout");
 _Static_assert(sizeof(struct region_header) <= REGION_HEADER_BYTES,
 	       "region layout");
 
-/* The header of an empty region for these settings. */
-void region_header_describe(struct region_header *h, const struct config *cfg);
+/*
+ * The header of an empty region for these settings, with room for at least so
+ * many lanes.
+ */
+void region_header_describe(struct region_header *h, const struct config *cfg,
+			    uint64_t lanes);
 /* Writes the checksums of the header and of both its directories. */
 void region_header_seal(struct region_header *h);
 /*
@@ -116,7 +120,10 @@ int region_header_check(const struct region_header *h, size_t bytes,
  * boot, and not clean.  Both with a text. */
 int region_header_check_boot(const struct region_header *h,
 			     struct failure *error);
-/* True if region_header_describe() would make the same header now. */
+/*
+ * True if region_header_describe() would make the same header now, or one with
+ * room for fewer lanes.
+ */
 bool region_header_fits(const struct region_header *h,
 			const struct config *cfg);
 

@@ -137,7 +137,7 @@ static void leave(const char *path, const char *temp)
 	ck_assert_uint_eq(h->version, 1);
 	ck_assert_uint_eq(h->check,
 			  fnv(h, offsetof(struct region_header, check)));
-	region_header_describe(now, cfg);
+	region_header_describe(now, cfg, 0);
 	memcpy(h->boot, now->boot, sizeof(h->boot));
 	snprintf(h->dirs[0].path, sizeof(h->dirs[0].path), "%s", path);
 	snprintf(h->dirs[0].temp, sizeof(h->dirs[0].temp), "%s", temp);
