@@ -103,7 +103,7 @@ void lanes_add(struct lanes *ls, struct lane *lane)
 	assert(i < ls->slots && load_relaxed(&s->state) == LANES_FREE);
 	s->lane = *lane;
 	s->lease_ms = LANE_ASLEEP;
-	s->ending = s->broken = false;
+	s->ending = s->looked_again = s->broken = false;
 	store_relaxed(&s->messages, 0);
 	store_relaxed(&s->bytes, 0);
 	store_relaxed(&s->too_large, 0);
@@ -201,12 +201,30 @@ static bool find_end(struct lanes_slot *s, uint64_t *to)
 			return false;
 		s->ending = true;
 	}
+	/*
+	 * A client that was writing meanwhile has one more record, and sees then
+	 * that the lane is closed.  If it has no time to wait for the end, the
+	 * record stays here.
+	 */
+	if (s->ending && !s->looked_again &&
+	    lane_position(&s->lane) == s->last) {
+		s->looked_again = true;
+		if (!lane_written(&s->lane, &s->last))
+			return false;
+	}
 	*to = s->last;
 	if (s->ending)
 		return true;
 	/* pairs with lanes_mark_flush(), which has read `written` before */
 	flush_to = load_acquire(&s->flush_to);
 	return lane_written(&s->lane, to) && *to >= flush_to;
+}
+
+/* Everything was taken that is ever taken. */
+static bool is_at_end(const struct lanes_slot *s)
+{
+	return s->ending && s->looked_again &&
+	       lane_position(&s->lane) == s->last;
 }
 
 static void note_fill(struct lanes_look *look, const struct lanes_slot *s,
@@ -277,8 +295,10 @@ static enum transfer_result take(struct lanes *ls, struct lanes_slot *s,
 		look->moved = to - lane_position(&s->lane) != bytes;
 	}
 	s->broken = taken.broken;
-	if (taken.broken || (s->ending && lane_position(&s->lane) == s->last))
+	if (taken.broken || is_at_end(s))
 		end_lane(ls, s, look);
+	else
+		look->more |= s->ending;
 	return result;
 }
 
@@ -356,8 +376,10 @@ void lanes_filed(struct lanes *ls, struct lanes_look *look, struct arena *a)
 		return;
 	look->held = NULL;
 	transfer_large_done(&s->lane, a);
-	if (s->ending && lane_position(&s->lane) == s->last)
+	if (is_at_end(s))
 		end_lane(ls, s, look);
+	else if (s->ending)
+		lanes_ring(ls);
 	unclaim(s);
 }
 

@@ -56,6 +56,7 @@ struct lanes_slot {
 	uint64_t lease_ms; /* the last `attended` that was stored */
 	uint64_t last;	   /* with `ending`: nothing behind it is taken */
 	bool ending;	   /* `last` holds */
+	bool looked_again; /* `last` is from the second look */
 	bool broken;
 	/* shared, atomic: written under the claim */
 	stats_counter messages, bytes, too_large;

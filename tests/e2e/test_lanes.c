@@ -219,6 +219,47 @@ START_TEST(with_a_store_clients_notice_no_kill_of_the_daemon)
 }
 END_TEST
 
+static void publish_text(struct lane_client *c, uint64_t n)
+{
+	char text[512];
+	uint32_t len = text_of(text, 0, n);
+
+	lane_publish(c, text, len);
+	tally_expect(&tally, text, len);
+}
+
+/*
+ * A client with a timeout does not wait for the end of a lane that is being
+ * closed: what it has published then is the daemon's, also if it dies.
+ */
+START_TEST(what_is_published_while_a_lane_is_closed_is_taken)
+{
+	const char *copied = bed_text("%s/copied", bed.root);
+	struct lane_client c;
+
+	tally_open(&tally);
+	bed.points = bed_text("lane.attended=stall:%s;lane.copied=stall:%s",
+			      bed.block, copied);
+	bed.points_log = bed_text("%s/points", bed.root);
+	daemon_start("buffer.workers=1");
+	ck_assert_int_eq(lane_open(&c), 0);
+	UNTIL(lane_get(&c, AT_ATTENDED) == ASLEEP);
+	bed_block();
+	file_touch(copied);
+	daemon_signal(SIGTERM);
+	UNTIL(lane_get(&c, AT_ATTENDED) == CLOSING);
+	publish_text(&c, 0);
+	bed_release();
+	UNTIL(!system(bed_text("grep -q lane.copied %s", bed.points_log)));
+	/* the daemon has decided up to where it reads */
+	publish_text(&c, 1);
+	lane_end(&c);
+	unlink(copied);
+	ck_assert_int_eq(daemon_wait(), 0);
+	require_all();
+}
+END_TEST
+
 /* Without a store the client asks, and sends the rest. */
 START_TEST(without_a_store_the_daemon_says_how_far_it_was)
 {
@@ -251,6 +292,93 @@ START_TEST(without_a_store_the_daemon_says_how_far_it_was)
 	lane_end(&c);
 	daemon_stop(NULL);
 	require_all();
+}
+END_TEST
+
+#define MANY 6
+
+/* What a client had written before the kill, and what it publishes after it. */
+static void write_around_a_kill(struct lane_client c[MANY])
+{
+	char text[512];
+	unsigned i, n;
+	uint32_t len;
+
+	for (i = 0; i < MANY; i++) {
+		ck_assert_int_eq(lane_open(&c[i]), 0);
+		for (n = 0; n < 200; n++)
+			write_one(&c[i], i, n);
+		UNTIL(lane_get(&c[i], AT_READ) == c[i].written);
+	}
+	daemon_kill();
+	for (i = 0; i < MANY; i++) {
+		len = text_of(text, i, n);
+		lane_publish(&c[i], text, len);
+		tally_expect(&tally, text, len);
+	}
+}
+
+/*
+ * Settings with room for fewer lanes than there are.  What is in them is filed,
+ * also of a client that has died meanwhile.  The others learn that their lanes
+ * have ended.
+ */
+START_TEST(fewer_lanes_than_before_are_read_to_their_ends)
+{
+	const char *count = bed_text("lanes.count=%d", _i);
+	struct lane_client c[MANY];
+	unsigned i;
+
+	tally_open(&tally);
+	bed_hold_socket();
+	bed_hold_lanes();
+	store_open();
+	daemon_start("lanes.count=8");
+	write_around_a_kill(c);
+	for (i = 0; i < MANY / 2; i++)
+		lane_end(&c[i]);
+	/* the second one finds a region of the first */
+	daemon_start(count);
+	daemon_kill();
+	daemon_start(count);
+	for (; i < MANY - (unsigned)_i; i++)
+		UNTIL(lane_get(&c[i], AT_ATTENDED) == CLOSED);
+	for (i = MANY / 2; i < MANY - (unsigned)_i; i++) {
+		ck_assert_uint_eq(lane_get(&c[i], AT_FINAL), c[i].written);
+		lane_end(&c[i]);
+	}
+	UNTIL(ask_number("gauges.lanes_open") <= _i);
+	for (; i < MANY; i++)
+		lane_end(&c[i]);
+	UNTIL(store_count() == 0);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
+/* Without a store each client asks how far its lane was taken. */
+START_TEST(fewer_lanes_than_before_are_still_known)
+{
+	struct lane_client c[MANY], again;
+	struct lane_reply reply;
+	unsigned i;
+
+	tally_open(&tally);
+	daemon_start("lanes.count=8");
+	write_around_a_kill(c);
+	daemon_start("lanes.count=1", "buffer.queue_size=100");
+	for (i = 0; i < MANY; i++) {
+		ck_assert_int_eq(lane_connect(&again), 0);
+		lane_request(&again, 2, c[i].id);
+		reply = lane_reply(&again, NULL);
+		ck_assert_int_eq(reply.status, 0);
+		/* all but the last message */
+		ck_assert_uint_lt(reply.value2, c[i].written);
+		ck_assert_uint_ge(reply.value2 + 512, c[i].written);
+		lane_end(&again);
+		lane_end(&c[i]);
+	}
+	daemon_stop(NULL);
 }
 END_TEST
 
@@ -625,8 +753,12 @@ int main(void)
 	t = bed_case(suite, "kills");
 	tcase_add_test(t, with_a_store_clients_notice_no_kill_of_the_daemon);
 	tcase_add_test(t, without_a_store_the_daemon_says_how_far_it_was);
+	tcase_add_test(t, what_is_published_while_a_lane_is_closed_is_taken);
 	tcase_add_loop_test(
 		t, half_a_lane_in_the_store_is_read_to_its_end_or_closed, 0, 2);
+	tcase_add_loop_test(t, fewer_lanes_than_before_are_read_to_their_ends,
+			    0, 2);
+	tcase_add_test(t, fewer_lanes_than_before_are_still_known);
 	t = bed_case(suite, "large messages");
 	tcase_add_loop_test(t, a_large_message_is_a_file_of_its_own, 0,
 			    sizeof(lengths_large) / sizeof(lengths_large[0]));

@@ -587,7 +587,11 @@ active proctype closer()
 		attended[closes] = CLOSING;
 		closer_at = AFTER_CLOSING
 	   }
-	/* daemon/worker/lanes.c find_end(): a fence, then `written` */
+	/*
+	 * daemon/worker/lanes.c find_end(): a fence, then `written`.  The code
+	 * looks again when it has come so far, for a client whose timeout is
+	 * over before the end; here clients wait, so that look adds nothing.
+	 */
 	:: d_step { closer_at == C_SNAPSHOT ->
 		until = written[closes];
 		closer_at = AFTER_SNAPSHOT
