@@ -379,6 +379,7 @@ START_TEST(fewer_lanes_than_before_are_still_known)
 		lane_end(&c[i]);
 	}
 	daemon_stop(NULL);
+	tally_close(&tally);
 }
 END_TEST
 
