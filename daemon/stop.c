@@ -222,8 +222,9 @@ int stop_end(struct daemon *d)
 	control_close(&d->control, d->running && !left);
 	start_unbind(&d->res);
 	systemd_close();
-	if (!workers_exited(&d->workers) || !keeper_stop(&d->workers.keeper) ||
+	if (!keeper_end(&d->workers.keeper) || !workers_exited(&d->workers) ||
 	    (!d->running && !d->failed)) {
+		drops_say(&d->listener.drops);
 		/* A thread that hangs at the disk cannot be joined. */
 		log_stop();
 		fflush(NULL);

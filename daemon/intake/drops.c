@@ -122,6 +122,11 @@ void drops_open(struct drops *d, uv_loop_t *uv)
 	report_open(&d->report, uv, say, d);
 }
 
+void drops_say(struct drops *d)
+{
+	report_say(&d->report);
+}
+
 void drops_close(struct drops *d)
 {
 	report_close(&d->report);

@@ -34,7 +34,9 @@ struct drops {
 };
 
 void drops_open(struct drops *d, uv_loop_t *uv);
-/* Reports what is left, and closes the timer; the loop must run once more. */
+/* Reports what is left. */
+void drops_say(struct drops *d);
+/* The same, and closes the timer; the loop must run once more. */
 void drops_close(struct drops *d);
 
 /* These were larger than allowed_bytes, and were dropped. */

@@ -55,7 +55,7 @@ static void on_timer(uv_timer_t *timer)
 			report_due(r, i);
 }
 
-void report_close(struct report *r)
+void report_say(struct report *r)
 {
 	unsigned i;
 
@@ -63,5 +63,10 @@ void report_close(struct report *r)
 		if (r->waits[i])
 			r->say[i](r->arg);
 	memset(r->waits, 0, sizeof(r->waits));
+}
+
+void report_close(struct report *r)
+{
+	report_say(r);
 	uv_close((uv_handle_t *)&r->timer, NULL);
 }

@@ -33,7 +33,9 @@ struct report {
 /* The functions for the lines, and their argument. */
 void report_open(struct report *r, uv_loop_t *uv,
 		 report_fn *const say[REPORT_LINES], void *arg);
-/* Says what waits, and closes the timer; the loop must run once more. */
+/* Says what waits. */
+void report_say(struct report *r);
+/* The same, and closes the timer; the loop must run once more. */
 void report_close(struct report *r);
 
 /* Something happened: says this line now, or when it may. */

@@ -329,14 +329,22 @@ bool keeper_settled(const struct keeper *k)
 	       load_acquire(&k->cfg_seen) == load_relaxed(&k->cfg_generation);
 }
 
-bool keeper_stop(struct keeper *k)
+bool keeper_end(struct keeper *k)
 {
-	if (!k->open)
+	if (!k->open || k->ended)
 		return true;
 	/* pairs with the acquire in keeper_main() */
 	store_release(&k->stop, true);
 	sem_post(&k->wake);
-	if (!thread_join_within(k->thread, STOP_WAIT_MS))
+	k->ended = thread_join_within(k->thread, STOP_WAIT_MS);
+	return k->ended;
+}
+
+bool keeper_stop(struct keeper *k)
+{
+	if (!k->open)
+		return true;
+	if (!keeper_end(k))
 		return false;
 	k->open = false;
 	sem_destroy(&k->wake);

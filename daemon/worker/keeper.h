@@ -30,6 +30,7 @@ struct keeper {
 	/* constant after start */
 	pthread_t thread;
 	bool open;
+	bool ended; /* loop thread */
 	/* shared, atomic: written by the loop thread */
 	_Atomic(const struct config *) cfg;
 	_Atomic uint64_t cfg_generation;
@@ -62,6 +63,11 @@ int keeper_start(struct keeper *k, const struct config *cfg);
 /* Loop thread: new settings. */
 void keeper_configure(struct keeper *k, const struct config *cfg);
 bool keeper_settled(const struct keeper *k);
+/*
+ * Ends the thread, while workers may still hang at the disk: what it has deleted
+ * is in the log then.  False: it hangs itself.
+ */
+bool keeper_end(struct keeper *k);
 /*
  * Ends the thread, after the workers.  False: it hangs at the disk, and uses
  * its memory until the process ends.  Fine if it was never started.

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -298,6 +299,82 @@ START_TEST(a_kill_of_a_daemon_that_deletes_doubles_nothing)
 }
 END_TEST
 
+/* The messages in deleted files, as the log names them or sums them up. */
+static uint64_t deleted_in_log(void)
+{
+	static char line[8192];
+	FILE *log = fopen(bed.log, "r");
+	uint64_t sum = 0, n;
+	const char *at;
+
+	while (fgets(line, sizeof(line), log)) {
+		at = strstr(line, "files.when_full: deleted ");
+		at = at ? strrchr(at, ':') : NULL;
+		if (at && sscanf(at, ": %" SCNu64 " messages", &n) == 1)
+			sum += n;
+	}
+	fclose(log);
+	return sum;
+}
+
+/* I7: also if a worker hangs at the disk, and the process ends without it. */
+START_TEST(a_stop_that_gives_up_tells_of_every_deleted_file)
+{
+	static const struct flow small = { .count = 60,
+					   .min = 900,
+					   .max = 900 };
+	struct sender *s;
+	uint64_t deleted;
+	int fd;
+
+	bed.points = bed_text("flush.write=stall:%s", bed.block);
+	daemon_start("buffer.size=1", "socket.max_message=1000",
+		     "files.keep=8K", "files.when_full=delete-oldest",
+		     "buffer.stop_timeout=100ms", "buffer.workers=1");
+	s = sender_start(&small);
+	sender_wait(s);
+	ck_assert_int_eq(command("flush"), 0);
+	UNTIL(held() <= 8 * 1024);
+	deleted = counter("deleted_messages");
+	ck_assert_uint_gt(deleted, 20);
+	bed_block();
+	fd = send_open();
+	send_one(fd, "hangs", 5);
+	UNTIL(ask_number("messages.received") == 61);
+	daemon_signal(SIGTERM);
+	ck_assert_int_eq(WEXITSTATUS(daemon_wait()), 75);
+	ck_assert_uint_eq(deleted_in_log(), deleted);
+	close(fd);
+}
+END_TEST
+
+/* The same of what was dropped. */
+START_TEST(a_stop_that_gives_up_tells_of_every_drop)
+{
+	static char large[3000];
+	struct too_large told;
+	unsigned i;
+	int fd;
+
+	bed.points = bed_text("flush.write=stall:%s", bed.block);
+	bed_block();
+	daemon_start("buffer.size=1", "socket.max_message=1000",
+		     "buffer.stop_timeout=100ms");
+	fd = send_open();
+	send_one(fd, "hangs", 5);
+	for (i = 0; i < 5; i++) {
+		send_one(fd, large, 2000 + i);
+		UNTIL(ask_number("dropped.too_large") == i + 1);
+	}
+	daemon_signal(SIGTERM);
+	ck_assert_int_eq(WEXITSTATUS(daemon_wait()), 75);
+	log_too_large(&told);
+	ck_assert_uint_eq(told.count, 5);
+	ck_assert_uint_eq(told.bytes, 5 * 2000 + 10);
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_limit_below_one_file_is_refused)
 {
 	daemon_spawn("files.keep=1M");
@@ -320,6 +397,8 @@ int main(void)
 	tcase_add_test(t, a_worker_waits_for_a_shipper_at_the_limit);
 	tcase_add_test(t, a_reload_lets_a_waiting_worker_go_on);
 	tcase_add_test(t, a_kill_of_a_daemon_that_deletes_doubles_nothing);
+	tcase_add_test(t, a_stop_that_gives_up_tells_of_every_deleted_file);
+	tcase_add_test(t, a_stop_that_gives_up_tells_of_every_drop);
 	tcase_add_test(t, a_limit_below_one_file_is_refused);
 	t = bed_case(suite, "disk");
 	tcase_add_test(t, so_many_bytes_remain_free);
