@@ -321,11 +321,11 @@ shipper() {
 # A daemon without a unit is killed with a message in its region.
 leave_region() {
 	mkdir -p /run/bufwriter-hand hand
-	bufwriterd -o socket.path="$work/hand.sock" -o files.path="$work/hand" \
+	bufwriterd -o socket.path="$work/by-hand.sock" -o files.path="$work/hand" \
 		-o state.path=/run/bufwriter-hand/state -o control.path= \
 		-o buffer.forced=0 2>hand.log &
 	within 5 grep -q 'ready: ' hand.log
-	echo kept | bufwriter send --quiet --socket "$work/hand.sock"
+	echo kept | bufwriter send --quiet --socket "$work/by-hand.sock"
 	within 5 grep -q kept /run/bufwriter-hand/state
 	kill -KILL $!
 	wait $! 2>/dev/null
