@@ -358,8 +358,9 @@ START_TEST(a_stop_that_gives_up_tells_of_every_drop)
 
 	bed.points = bed_text("flush.write=stall:%s", bed.block);
 	bed_block();
+	/* The process ends without joining its workers: none has ended. */
 	daemon_start("buffer.size=1", "socket.max_message=1000",
-		     "buffer.stop_timeout=100ms");
+		     "buffer.stop_timeout=100ms", "buffer.workers=1");
 	fd = send_open();
 	send_one(fd, "hangs", 5);
 	for (i = 0; i < 5; i++) {
