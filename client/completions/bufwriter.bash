@@ -29,7 +29,7 @@ _bufwriter() {
 		;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words+=' send status metrics flush reload top doctor ship cat'
+		words+=' send status metrics flush reload top doctor report ship cat'
 	else
 		[ "$command" = ship ] || [ "$command" = cat ] ||
 			words+=' --socket'
@@ -40,6 +40,7 @@ _bufwriter() {
 		flush) words+=' --timeout --quiet' ;;
 		top) words+=' --delay' ;;
 		doctor) words+=' --data' ;;
+		report) words+=' --unit --output' ;;
 		ship) words+=' --config --option --once --dry-run --quiet' ;;
 		cat) words+=' --framing --null --length' ;;
 		esac

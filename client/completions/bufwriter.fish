@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # fish completion for bufwriter(1)
 
-set -l daemon send status metrics flush reload top doctor
+set -l daemon send status metrics flush reload top doctor report
 set -l commands $daemon ship cat
 set -l first "not __fish_seen_subcommand_from $commands"
 set -l seen __fish_seen_subcommand_from
@@ -15,6 +15,8 @@ complete -c bufwriter -n "$first" -a metrics -d 'Print the numbers'
 complete -c bufwriter -n "$first" -a flush -d 'Wait until messages are in files'
 complete -c bufwriter -n "$first" -a reload -d 'Reload the settings'
 complete -c bufwriter -n "$first" -a top -d 'Show live what the daemon does'
+complete -c bufwriter -n "$first" -a doctor -d 'Look for what is often wrong'
+complete -c bufwriter -n "$first" -a report -d 'Print what a bug report needs'
 complete -c bufwriter -n "$first" -a cat -d 'Print the messages of files'
 complete -c bufwriter -n "$first" -a ship -d 'Take complete files to a centre'
 complete -c bufwriter -n "$seen $daemon" -s s -l socket -rF -d 'The socket'
@@ -37,6 +39,8 @@ complete -c bufwriter -n "$seen ship" -s 1 -l once -d 'Ship what is there now'
 complete -c bufwriter -n "$seen ship" -s n -l dry-run -d 'Do nothing'
 complete -c bufwriter -n "$seen ship" -s q -l quiet -d 'Print problems only'
 complete -c bufwriter -n "$seen doctor" -s d -l data -rF -d 'Message socket'
+complete -c bufwriter -n "$seen report" -s u -l unit -x -d 'The unit of the daemon'
+complete -c bufwriter -n "$seen report" -s o -l output -rF -d 'A new file'
 complete -c bufwriter -n "$seen cat" -F
 complete -c bufwriter -n "$seen cat" -s f -l framing -xa 'newline length none'
 complete -c bufwriter -n "$seen cat" -s 0 -l null -d 'End messages with NUL'
