@@ -257,9 +257,7 @@ static const char *take_option(void *arg, int letter, const char *value)
 /* A new file: what is there is nobody's to overwrite. */
 static int redirect(const char *path)
 {
-	if (!access(path, F_OK))
-		errno = EEXIST;
-	else if (freopen(path, "wxe", stdout))
+	if (freopen(path, "wxe", stdout))
 		return 0;
 	fprintf(stderr, "bufwriter report: %s: %s; name a new file\n", path,
 		strerror(errno));

@@ -38,7 +38,7 @@ $(BUILD)/tests/fuzz/fuzz_strip: $(call objects,obj,tests/lib/headers.c)
 
 # Here no name of an input reaches the system, and no wait begins.
 $(BUILD)/tests/fuzz/fuzz_command_line: fuzz_link := $(addprefix -Wl$(comma)--wrap=, \
-	open connect send sendmsg recv syscall access fork freopen)
+	open connect send sendmsg recv syscall fork freopen)
 
 # A target has to follow the code also where clang's fuzzer is not installed.
 tests: $(fuzz_obj)

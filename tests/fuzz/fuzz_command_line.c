@@ -147,17 +147,8 @@ long __wrap_syscall(long number, ...)
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-int __wrap_access(const char *path, int mode);
 pid_t __wrap_fork(void);
 FILE *__wrap_freopen(const char *path, const char *mode, FILE *f);
-
-int __wrap_access(const char *path, int mode)
-{
-	(void)path;
-	(void)mode;
-	errno = ENOENT;
-	return -1;
-}
 
 pid_t __wrap_fork(void)
 {
