@@ -34,16 +34,8 @@ uint64_t lane_handout_share(const struct lane_handout *h, uid_t uid)
 /* The program asks again; its message waits in its own memory. */
 static bool is_large_free(const struct lane_handout *h, uid_t uid)
 {
-	unsigned all = 0, own = 0;
-	const struct lane_entry *e;
+	unsigned own, all = lane_table_large(h->table, uid, &own);
 
-	for (e = h->table->entry; e < h->table->entry + h->table->entries;
-	     e++) {
-		if (load_relaxed(&e->state) != LANE_ENTRY_OPEN || !e->large)
-			continue;
-		all++;
-		own += e->uid == uid;
-	}
 	return all < LANE_HANDOUT_LARGE_MOST && own < LANE_HANDOUT_LARGE_SHARE;
 }
 

@@ -84,6 +84,22 @@ unsigned lane_table_count(const struct lane_table *t, uint32_t uid)
 	return n;
 }
 
+unsigned lane_table_large(const struct lane_table *t, uint32_t uid,
+			  unsigned *own)
+{
+	const struct lane_entry *e;
+	unsigned all = 0;
+
+	*own = 0;
+	for (e = t->entry; e < end_of(t); e++) {
+		if (state_of(e) != LANE_ENTRY_OPEN || !e->large)
+			continue;
+		all++;
+		*own += e->uid == uid;
+	}
+	return all;
+}
+
 struct lane_entry *lane_table_room(const struct lane_table *t)
 {
 	struct lane_entry *e, *oldest = NULL;

@@ -45,6 +45,9 @@ void lane_entry_open(struct lane_entry *e, uint64_t id, uint64_t size,
 uint64_t lane_table_used(const struct lane_table *t);
 /* OPEN entries of this user. */
 unsigned lane_table_count(const struct lane_table *t, uint32_t uid);
+/* OPEN entries of large lanes; *own: those of this user. */
+unsigned lane_table_large(const struct lane_table *t, uint32_t uid,
+			  unsigned *own);
 /* From now on `position` is final. */
 void lane_entry_close(struct lane_entry *e);
 /*
