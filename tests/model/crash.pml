@@ -34,7 +34,7 @@
 mtype = {
 	/* the loop thread */
 	L_OFF, L_TOP, L_ARM, L_NOTHING, L_WANT, L_AGAIN, L_WAIT, L_RECEIVE,
-	L_METAS, L_HEAD, L_PUBLISHED,
+	L_REFUSE, L_METAS, L_HEAD, L_PUBLISHED,
 	/* a worker */
 	W_OFF, W_LOOK, W_CLAIM, W_COPY, W_COMMIT, W_CELL, W_RELEASE, W_GIVE,
 	W_PUSH, W_WISH, W_BEGIN, W_OPEN, W_WRITE, W_MARK, W_RENAME, W_UNDO,
@@ -125,7 +125,7 @@ active proctype world()
 	:: d_step { final[1] -> final[1] = 0 }
 	/* the end */
 	:: d_step { AT_REST && !over ->
-		assert(filed == ALL || lost);
+		assert((filed | MAY_FILE) == (ALL | MAY_FILE) || lost);
 		over = 1
 	   }
 	:: over -> break

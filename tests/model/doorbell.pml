@@ -127,7 +127,7 @@ active proctype writer()
 
 	do
 	:: own < MESSAGES && own - read_to < SIZE ->
-		/* client/library/lane.h bw_lane_publish(): an exchange */
+		/* client/library/lane.h bw_lane_publish(): a locked exchange */
 		store(WRITER, WRITTEN, own + 1);
 		own++;
 #ifndef NO_FENCE_WRITTEN
@@ -272,9 +272,7 @@ looking:
 		/* daemon/worker/lanes.c become_attendant(): awake from then on */
 		if
 		:: d_step { !attendant -> attendant = me + 1 }
-#ifndef NOT_AWAKE
 			awake = 1
-#endif
 		:: attendant
 		fi;
 		if
@@ -288,7 +286,7 @@ looking:
 			if
 			:: d_step { !claimed -> claimed = 1 }
 				lease = 0;
-				/* daemon/worker/lanes.c put_to_sleep() */
+				/* daemon/worker/lanes_slot.c lanes_slot_sleep() */
 #ifdef RUN_OUT
 				/* the lease ends by itself, later */
 				calm = (written == position);

@@ -10,12 +10,18 @@
  *    the promise ends where both were killed, as the manual says.
  *  - No file has bytes that nobody wrote.
  *  - Never stuck.  Closing a lane ends, and so does each wait for it.
+ *  - No copy of a lane stays behind when all is filed.
  *
  * Two threads of one client share a lane (default), or two clients have a lane
  * each (TWO_LANES), or one client opens a lane for each message (REOPEN).  With
  * STORE somebody keeps the lanes' memory and connections as systemd does; with
- * CONNECTION_LOST it keeps only the memory.  With REFUSES the disk can refuse
- * while a lane is closed, so that messages stay with the client.
+ * CONNECTION_LOST it keeps only the memory.
+ *
+ * With REFUSES the disk can refuse while the daemon stops.  What is unread in
+ * the lane is copied beside the region then, and the next start reads the copy;
+ * or there is no room for a copy, and the client sends it.  The store can end
+ * with the stop or go on, and one start may be unable to read the copy.  With
+ * UNANSWERED a daemon may give out no lanes, and then answers nobody.
  *
  * Steps, comments and broken daemons are as in crash.pml.  What lies behind a
  * commit is there: here the filing of an arena is one step, and a datagram is
@@ -23,21 +29,23 @@
  * everybody looks all the time.
  */
 mtype = {
-	/* `attended` of a lane: a lease, or one of its two last values */
-	LEASE, CLOSING, CLOSED,
+	/* `attended` of a lane: a lease, or its last value */
+	LEASE, CLOSED,
 	/* an entry of the region's lane table; CLOSED is one, too */
 	FREE, OPEN,
 	/* a thread of a client, in bw_write() */
-	W_CALL, W_ROOM, W_COPY, W_PUBLISH, W_LOOK, W_ASK, W_RESEND, W_DATAGRAM,
+	W_CALL, W_ROOM, W_COPY, W_PUBLISH, W_RETURN, W_ASK, W_RESEND, W_DATAGRAM,
 	W_SHUT, W_OPEN, W_DONE,
 	/* a worker */
-	D_OFF, D_LOOK, D_COPY, D_COMMIT, D_POSITION, D_READ, D_GIVE, D_RENEW,
+	D_OFF, D_LOOK, D_COPY, D_COMMIT, D_POSITION, D_READ, D_GIVE,
 	D_REMOVE,
 	/* who closes a lane: the loop thread */
-	C_OFF, C_SNAPSHOT, C_CLOSING, C_TAKE, C_ENTRY, C_FINAL, C_CLOSED,
+	C_OFF, C_SNAPSHOT, C_SEAL, C_TAKE, C_ENTRY, C_FINAL, C_CLOSED,
 	C_FORGET,
+	/* the same, when a stop gives up */
+	C_REST, C_COPY, C_NAME, C_READ, C_TOLD, C_TELL, C_END,
 	/* a start */
-	R_OFF, R_POSITIONS, R_FILE, R_LANES, R_READ, R_UP
+	R_OFF, R_POSITIONS, R_FILE, R_LANES, R_READ, R_UNSEAL, R_COPY, R_UP
 };
 
 #ifndef MESSAGES
@@ -83,6 +91,7 @@ mtype = {
 
 byte record[LANES * SIZE]; /* 1 + the message */
 byte written[LANES];
+bit sealed[LANES]; /* a bit of `written`: both change in one step */
 byte read_to[LANES];
 mtype attended[LANES] = LEASE;
 byte final[LANES];
@@ -106,6 +115,18 @@ byte rec_end[WORKERS];
 
 byte filed; /* what is in final files, as bits */
 
+#ifdef REFUSES
+/* --- a copy of the lane, a file beside the region ----------------------------- */
+
+bit copy_there; /* it has its name: nobody finds it before */
+byte copy_record[SIZE];
+byte copy_written;
+byte copy_read;
+#ifdef COPY_FROM_BEGIN
+byte copy_begin;
+#endif
+#endif
+
 /* --- the connections -------------------------------------------------------- */
 
 bit client_gone[LANES]; /* what the daemon can see */
@@ -124,6 +145,11 @@ mtype closer_at = C_OFF;
 byte closes; /* the lane that it closes */
 byte until;
 bit stop;
+#ifdef REFUSES
+bit gives_up; /* the workers have ended */
+bit reads_copy; /* the lane is mapped from its copy */
+bit unread; /* there is a copy that this life cannot read */
+#endif
 mtype recovery_at = R_UP;
 byte turn; /* the arena or the lane that recovery is at */
 
@@ -134,9 +160,7 @@ byte call[WRITERS]; /* number of the message */
 byte resend[WRITERS];
 bit shuts[WRITERS]; /* in bw_close() */
 bit lock[LANES];
-bit retracted[LANES]; /* the last record goes another way */
-bit ended[LANES];     /* nobody writes into it any more */
-bit dead[LANES];      /* settled, or not there */
+bit dead[LANES]; /* settled, or not there */
 
 /* --- what happened so far ------------------------------------------------------- */
 
@@ -145,6 +169,11 @@ byte crashes;
 byte stops;
 bit client_killed[LANES];
 bit spared; /* no client is killed */
+#ifdef REFUSES
+bit was_unread;
+bit was_copied;
+bit was_dropped; /* messages were in no copy, and the store ended */
+#endif
 bit over;
 byte j;
 
@@ -153,8 +182,27 @@ bit lost;
 bit doubled;
 bit invented;
 bit mixed;
+bit left;
 
 #define IS_UP (recovery_at == R_UP)
+
+/* What the daemon has mapped: the lane, or its copy. */
+#ifdef REFUSES
+#define READS_COPY reads_copy
+#define IS_UNREAD unread
+#define HAS_COPY copy_there
+#define GIVES_UP gives_up
+#define RECORD(l, p) \
+	(reads_copy -> copy_record[(p) % SIZE] : record[AT(l, p)])
+#define WRITTEN(l) (reads_copy -> copy_written : written[l])
+#else
+#define READS_COPY false
+#define IS_UNREAD false
+#define HAS_COPY false
+#define GIVES_UP false
+#define RECORD(l, p) record[AT(l, p)]
+#define WRITTEN(l) written[l]
+#endif
 
 inline file(set)
 {
@@ -195,15 +243,15 @@ active [WRITERS] proctype writer()
 
 	do
 	/* client/library/lane.h bw_lane_take(): nobody waits for a lane */
-	:: d_step { writer_at[me] == W_CALL && !ended[LANE(me)] &&
-		    !dead[LANE(me)] && !lock[LANE(me)] ->
+	:: d_step { writer_at[me] == W_CALL && !dead[LANE(me)] &&
+		    !lock[LANE(me)] ->
 		lock[LANE(me)] = 1;
 		writer_at[me] = W_ROOM
 	   }
 	/* another thread has it, or there is none any more */
 	:: d_step { writer_at[me] == W_CALL &&
 		    (dead[LANE(me)] || lock[LANE(me)] ||
-		     HAS_ENDED(LANE(me))) ->
+		     sealed[LANE(me)] || HAS_ENDED(LANE(me))) ->
 		writer_at[me] = W_DATAGRAM
 	   }
 	/* client/library/datagram.c bw_datagram_write() */
@@ -220,8 +268,7 @@ active [WRITERS] proctype writer()
 	/* client/library/lanes.c bw_lanes_room(): no room will come */
 	:: d_step { writer_at[me] == W_ROOM &&
 		    written[LANE(me)] - read_to[LANE(me)] >= SIZE &&
-		    HAS_ENDED(LANE(me)) ->
-		ended[LANE(me)] = 1;
+		    (sealed[LANE(me)] || HAS_ENDED(LANE(me))) ->
 		lock[LANE(me)] = 0;
 		writer_at[me] = W_DATAGRAM
 	   }
@@ -234,7 +281,7 @@ active [WRITERS] proctype writer()
 	   }
 	:: d_step { writer_at[me] == W_PUBLISH ->
 		record[AT(LANE(me), written[LANE(me)] - 1)] = 1 + MESSAGE(me);
-		writer_at[me] = W_LOOK
+		writer_at[me] = W_RETURN
 	   }
 #else
 	/* client/library/libbufwriter.c gather(): nobody reads this yet */
@@ -242,47 +289,37 @@ active [WRITERS] proctype writer()
 		record[AT(LANE(me), written[LANE(me)])] = 1 + MESSAGE(me);
 		writer_at[me] = W_PUBLISH
 	   }
-	/* client/library/lane.h bw_lane_publish(): `written` */
-	:: d_step { writer_at[me] == W_PUBLISH ->
-		truth[WHICH(LANE(me), written[LANE(me)])] = 1 + MESSAGE(me);
-		written[LANE(me)]++;
-		writer_at[me] = W_LOOK
-	   }
-#endif
-	/* client/library/libbufwriter.c publish(): the daemon will look */
-	:: d_step { writer_at[me] == W_LOOK &&
-#ifndef NO_LOOK
-		    attended[LANE(me)] == LEASE &&
+	/* client/library/lane.h bw_lane_publish(): compare, exchange */
+	:: d_step { writer_at[me] == W_PUBLISH &&
+#ifndef SEAL_NOT_HEEDED
+		    !sealed[LANE(me)] &&
 #endif
 		    true ->
+		truth[WHICH(LANE(me), written[LANE(me)])] = 1 + MESSAGE(me);
+		written[LANE(me)]++;
+		writer_at[me] = W_RETURN
+	   }
+	/* client/library/lanes.c bw_lanes_published(): it was refused */
+	:: d_step { writer_at[me] == W_PUBLISH && sealed[LANE(me)] ->
+#ifdef REFUSED_KEPT
+		written[LANE(me)]++;
+#endif
+		lock[LANE(me)] = 0;
+		writer_at[me] = W_DATAGRAM
+	   }
+#endif
+#ifdef CLOSED_IS_REFUSED
+	/* closed since, so it is taken for a message that was refused */
+	:: d_step { writer_at[me] == W_RETURN && attended[LANE(me)] == CLOSED ->
+		lock[LANE(me)] = 0;
+		writer_at[me] = W_DATAGRAM
+	   }
+#endif
+	/* client/library/libbufwriter.c publish() */
+	:: d_step { writer_at[me] == W_RETURN ->
 		lock[LANE(me)] = 0;
 		return_from(me)
 	   }
-	/* client/library/lanes.c bw_lanes_published(): is it the daemon's? */
-	:: d_step { writer_at[me] == W_LOOK && attended[LANE(me)] == CLOSED ->
-#ifndef END_NOT_MARKED
-		ended[LANE(me)] = 1;
-#endif
-		lock[LANE(me)] = 0;
-		if
-#ifndef FINAL_NOT_HEEDED
-		:: final[LANE(me)] < written[LANE(me)] ->
-#ifndef NOT_RETRACTED
-			retracted[LANE(me)] = 1;
-#endif
-			writer_at[me] = W_DATAGRAM
-#endif
-		:: else -> return_from(me)
-		fi
-	   }
-	/* no daemon: the message is kept in the lane, and sent with the rest */
-	:: d_step { writer_at[me] == W_LOOK && attended[LANE(me)] == CLOSING &&
-		    daemon_gone[LANE(me)] ->
-		ended[LANE(me)] = 1;
-		lock[LANE(me)] = 0;
-		return_from(me)
-	   }
-
 	/* client/library/settle.c bw_settle(), under the lane's lock */
 	:: d_step { (writer_at[me] == W_CALL || writer_at[me] == W_SHUT) &&
 		    MUST_SETTLE(LANE(me)) && !lock[LANE(me)] ->
@@ -309,18 +346,24 @@ active [WRITERS] proctype writer()
 #endif
 		writer_at[me] = W_RESEND
 	   }
+#ifdef UNANSWERED
+	/* client/library/settle.c read_for_sure(): nobody answers */
+	:: d_step { writer_at[me] == W_ASK && IS_UP && !was_unread ->
+		resend[me] = read_to[LANE(me)];
+		writer_at[me] = W_RESEND
+	   }
+#endif
 	/* client/library/settle.c send_rest(): one datagram */
 	:: d_step { writer_at[me] == W_RESEND &&
-		    resend[me] < written[LANE(me)] - retracted[LANE(me)] ->
+		    resend[me] < written[LANE(me)] ->
 #ifndef REST_NOT_SENT
 		file(BIT(record[AT(LANE(me), resend[me])] - 1));
 #endif
 		resend[me]++
 	   }
 	:: d_step { writer_at[me] == W_RESEND &&
-		    resend[me] >= written[LANE(me)] - retracted[LANE(me)] ->
+		    resend[me] >= written[LANE(me)] ->
 		dead[LANE(me)] = 1;
-		ended[LANE(me)] = 1;
 		lock[LANE(me)] = 0;
 		resend[me] = 0;
 		writer_at[me] = (shuts[me] -> W_SHUT : W_CALL);
@@ -352,6 +395,7 @@ active [WRITERS] proctype writer()
 		}
 		j = 0;
 		written[0] = 0;
+		sealed[0] = 0;
 		read_to[0] = 0;
 		attended[0] = LEASE;
 		final[0] = 0;
@@ -362,8 +406,6 @@ active [WRITERS] proctype writer()
 		client_gone[0] = 0;
 		daemon_gone[0] = 0;
 		dead[0] = 0;
-		retracted[0] = 0;
-		ended[0] = 0;
 		kept[0] = KEPT;
 		writer_at[me] = W_CALL
 	   }
@@ -378,8 +420,8 @@ active [WRITERS] proctype writer()
 /* --- the daemon ---------------------------------------------------------------------- */
 
 /* The lane that a worker looks at: both workers look at both. */
-#define CAN_CLAIM(l) (entry[l] == OPEN && position[l] < written[l] && \
-		      CLAIM_IS_FREE(l))
+#define CAN_CLAIM(l) (entry[l] == OPEN && position[l] < WRITTEN(l) && \
+		      CLAIM_IS_FREE(l) && !IS_UNREAD)
 #ifdef CLAIM_NOT_EXCLUSIVE
 #define CLAIM_IS_FREE(l) true
 #else
@@ -412,7 +454,7 @@ active [WORKERS] proctype worker()
 	byte me = _pid - WRITERS;
 
 	do
-	/* daemon/worker/lanes.c claim() */
+	/* daemon/worker/lanes_slot.h lanes_slot_claim() */
 	:: d_step { worker_at[me] == D_LOOK && CAN_CLAIM(0) ->
 		lane[me] = 0;
 		owner[0] = 1 + me;
@@ -428,12 +470,12 @@ active [WORKERS] proctype worker()
 	   }
 #endif
 	/* daemon/filing/transfer_lane.c copy_records(): one record */
-	:: d_step { worker_at[me] == D_COPY && end[me] < written[lane[me]] ->
-		assert(record[AT(lane[me], end[me])] || invented);
-		assert(record[AT(lane[me], end[me])] ==
+	:: d_step { worker_at[me] == D_COPY && end[me] < WRITTEN(lane[me]) ->
+		assert(RECORD(lane[me], end[me]) || invented);
+		assert(RECORD(lane[me], end[me]) ==
 		       truth[WHICH(lane[me], end[me])] || mixed);
 		copied[me] = copied[me] |
-			     BIT(record[AT(lane[me], end[me])] - 1);
+			     BIT(RECORD(lane[me], end[me]) - 1);
 		end[me]++
 	   }
 	/* as many as it takes at a time */
@@ -462,7 +504,15 @@ active [WORKERS] proctype worker()
 	:: d_step { worker_at[me] == D_READ ->
 		/* what nobody can read any more is 0 */
 		do
-		:: read_to[lane[me]] < end[me] ->
+#ifdef REFUSES
+		:: reads_copy && copy_read < end[me] ->
+#if defined(ORDERED) && !defined(COPY_FROM_BEGIN)
+			copy_record[copy_read % SIZE] = 0;
+			truth[copy_read] = 0;
+#endif
+			copy_read++
+#endif
+		:: !READS_COPY && read_to[lane[me]] < end[me] ->
 #ifdef ORDERED
 			record[AT(lane[me], read_to[lane[me]])] = 0;
 			truth[WHICH(lane[me], read_to[lane[me]])] = 0;
@@ -472,29 +522,13 @@ active [WORKERS] proctype worker()
 		od;
 		worker_at[me] = AFTER_READ
 	   }
-	/* daemon/worker/lanes.c unclaim() */
+	/* daemon/worker/lanes_slot.h lanes_slot_unclaim() */
 	:: d_step { worker_at[me] == D_GIVE ->
-#ifdef RENEWED_BLINDLY
-		worker_at[me] = (attended[lane[me]] == LEASE ->
-			D_RENEW : D_LOOK);
-		end[me] = 0;
-#else
 		worker_at[me] = D_LOOK;
 		end[me] = 0;
-#endif
 		owner[lane[me]] = 0;
-#ifndef RENEWED_BLINDLY
 		lane[me] = 0
-#endif
 	   }
-#ifdef RENEWED_BLINDLY
-	/* the lease is stored without the claim, later */
-	:: d_step { worker_at[me] == D_RENEW ->
-		attended[lane[me]] = LEASE;
-		lane[me] = 0;
-		worker_at[me] = D_LOOK
-	   }
-#endif
 	/* daemon/filing/transfer.c transfer_flush() */
 	:: d_step { worker_at[me] == D_LOOK && data[me] ->
 		file(data[me]);
@@ -503,6 +537,7 @@ active [WORKERS] proctype worker()
 	/* daemon/worker/lanes.c end_lane(): the client is gone, all is taken */
 	:: d_step { worker_at[me] == D_LOOK && entry[0] == OPEN &&
 		    client_gone[0] && !daemon_gone[0] && owner[0] == 0 &&
+		    !IS_UNREAD &&
 #ifndef FREED_TOO_EARLY
 		    position[0] == written[0] &&
 #endif
@@ -531,24 +566,28 @@ active [WORKERS] proctype worker()
 	od
 }
 
-#define MUST_CLOSE(l) (entry[l] == OPEN && (stop || daemon_gone[l]))
+#define MUST_CLOSE(l) \
+	(entry[l] == OPEN && (stop || daemon_gone[l]) && !IS_UNREAD)
 #ifdef TWO_LANES
 #define CLOSES_NEXT (MUST_CLOSE(0) || MUST_CLOSE(1))
 #define NONE_OPEN (entry[0] != OPEN && entry[1] != OPEN)
 #else
 #define CLOSES_NEXT MUST_CLOSE(0)
-#define NONE_OPEN (entry[0] != OPEN)
+#define NONE_OPEN (entry[0] != OPEN || IS_UNREAD)
+#endif
+
+/* Somebody starts a daemon again that could not read a copy. */
+#ifdef REFUSES
+#define MAY_STOP (stops < STOPS || (unread && !stop))
+#else
+#define MAY_STOP (closer_at == C_OFF && stops < STOPS)
 #endif
 
 /* The order of closing. */
-#if defined(SNAPSHOT_BEFORE_CLOSING)
+#if defined(SNAPSHOT_BEFORE_SEAL)
 #define CLOSE_FIRST C_SNAPSHOT
-#define AFTER_SNAPSHOT C_CLOSING
-#define AFTER_CLOSING C_TAKE
 #else
-#define CLOSE_FIRST C_CLOSING
-#define AFTER_CLOSING C_SNAPSHOT
-#define AFTER_SNAPSHOT C_TAKE
+#define CLOSE_FIRST C_SEAL
 #endif
 #if defined(CLOSED_BEFORE_ENTRY)
 #define AFTER_TAKE C_FINAL
@@ -567,12 +606,68 @@ active [WORKERS] proctype worker()
 #define AFTER_CLOSED C_FORGET
 #endif
 
+#ifdef REFUSES
+/* The order of copying. */
+#if defined(COPY_NAMED_FIRST)
+#define COPY_FIRST C_NAME
+#define AFTER_NAME C_COPY
+#define AFTER_COPIED C_READ
+#define AFTER_TELL C_END
+#elif defined(TOLD_BEFORE_COPY)
+#define COPY_FIRST C_READ
+#define AFTER_TELL C_COPY
+#define AFTER_COPIED C_NAME
+#define AFTER_NAME C_END
+#else
+#define COPY_FIRST C_COPY
+#define AFTER_COPIED C_NAME
+#define AFTER_NAME C_READ
+#define AFTER_TELL C_END
+#endif
+
+inline remove_copy()
+{
+	copy_there = 0;
+	copy_written = 0;
+	copy_read = 0;
+	for (j : 0 .. SIZE - 1) {
+		copy_record[j] = 0
+	}
+	j = 0
+}
+
+inline end_of_process()
+{
+	stop = 0;
+	gives_up = 0;
+	forget_copy();
+	closer_at = C_OFF;
+	closes = 0;
+	until = 0;
+	recovery_at = R_POSITIONS
+}
+
+/* What a process knows of the copy ends with it. */
+inline forget_copy()
+{
+#ifdef ENTRY_FREED
+	/* the entry was its own; that of the region was freed */
+	if
+	:: reads_copy && entry[0] == OPEN -> entry[0] = FREE; position[0] = 0
+	:: else
+	fi;
+#endif
+	reads_copy = 0;
+	unread = 0
+}
+#endif
+
 /* A lane ends because the daemon does, or because its connection is lost. */
 active proctype closer()
 {
 	do
-	:: d_step { IS_UP && closer_at == C_OFF && !stop && stops < STOPS ->
-		stops++;
+	:: d_step { IS_UP && !stop && MAY_STOP ->
+		stops = (stops < STOPS -> stops + 1 : stops);
 		stop = 1
 	   }
 	:: d_step { IS_UP && closer_at == C_OFF && CLOSES_NEXT ->
@@ -582,20 +677,20 @@ active proctype closer()
 		fi;
 		closer_at = CLOSE_FIRST
 	   }
-	/* daemon/worker/lanes.c find_end(): CLOSING, under the claim */
-	:: d_step { closer_at == C_CLOSING && owner[closes] == 0 ->
-		attended[closes] = CLOSING;
-		closer_at = AFTER_CLOSING
+	/* daemon/region/lane.c lane_seal(), under the claim */
+	:: d_step { closer_at == C_SEAL && owner[closes] == 0 ->
+		sealed[closes] = 1;
+#ifndef SNAPSHOT_BEFORE_SEAL
+		until = WRITTEN(closes);
+#endif
+		closer_at = C_TAKE
 	   }
-	/*
-	 * daemon/worker/lanes.c find_end(): a fence, then `written`.  The code
-	 * looks again when it has come so far, for a client whose timeout is
-	 * over before the end; here clients wait, so that look adds nothing.
-	 */
+#ifdef SNAPSHOT_BEFORE_SEAL
 	:: d_step { closer_at == C_SNAPSHOT ->
 		until = written[closes];
-		closer_at = AFTER_SNAPSHOT
+		closer_at = C_SEAL
 	   }
+#endif
 	/* the workers have taken it; from here on no one claims the lane */
 	:: d_step { closer_at == C_TAKE && owner[closes] == 0 &&
 		    position[closes] >= until ->
@@ -603,10 +698,75 @@ active proctype closer()
 		closer_at = AFTER_TAKE
 	   }
 #ifdef REFUSES
-	/* the disk refuses until the stop's time is over */
-	:: d_step { closer_at == C_TAKE && owner[closes] == 0 && stop ->
-		owner[closes] = 1 + WORKERS;
-		closer_at = AFTER_TAKE
+	/* the disk refuses until the stop's time is over; arenas stay */
+	:: d_step { closer_at == C_TAKE && owner[closes] == 0 && stop &&
+		    worker_at[0] == D_LOOK && worker_at[1] == D_LOOK ->
+		worker_at[0] = D_OFF;
+		worker_at[1] = D_OFF;
+		gives_up = 1;
+		closer_at = C_REST
+	   }
+	/* daemon/intake/lane_rest.c keep(): it is a copy, or it is empty, or
+	 * there is no room for a copy */
+	:: d_step { closer_at == C_REST ->
+		closer_at = C_END
+	   }
+	:: d_step { closer_at == C_REST && !reads_copy &&
+		    position[closes] < until ->
+		closer_at = COPY_FIRST
+	   }
+	/* daemon/region/lane_keep.c fill(): a file that nobody finds */
+	:: d_step { closer_at == C_COPY ->
+		for (j : 0 .. SIZE - 1) {
+			copy_record[j] = record[j]
+		}
+		j = 0;
+		copy_written = until;
+		copy_read = position[closes];
+#ifdef COPY_FROM_BEGIN
+		copy_begin = copy_read;
+#endif
+		closer_at = AFTER_COPIED
+	   }
+	/* daemon/region/lane_keep.c lane_keep(): the rename */
+	:: d_step { closer_at == C_NAME ->
+#ifdef COPY_NAMED_FIRST
+		copy_written = until;
+		copy_read = position[closes];
+#endif
+		copy_there = 1;
+		was_copied = 1;
+		closer_at = AFTER_NAME
+	   }
+	/* daemon/region/lane.c lane_hand_over(): the entry stays OPEN; `read` */
+	:: d_step { closer_at == C_READ ->
+		read_to[closes] = until;
+		closer_at = C_TOLD
+	   }
+	/* daemon/region/lane.c close_head(): `final` */
+	:: d_step { closer_at == C_TOLD ->
+		final[closes] = until;
+		closer_at = C_TELL
+	   }
+	/* daemon/region/lane.c close_head(): CLOSED, all of it was taken */
+	:: d_step { closer_at == C_TELL ->
+#ifdef HANDED_CLOSED
+		entry[closes] = CLOSED;
+#endif
+		attended[closes] = CLOSED;
+		closer_at = AFTER_TELL
+	   }
+	/* daemon/stop.c stop_end(): somebody starts the next daemon at once */
+	:: d_step { closer_at == C_END && kept[closes] ->
+		end_of_process()
+	   }
+	/* or the unit is stopped, and with it the store */
+	:: d_step { closer_at == C_END ->
+		was_dropped = was_dropped || (!copy_there &&
+			position[closes] < written[closes]);
+		kept[closes] = 0;
+		daemon_gone[closes] = 1;
+		end_of_process()
 	   }
 #endif
 	/* daemon/region/lane.c lane_finish(): no later life goes on with it */
@@ -614,18 +774,24 @@ active proctype closer()
 		entry[closes] = CLOSED;
 		closer_at = AFTER_ENTRY
 	   }
-	/* daemon/region/lane.c lane_finish(): `final` */
+	/* daemon/region/lane.c lane_finish(): `final`; no client reads a copy */
 	:: d_step { closer_at == C_FINAL ->
-		final[closes] = position[closes];
+		final[closes] = (READS_COPY -> final[closes] : position[closes]);
 		closer_at = AFTER_FINAL
 	   }
 	/* daemon/region/lane.c lane_finish(): CLOSED */
 	:: d_step { closer_at == C_CLOSED ->
-		attended[closes] = CLOSED;
+		attended[closes] = (READS_COPY -> attended[closes] : CLOSED);
 		closer_at = AFTER_CLOSED
 	   }
-	/* daemon/intake/lane_end.c settle(): the store, the connection */
+	/* daemon/intake/lane_end.c settle(): copy, store, connection */
 	:: d_step { closer_at == C_FORGET ->
+#ifdef REFUSES
+		if
+		:: reads_copy -> remove_copy(); reads_copy = 0
+		:: else
+		fi;
+#endif
 		owner[closes] = 0;
 		kept[closes] = 0;
 		daemon_gone[closes] = 1;
@@ -640,12 +806,22 @@ active proctype closer()
 		stop = 0;
 		worker_at[0] = D_OFF;
 		worker_at[1] = D_OFF;
+#ifdef REFUSES
+		unread = 0;
+#endif
 		recovery_at = R_POSITIONS
 	   }
 
 	:: over -> break
 	od
 }
+
+/* The store has the lane of a copy. */
+#ifdef NOT_HANDED_OVER
+#define MUST_HAND_OVER false
+#else
+#define MUST_HAND_OVER (kept[0] && attended[0] != CLOSED)
+#endif
 
 /* A start: alone with the region. */
 active proctype recovery()
@@ -701,28 +877,82 @@ active proctype recovery()
 		:: else
 		fi
 	   }
+#ifdef REFUSES
+	/* daemon/intake/lane_restore.c hand_over(): if the stop came not so far */
+	:: d_step { recovery_at == R_LANES && copy_there && MUST_HAND_OVER ->
+		if
+		:: read_to[0] != written[0] -> read_to[0] = written[0]
+		:: else ->
+			if
+			:: final[0] != written[0] -> final[0] = written[0]
+			:: else -> attended[0] = CLOSED
+			fi
+		fi
+	   }
+	/* daemon/intake/lane_restore.c restore_one(): all of the copy was taken */
+	:: d_step { recovery_at == R_LANES && copy_there && !MUST_HAND_OVER &&
+		    entry[0] == CLOSED ->
+		remove_copy();
+		kept[0] = 0;
+		daemon_gone[0] = 1;
+		recovery_at = R_UP
+	   }
+	/* daemon/intake/lane_restore.c adopt(): goes on where its head says */
+	:: d_step { recovery_at == R_LANES && copy_there && !MUST_HAND_OVER &&
+		    entry[0] == FREE ->
+		entry[0] = OPEN;
+		position[0] = copy_read;
+		recovery_at = R_COPY
+	   }
+	/* daemon/region/lane.c lane_map_kept(): goes on where its entry says */
+	:: d_step { recovery_at == R_LANES && copy_there && !MUST_HAND_OVER &&
+		    entry[0] == OPEN ->
+#ifdef COPY_FROM_BEGIN
+		position[0] = copy_begin;
+#endif
+		copy_read = position[0];
+		recovery_at = R_COPY
+	   }
+	/* daemon/intake/lane_restore.c leave_unread(): the next start can */
+	:: d_step { recovery_at == R_LANES && copy_there && entry[0] == OPEN &&
+		    !was_unread ->
+		was_unread = 1;
+#ifdef UNREAD_CLOSED
+		entry[0] = CLOSED;
+#else
+		unread = 1;
+#endif
+		recovery_at = R_UP
+	   }
+	/* daemon/intake/lane_restore.c restore_one(): the store has it, too */
+	:: d_step { recovery_at == R_COPY ->
+		reads_copy = 1;
+#ifdef COPY_REMOVED_FIRST
+		copy_there = 0;
+#endif
+		kept[0] = 0;
+		daemon_gone[0] = 1;
+		recovery_at = R_UP
+	   }
+#endif
 	/* daemon/region/lane.c lane_revive(): goes on where its entry says */
-	:: d_step { recovery_at == R_LANES && entry[turn] == OPEN && kept[turn] ->
-		attended[turn] = LEASE;
+	:: d_step { recovery_at == R_LANES && !HAS_COPY &&
+		    entry[turn] == OPEN && kept[turn] ->
 		recovery_at = R_READ
 	   }
 	/* daemon/intake/lane_restore.c close_the_rest() */
-	:: d_step { recovery_at == R_LANES && !(entry[turn] == OPEN && kept[turn]) ->
+	:: d_step { recovery_at == R_LANES && !HAS_COPY &&
+		    !(entry[turn] == OPEN && kept[turn]) ->
 		if
 		:: entry[turn] == OPEN -> entry[turn] = CLOSED
 		:: else
 		fi;
 		if
 		:: kept[turn] && entry[turn] == CLOSED ->
-#ifdef CLOSED_REVIVED
-			entry[turn] = OPEN;
-			attended[turn] = LEASE;
-#else
 			final[turn] = position[turn];
 			attended[turn] = CLOSED;
 			kept[turn] = 0;
 			daemon_gone[turn] = 1
-#endif
 		:: kept[turn] && entry[turn] == FREE -> kept[turn] = 0
 		:: else
 		fi;
@@ -737,6 +967,11 @@ active proctype recovery()
 #ifndef READ_NOT_RECOVERED
 		read_to[turn] = position[turn];
 #endif
+		recovery_at = R_UNSEAL
+	   }
+	/* daemon/region/lane.c lane_revive(): the client may write again */
+	:: d_step { recovery_at == R_UNSEAL ->
+		sealed[turn] = 0;
 		turn++;
 		if
 		:: turn == LANES -> turn = 0; recovery_at = R_UP
@@ -744,7 +979,7 @@ active proctype recovery()
 		fi
 	   }
 	/* workers, and the socket of the lanes */
-	:: d_step { IS_UP && worker_at[0] == D_OFF ->
+	:: d_step { IS_UP && worker_at[0] == D_OFF && !GIVES_UP ->
 		worker_at[0] = D_LOOK;
 		worker_at[1] = D_LOOK
 	   }
@@ -773,6 +1008,10 @@ inline kill_daemon()
 	until = 0;
 	stop = 0;
 	turn = 0;
+#ifdef REFUSES
+	gives_up = 0;
+	forget_copy();
+#endif
 	for (j : 0 .. LANES - 1) {
 		owner[j] = 0;
 #ifdef STORE
@@ -789,8 +1028,13 @@ inline kill_daemon()
 }
 
 /* A returned message may be in no file where nobody promised it. */
-#ifdef STORE
+#if defined(STORE) && defined(REFUSES)
+#define IS_EXCUSED(l) (client_killed[l] && was_dropped)
+#elif defined(STORE)
 #define IS_EXCUSED(l) false
+#elif defined(REFUSES)
+#define IS_EXCUSED(l) \
+	(client_killed[l] && (crashes || was_dropped) && !was_copied)
 #else
 #define IS_EXCUSED(l) (client_killed[l] && crashes)
 #endif
@@ -802,7 +1046,8 @@ inline check_promise()
 			((BIT(MESSAGES) - 1) << (j * MESSAGES))) == 0 ||
 		       IS_EXCUSED(LANE(j)) || lost)
 	}
-	j = 0
+	j = 0;
+	assert(!HAS_COPY || left)
 }
 
 #ifdef REOPEN
@@ -858,13 +1103,11 @@ active proctype world()
 		daemon_gone[0] = 1
 	   }
 #endif
-#ifndef REFUSES
 	/* SIGKILL of a client */
 	:: d_step { !over && !spared && !client_killed[0] &&
 		    !client_gone[0] ->
 		kill_client(0)
 	   }
-#endif
 	/* the end */
 	:: d_step { AT_REST && !over ->
 		check_promise();

@@ -29,10 +29,20 @@
 #define AFTER_PUBLISHED L_HEAD
 #define AFTER_HEAD L_TOP
 #else
+#ifdef REFUSE
+#define AFTER_RECEIVE L_REFUSE
+#else
 #define AFTER_RECEIVE L_METAS
+#endif
 #define AFTER_METAS L_HEAD
 #define AFTER_HEAD L_PUBLISHED
 #define AFTER_PUBLISHED L_TOP
+#endif
+
+#ifdef REFUSED_IN_META_ONLY
+#define META_LENGTH(slot) (bytes[slot] == 2 -> LEN_TOO_LARGE : msg_len[slot])
+#else
+#define META_LENGTH(slot) msg_len[slot]
 #endif
 
 inline go_loop(step)
@@ -179,11 +189,29 @@ active proctype loop_thread()
 		loop_at = AFTER_RECEIVE
 	   }
 
+#ifdef REFUSE
+	/* daemon/region/ring.c ring_refuse() */
+	:: d_step { loop_at == L_REFUSE ->
+#ifndef REFUSED_IN_META_ONLY
+		if
+		:: bytes[SLOT(published + ready)] == 2 ->
+			msg_len[SLOT(published + ready)] = LEN_TOO_LARGE
+		:: else
+		fi;
+#endif
+		ready++;
+		if
+		:: ready == got -> ready = 0; loop_at = L_METAS
+		:: else
+		fi
+	   }
+#endif
+
 	/* daemon/region/ring.c ring_publish(): the metas */
 	:: d_step { loop_at == L_METAS ->
 		meta[SLOT(published + ready)] = published + ready;
 		meta_len[SLOT(published + ready)] =
-			msg_len[SLOT(published + ready)];
+			META_LENGTH(SLOT(published + ready));
 #ifdef OVERFLOW
 		if
 		:: msg_len[SLOT(published + ready)] != LEN_LARGE ->

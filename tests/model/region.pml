@@ -45,13 +45,25 @@
 #endif
 
 /* Datagrams are numbered from 1; 0 means bytes that nobody sent. */
-#ifdef OVERFLOW
+#ifdef REFUSED_IN_META_ONLY
+#define REFUSE
+#endif
+#if defined(REFUSE) /* datagram 2 is above the limit of its sender */
+#define LENGTH(d) ((d) == 4 -> LEN_SMALL : LEN_LARGE)
+#define TOO_LARGE BIT(2)
+#elif defined(OVERFLOW)
 #define LENGTH(d) \
 	((d) == 2 -> LEN_TOO_LARGE : ((d) == 4 -> LEN_SMALL : LEN_LARGE))
 #define TOO_LARGE BIT(2)
 #else
 #define LENGTH(d) ((d) % 2 -> LEN_SMALL : LEN_EMPTY)
 #define TOO_LARGE 0
+#endif
+/* After a kill between its receipt and its refusal, that one is filed. */
+#ifdef REFUSE
+#define MAY_FILE BIT(2)
+#else
+#define MAY_FILE 0
 #endif
 #define ALL (BIT(DATAGRAMS + 1) - BIT(1) - TOO_LARGE)
 

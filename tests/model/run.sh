@@ -52,6 +52,7 @@ ARMED_UNRELEASED	refused
 HEAD_BEFORE_METAS	refused
 PUBLISHED_BEFORE_HEAD	refused
 BUFFER_BEFORE_SLOT	refused		-DOVERFLOW
+REFUSED_IN_META_ONLY	refused		-DOVERFLOW
 RECOVERED_HEAD_FIRST	refused
 RECOVERY_EMPTIES_FIRST	lost
 RELEASED_AFTER_MESSAGES	doubled
@@ -80,12 +81,11 @@ STOP_SEEN_LATE		lost
 # The same, of lane.pml: a daemon, or a library, or both.
 LANE_BREAKS='
 PUBLISHED_BEFORE_COPY	invented
-NO_LOOK			lost	-DCRASHES=0
-FINAL_NOT_HEEDED	lost	-DCRASHES=0
-NOT_RETRACTED		doubled	-DCRASHES=0
-END_NOT_MARKED		doubled	-DCRASHES=0
+SEAL_NOT_HEEDED		lost	-DCRASHES=0
+REFUSED_KEPT		doubled	-DCRASHES=0
+CLOSED_IS_REFUSED	doubled	-DCRASHES=0
 REST_NOT_SENT		lost	-DCRASHES=1 -DSTOPS=0
-ASK_ANY_TIME		lost	-DCRASHES=1 -DSTOPS=0 -DSTORE -DCONNECTION_LOST
+ASK_ANY_TIME		doubled	-DCRASHES=1 -DSTOPS=0 -DSTORE -DCONNECTION_LOST
 ASK_READ		doubled	-DCRASHES=1 -DSTOPS=0
 CLOSE_NOT_SETTLED	lost	-DCRASHES=0 -DREFUSES
 CLOSE_NOT_TAKEN		lost	-DCRASHES=1 -DSTOPS=0
@@ -94,15 +94,21 @@ READ_BEFORE_COMMIT	mixed	-DCRASHES=1 -DSTOPS=0 -DSTORE
 POSITION_BEFORE_COMMIT	lost	-DCRASHES=1 -DSTOPS=0 -DSTORE
 COMMIT_WITHOUT_POSITION	doubled	-DCRASHES=1 -DSTOPS=0 -DSTORE
 POSITION_NOT_STORED	doubled	-DCRASHES=0 -DSTOPS=0
-RENEWED_BLINDLY		lost	-DCRASHES=0
 FREED_TOO_EARLY		lost	-DCRASHES=0 -DSTOPS=0
-SNAPSHOT_BEFORE_CLOSING	lost	-DCRASHES=0
+SNAPSHOT_BEFORE_SEAL	lost	-DCRASHES=0
 CLOSED_BEFORE_ENTRY	doubled	-DCRASHES=1 -DSTORE
 CLOSED_BEFORE_FINAL	doubled	-DCRASHES=0
 RECOVERY_FILES_FIRST	doubled	-DCRASHES=1 -DSTOPS=0 -DSTORE
 FOUND_BY_PLACE		lost	-DCRASHES=1 -DSTORE -DREOPEN
-CLOSED_REVIVED		doubled	-DCRASHES=1 -DSTORE
 READ_NOT_RECOVERED	stuck	-DCRASHES=1 -DSTOPS=0 -DSTORE
+TOLD_BEFORE_COPY	lost	-DCRASHES=1 -DREFUSES
+COPY_NAMED_FIRST	invented	-DCRASHES=1 -DREFUSES
+HANDED_CLOSED		lost	-DCRASHES=0 -DREFUSES
+COPY_REMOVED_FIRST	lost	-DCRASHES=1 -DREFUSES
+COPY_FROM_BEGIN		doubled	-DCRASHES=1 -DREFUSES
+ENTRY_FREED		doubled	-DCRASHES=1 -DREFUSES
+UNREAD_CLOSED		lost	-DCRASHES=0 -DREFUSES
+NOT_HANDED_OVER		doubled	-DCRASHES=1 -DSTORE -DREFUSES -DUNANSWERED
 '
 
 # The same, of doorbell.pml.
@@ -116,7 +122,6 @@ NO_FENCE_READ		stuck	-DWORKERS=1 -DSIZE=1
 WORD_LOADED_LATE	stuck	-DWORKERS=1 -DSIZE=1
 NO_FENCE_PARKED		stuck
 PARKS_ANYWAY		stuck
-NOT_AWAKE		stuck
 RUN_OUT			stuck
 AWAKE_CLEARED_LATE	stuck
 CLAIMED_IS_CALM		stuck
@@ -325,6 +330,8 @@ datagrams() {
 		"$all" '-m10000 -w26' -DDATAGRAMS=6
 	holds overflow 'the same with 4 datagrams and 2 overflow buffers' \
 		"$all" '-m10000 -w25' -DDATAGRAMS=4 -DOVERFLOW
+	holds refuse 'the same, and one is above the limit of its sender' \
+		"$all" '-m10000 -w25' -DDATAGRAMS=4 -DOVERFLOW -DREFUSE
 	holds disk 'with 4 datagrams and a disk that refuses once' \
 		"$all" '-m10000 -w25' -DDATAGRAMS=4 -DFAILURES=1
 	holds settings 'with 4 datagrams and two starts with other settings' \
@@ -353,7 +360,13 @@ lanes() {
 	holds clients 'two clients with a lane each, 1 kill' \
 		"$lane" '-m10000 -w24' -DSTORE -DTWO_LANES -DCRASHES=1
 	holds refusal 'a disk that refuses while the daemon stops, 1 kill' \
-		"$lane" '-m10000 -w24' -DSTORE -DREFUSES -DCRASHES=1
+		"$lane" '-m10000 -w24' -DSTORE -DREFUSES -DCRASHES=1 \
+		-DUNANSWERED
+	holds copies 'the same without a store' \
+		"$lane" '-m10000 -w24' -DREFUSES -DCRASHES=1
+	holds twice 'two such stops, 1 kill, a message of each thread' \
+		"$lane" '-m10000 -w24' -DSTORE -DREFUSES -DCRASHES=1 \
+		-DSTOPS=2 -DMESSAGES=1
 	holds again 'a lane for each message, with a store' \
 		"$lane" '-m10000 -w22' -DSTORE -DREOPEN
 	all_caught "$LANE_BREAKS"
