@@ -10,9 +10,11 @@
 // One Write is one message.  When Write has returned without an error, the
 // message is the daemon's.  The package needs no cgo.
 //
-// The socket stays the same from Open to Close, and connect(2) gives it a new
-// daemon.  So any number of goroutines may write at the same time without a
-// lock between them.
+// A message takes the first of these roads that is open: the lane, memory that the
+// daemon shares (lane.go, keeper.go), or a datagram.  The socket of datagrams stays
+// the same from Open to Close, and connect(2) gives it a new daemon.  So any number
+// of goroutines may write at the same time without a lock between them; in a lane
+// a lock is held for one copy.
 package bufwriter
 
 import (
@@ -63,6 +65,8 @@ type Options struct {
 	// full.  While the daemon is gone, all messages together may wait this
 	// long, and from then on each one fails at once.  0 is DefaultTimeout.
 	Timeout time.Duration
+	// NoLanes: all messages go as datagrams.
+	NoLanes bool
 }
 
 // Writer is an io.WriteCloser whose every Write is one message.
@@ -74,6 +78,8 @@ type Writer struct {
 	goneSince atomic.Int64
 	start     time.Time
 
+	lanes lanes
+
 	closing sync.RWMutex // held by writes; Close takes it
 	fd      int
 	address syscall.SockaddrUnix
@@ -84,6 +90,7 @@ type Writer struct {
 func Open(options Options) (*Writer, error) {
 	w := &Writer{path: options.Socket, timeout: options.Timeout}
 	w.start = time.Now().Add(-1)
+	w.lanes.never = options.NoLanes
 	if w.path == "" {
 		w.path = os.Getenv("BUFWRITER_SOCKET")
 	}
@@ -113,10 +120,7 @@ func Open(options Options) (*Writer, error) {
 // Write hands over one message.  It never keeps p.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.closing.RLock()
-	errno := w.send(p)
-	if errno != 0 {
-		errno = w.writeSlowly(p, errno)
-	}
+	errno := w.write(p)
 	w.closing.RUnlock()
 	if errno != 0 {
 		return 0, publicError(errno)
@@ -124,15 +128,40 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (w *Writer) write(p []byte) syscall.Errno {
+	if l := w.lanes.open.Load(); l != nil && !w.limit.refuses(w.path, len(p)) {
+		result := l.put(p)
+		if result == laneFull {
+			result = l.putSlowly(p, w.timeout)
+		}
+		switch result {
+		case inLane:
+			return 0
+		case laneTimeout:
+			return syscall.EAGAIN
+		}
+	}
+	errno := w.send(p)
+	if errno != 0 {
+		return w.writeSlowly(p, errno)
+	}
+	w.count()
+	return 0
+}
+
 // Close closes the Writer, after writes that have begun.  Messages that were
-// sent stay sent.
+// sent stay sent.  If a daemon was killed, and what it had not taken from a lane
+// cannot be sent within the timeout, the error says how many messages that is.
 func (w *Writer) Close() error {
 	w.closing.Lock()
 	defer w.closing.Unlock()
 	if w.fd < 0 {
 		return ErrClosed
 	}
-	err := syscall.Close(w.fd)
+	err := w.closeLane()
+	if closed := syscall.Close(w.fd); err == nil {
+		err = closed
+	}
 	w.fd = -1
 	return err
 }

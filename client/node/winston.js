@@ -7,6 +7,7 @@ const Transport = require('winston-transport');
 const { Writer } = require('./lib/writer.js');
 
 const MESSAGE = Symbol.for('message');
+const nothing = () => {};
 
 module.exports = class BufwriterTransport extends Transport {
   constructor(options = {}) {
@@ -18,6 +19,16 @@ module.exports = class BufwriterTransport extends Transport {
       this.emit('warn', error);
       return true;
     };
+  }
+
+  // A Writable schedules and counts each entry, to wait for log(), which never
+  // makes it wait.  What winston pipes comes with an entry alone.
+  write(info, ...rest) {
+    const { ending, destroyed } = this._writableState;
+    if (!info || rest.length > 0 || ending || destroyed)
+      return super.write(info, ...rest);
+    this._write(info, 'utf8', nothing);
+    return true;
   }
 
   log(info, callback) {

@@ -32,7 +32,30 @@ func result(err error) string {
 	return err.Error()
 }
 
+// flood writes "[flood 0]", "[flood 1]" and so on until `end` is closed, and tells
+// how many that were.
+func flood(end chan struct{}, written chan int) {
+	log, err := bufwriter.Open(bufwriter.Options{Timeout: bufwriter.Forever})
+	n := 0
+	for err == nil {
+		select {
+		case <-end:
+			err = log.Close()
+			if err == nil {
+				written <- n
+				return
+			}
+		default:
+			_, err = fmt.Fprintf(log, "[flood %d]", n)
+			n++
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
 func main() {
+	end, written := make(chan struct{}), make(chan int)
 	log, err := bufwriter.Open(bufwriter.Options{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -45,8 +68,16 @@ func main() {
 			break
 		}
 		verb, digits, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if verb == "fork" {
+		switch verb {
+		case "fork":
 			fmt.Println("unsupported")
+			continue
+		case "flood":
+			go flood(end, written)
+			continue
+		case "end":
+			close(end)
+			fmt.Println(<-written)
 			continue
 		}
 		message, err := hex.DecodeString(digits)
