@@ -24,6 +24,14 @@ cd "$monitoring" || exit 1
 promtool check rules alerts.yml || exit 1
 promtool test rules alerts_test.yml || exit 1
 
+# The picture shows each panel; picture.sh draws it.
+jq -r '.panels[].title' dashboard.json | while IFS= read -r title; do
+	grep -qF ">$title</text>" dashboard.svg || {
+		echo "dashboard.svg lacks the panel '$title': draw it again"
+		exit 1
+	}
+done || exit 1
+
 mkdir "$work/files" "$work/shipped" "$work/numbers"
 cat >"$work/bufwriter.ini" <<INI
 [socket]

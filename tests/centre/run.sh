@@ -44,12 +44,8 @@ is() {
 	return 1
 }
 
-need() {
-	command -v "$1" >/dev/null && return 0
-	[ "$(id -u)" = 0 ] || return 1
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
-		--no-install-recommends "$2" >"$work/apt" 2>&1
-}
+# shellcheck source=tests/centre/engines.sh
+. "$here/engines.sh"
 
 # --- the files of ten hosts: 5,000 events of 100 sessions --------------------
 
@@ -83,25 +79,7 @@ need zstd zstd || { echo "check-centre: zstd is missing"; exit 1; }
 done=$work/done
 make_files "$done"
 
-# --- engines from npm --------------------------------------------------------
-
-engines() {
-	command -v npm >/dev/null || return 1
-	[ -d "$build/centre/node_modules/chdb" ] && return 0
-	(cd "$build/centre" &&
-		npm install --no-save --no-audit --no-fund --silent \
-			@duckdb/node-api@1.5.6-r.1 chdb@3.4.0)
-}
-
-mkdir "$work/bin"
-shim() {
-	printf '#!/bin/sh\nNODE_PATH=%s exec node %s "$@"\n' \
-		"$build/centre/node_modules" "$here/$2" >"$work/bin/$1"
-	chmod +x "$work/bin/$1"
-}
-shim duckdb duckdb.js
-shim clickhouse-client clickhouse-client.js
-PATH=$work/bin:$PATH
+# --- DuckDB and ClickHouse ---------------------------------------------------
 
 test_duckdb() {
 	db=$work/centre.db
@@ -163,42 +141,88 @@ test_clickhouse() {
 		--param_session=s77 --queries-file="$stitch/clickhouse/session.sql"
 }
 
+# One process is no cluster: it is one shard, which it reaches without a
+# network.  It has a stand-in for a Keeper, so it makes a replicated table, but
+# other replicas could not reach it, so nothing is written there.  ON CLUSTER
+# needs a server.
+cluster_config() {
+	cat <<-XML
+		<clickhouse>
+			<tcp_port>9000</tcp_port>
+			<zookeeper>
+				<implementation>testkeeper</implementation>
+			</zookeeper>
+			<macros><shard>1</shard><replica>a</replica></macros>
+			<remote_servers><bufwriter><shard>
+				<internal_replication>true</internal_replication>
+				<replica>
+					<host>localhost</host><port>9000</port>
+				</replica>
+			</shard></bufwriter></remote_servers>
+		</clickhouse>
+	XML
+}
+
+# The file as it is, but for ON CLUSTER.
+make_replicated() {
+	{
+		echo 'CREATE DATABASE replicated; USE replicated;'
+		sed 's/ ON CLUSTER bufwriter//' "$stitch/clickhouse/cluster.sql"
+		echo '; USE default;'
+	} >"$work/replicated.sql"
+	clickhouse-client --queries-file="$work/replicated.sql" &&
+		is "Distributed ReplicatedMergeTree" engines_of replicated
+}
+
+# The same, but the replicated table is a plain one.
+make_distributed() {
+	sed -e 's/ ON CLUSTER bufwriter//' \
+		-e 's/= ReplicatedMergeTree(.*)/= MergeTree/' \
+		-e '/replicated_deduplication_window_seconds/d' \
+		-e 's/replicated_deduplication_window = \(.*\),/non_&/' \
+		-e 's/\(non_repl.*\),/\1;/' \
+		"$stitch/clickhouse/cluster.sql" >"$work/distributed.sql"
+	clickhouse-client --queries-file="$work/distributed.sql" &&
+		is "Distributed MergeTree" engines_of default
+}
+
+engines_of() {
+	clickhouse-client --query="SELECT engine FROM system.tables WHERE
+		database = '$1' AND name LIKE 'events%' ORDER BY name" | xargs
+}
+
+test_cluster() {
+	export CLICKHOUSE_DATA="$work/cluster" CLICKHOUSE_SOCKET="$work/cluster.s"
+	all=$work/all
+	mkdir "$all"
+	cp -r "$done"/edge* "$all"
+	cluster_config >"$work/cluster.xml"
+	check "an engine with a cluster" start_clickhouse "$work/cluster.xml"
+	check "ClickHouse's replicated tables" make_replicated
+	check "ClickHouse's distributed table" make_distributed
+	check "the distributed table takes each file" \
+		"$stitch/clickhouse/load.sh" "$all"
+	check "the distributed table has each line" is 5006 \
+		clickhouse-client --query="SELECT count() FROM events"
+	rm -rf "$all/.loaded"
+	check "it takes each file again" "$stitch/clickhouse/load.sh" "$all"
+	check "the distributed table has each line once" is 5006 \
+		clickhouse-client --query="SELECT count() FROM events"
+	check "a session of the distributed table is whole" is 50 \
+		session_lines clickhouse-client --param_session=s77 \
+		--queries-file="$stitch/clickhouse/session.sql"
+	unset CLICKHOUSE_SOCKET
+}
+
 if engines; then
 	test_duckdb
 	test_clickhouse
+	test_cluster
 else
 	echo "skipped: DuckDB and ClickHouse: npm is not there, or has no network"
 fi
 
 # --- NATS JetStream ----------------------------------------------------------
-
-# Three servers on loopback; sets `servers`.
-start_cluster() {
-	servers=
-	routes=nats://127.0.0.1:16241,nats://127.0.0.1:16242,nats://127.0.0.1:16243
-	for i in 1 2 3; do
-		cat >"$work/nats$i.conf" <<CONF
-server_name: n$i
-listen: 127.0.0.1:1424$i
-max_payload: 8MB
-jetstream { store_dir: "$work/js$i" }
-cluster { name: test, listen: 127.0.0.1:1624$i, routes: [$routes] }
-CONF
-		nats-server -c "$work/nats$i.conf" >"$work/nats$i.log" 2>&1 &
-		pids="$pids $!"
-		servers=$servers,nats://127.0.0.1:1424$i
-		[ "$i" != 1 ] || first=$!
-	done
-	servers=${servers#,}
-}
-
-create_stream() {
-	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
-		"$build/bufwriter-nats" create "$servers" edge 3 && return 0
-		sleep 1
-	done
-	return 1
-}
 
 put_all() {
 	printf '%s\0' "$work/source"/* |
@@ -207,10 +231,12 @@ put_all() {
 
 # Sends while the first server is killed.
 put_while_one_dies() {
+	# shellcheck disable=SC2086
+	set -- $nats
 	for file in "$work/source"/*; do
 		printf '%s\0' "$file"
 		[ "$file" != "$work/source/2_1000_1795990000000000002.log" ] ||
-			kill -9 "$first"
+			kill -9 "$1"
 		sleep 0.1
 	done | "$build/bufwriter-nats" put "$servers" edge edge0 &&
 		is "" ls "$work/source"
@@ -218,7 +244,7 @@ put_while_one_dies() {
 
 wait_for_files() {
 	i=0
-	while [ "$(find "$1" -type f ! -name '.*' | wc -l)" -lt "$2" ]; do
+	while [ "$(find "$1" -type f ! -name '.*' 2>/dev/null | wc -l)" -lt "$2" ]; do
 		i=$((i + 1))
 		[ "$i" -lt 300 ] || return 1
 		sleep 0.1
@@ -236,12 +262,57 @@ stop_get() {
 	kill "$get" && wait "$get"
 }
 
+# With two servers of three that stand still, no stream has a leader.
+pause_two() {
+	# shellcheck disable=SC2086
+	set -- $nats
+	kill -STOP "$2" "$3"
+	start_get
+	sleep 15
+	kill -CONT "$2" "$3"
+	kill -0 "$get"
+}
+
+# A file in place of the directory is like a disk that is full.
+get_without_room() {
+	mkdir "$work/source"
+	: >"$work/in/edge1"
+	cp "$done/edge1"/* "$work/source"
+	printf '%s\0' "$work/source"/* |
+		"$build/bufwriter-nats" put "$servers" edge edge1 || return 1
+	sleep 2
+	rm "$work/in/edge1"
+	wait_for_files "$work/in/edge1" 5 && diff -r "$done/edge1" "$work/in/edge1"
+}
+
+# A name on two hosts, and on two hosts of one name.
+put_twins() {
+	mkdir -p "$work/source"
+	for host in edge4 edge5 edge5; do
+		twins=$((${twins-0} + 1))
+		echo "$twins" >"$work/source/0_1_1795990000000000000.log"
+		printf '%s\0' "$work/source"/* |
+			"$build/bufwriter-nats" put "$servers" edge "$host" ||
+			return 1
+	done
+	wait_for_files "$work/in/edge4" 1 && wait_for_files "$work/in/edge5" 2 &&
+		is "1 2 3" sh -c "cat '$work'/in/edge[45]/* | xargs" &&
+		is 1 count_files "$work/in/edge4"
+}
+
 test_nats() {
-	start_cluster
-	check "a stream of three replicas" create_stream
-	cp -r "$done/edge0" "$work/source"
 	mkdir "$work/in" "$work/moved"
 	start_get
+	early=$get
+	start_cluster
+	check "a stream of three replicas" create_stream
+	check "get waits for servers and stream" kill -0 "$early"
+	kill -9 "$early"
+	check "get waits for a leader" pause_two
+	check "get goes on after a file that it could not write" get_without_room
+	check "files of one name are kept apart" put_twins
+	rm -rf "$work/in"/* "$work/source"
+	cp -r "$done/edge0" "$work/source"
 	check "files are sent while a server dies" put_while_one_dies
 	check "files arrive" wait_for_files "$work/in/edge0" 6
 	check "files are whole" diff -r "$done/edge0" "$work/in/edge0"
@@ -251,7 +322,7 @@ test_nats() {
 	cp "$done/edge0"/* "$work/source"
 	start_get
 	check "files are sent again" put_all
-	cp "$done/edge1"/0_* "$work/source"
+	cp "$done/edge2"/0_* "$work/source"
 	check "another file is sent" put_all
 	check "the other file arrives" wait_for_files "$work/in/edge0" 1
 	check "no file arrived twice" is 1 count_files "$work/in/edge0"
