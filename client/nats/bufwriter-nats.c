@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bufwriter-nats carries complete files through NATS JetStream, as another
- * transport than rsync.  One file is one message.  The file's name is the
+ * transport than rsync.  One file is one message.  HOST/NAME/HASH is the
  * message's `Nats-Msg-Id`, so the stream keeps a file that is sent twice once.
+ * The hash is that of the content: two hosts may have one name, and then their
+ * files may have one, too.
  *
  *	bufwriter-nats create URL STREAM REPLICAS	makes the stream
  *	bufwriter-nats put URL STREAM HOST		at the edge
@@ -14,7 +16,8 @@
  *
  * `get` writes each message to DIR/HOST/NAME by a temporary file and a rename,
  * and acknowledges it after that.  A message that arrives again, because `get`
- * was killed in between, finds its file in DIR/HOST or in DONE/HOST.
+ * was killed in between, finds its file in DIR/HOST or in DONE/HOST.  Servers
+ * that do not answer and a disk that is full do not end it: it tries again.
  *
  * The program is built only where the client library of NATS is installed
  * (Debian: libnats-dev).  Each command runs in one thread.
@@ -44,7 +47,14 @@
 #define TRIES 30
 #define BATCH 64
 #define FETCH_MS 1000
+/* Seconds that `get` waits after a file that it could not write. */
+#define FULL_S 10
+/* Fetches in a row that failed until `get` subscribes anew. */
+#define FETCH_TRIES 10
 #define SERVERS 16
+#define HOST_MAX 100
+/* HOST/NAME/HASH */
+#define ID_ROOM (HOST_MAX + NAME_MAX + 32)
 
 static volatile sig_atomic_t stopped; /* set by the handler of signals */
 
@@ -70,17 +80,49 @@ static int fail_file(const char *op, const char *path)
 	return EX_IOERR;
 }
 
-/* A name that is one component of a path, and no dot file. */
+/* No later try can have another result. */
+static bool is_final(natsStatus s)
+{
+	return s == NATS_INVALID_ARG || s == NATS_CONNECTION_AUTH_FAILED ||
+	       s == NATS_CONNECTION_CLOSED || s == NATS_NOT_PERMITTED;
+}
+
+/* For `get`: names the first of several failures, then waits for a second. */
+static void try_again(const char *what, natsStatus s, jsErrCode code,
+		      bool *is_told)
+{
+	if (!*is_told) {
+		(void)fail(what, s, code);
+		fputs("bufwriter-nats: tries again each second\n", stderr);
+	}
+	*is_told = true;
+	nats_Sleep(1000);
+}
+
+/*
+ * A name that is one component of a path, and no dot file.  `get` puts a dot
+ * before it while the file is unfinished.
+ */
 static bool is_component(const char *name)
 {
 	return name && name[0] && name[0] != '.' && !strchr(name, '/') &&
-	       strlen(name) <= NAME_MAX;
+	       strlen(name) < NAME_MAX;
 }
 
 /* A part of a subject: NATS gives a meaning to dots, blanks, `*` and `>`. */
 static bool is_token(const char *text)
 {
 	return is_component(text) && !strpbrk(text, ".*> \t\r\n");
+}
+
+/* FNV-1a. */
+static uint64_t hash(const char *data, size_t len)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	while (len--)
+		h = (h ^ (unsigned char)*data++) * UINT64_C(1099511628211);
+	return h;
 }
 
 /* -- put ----------------------------------------------------------------- */
@@ -121,13 +163,17 @@ static int read_file(const char *path, char **data, size_t *len)
 static int publish(jsCtx *js, const char *subject, const char *name,
 		   const char *data, size_t len)
 {
+	const char *host = strrchr(subject, '.') + 1;
+	char id[ID_ROOM];
 	jsPubOptions options;
 	jsErrCode code = 0;
 	natsStatus s = NATS_ERR;
 	unsigned i;
 
+	snprintf(id, sizeof(id), "%s/%s/%016" PRIx64, host, name,
+		 hash(data, len));
 	jsPubOptions_Init(&options);
-	options.MsgId = name;
+	options.MsgId = id;
 	/* A second try is the same message for the stream. */
 	for (i = 0; i < TRIES && !stopped; i++) {
 		s = js_Publish(NULL, js, subject, data, (int)len, &options,
@@ -191,15 +237,30 @@ static int put(natsConnection *nc, jsCtx *js, const char *subject)
 
 /* -- get ----------------------------------------------------------------- */
 
-static bool exists(const char *dir, const char *host, const char *name)
+enum found { NONE, SAME, OTHER };
+
+/* Whether DIR/HOST/NAME is there, and has this content. */
+static enum found find(const char *dir, const char *host, const char *name,
+		       const char *data, size_t len)
 {
 	char path[PATH_MAX];
+	enum found found = OTHER;
 	struct stat st;
+	size_t size;
+	char *is;
 
-	return dir &&
-	       (size_t)snprintf(path, sizeof(path), "%s/%s/%s", dir, host,
-				name) < sizeof(path) &&
-	       !lstat(path, &st);
+	if (!dir ||
+	    (size_t)snprintf(path, sizeof(path), "%s/%s/%s", dir, host, name) >=
+		    sizeof(path) ||
+	    lstat(path, &st))
+		return NONE;
+	if (!S_ISREG(st.st_mode) || (size_t)st.st_size != len ||
+	    read_file(path, &is, &size))
+		return OTHER;
+	if (size == len && !memcmp(is, data, len))
+		found = SAME;
+	free(is);
+	return found;
 }
 
 static int write_all(int fd, const char *data, size_t len)
@@ -257,66 +318,161 @@ static int store(const char *dir, const char *host, const char *name,
 	return 0;
 }
 
+/*
+ * Stores it unless it is there.  If another file of its name is there, it gets
+ * the name of a twin, which bufwriter-centre(8) sets aside.
+ */
+static int store_once(const char *dir, const char *done, const char *host,
+		      const char *name, const char *data, size_t len)
+{
+	enum found in = find(dir, host, name, data, len);
+	enum found moved = find(done, host, name, data, len);
+	char twin[NAME_MAX + 16];
+
+	if (in == SAME || moved == SAME)
+		return 0;
+	if (in == NONE && moved == NONE)
+		return store(dir, host, name, data, len);
+	snprintf(twin, sizeof(twin), "%s.%08" PRIx32 "~", name,
+		 (uint32_t)hash(data, len));
+	if (find(dir, host, twin, data, len) == SAME)
+		return 0;
+	fprintf(stderr,
+		"bufwriter-nats: %s came from two hosts of the name %s; one is "
+		"%s\n",
+		name, host, twin);
+	return store(dir, host, twin, data, len);
+}
+
+/* The name in HOST/NAME/HASH, or NULL; the text is replaced. */
+static char *name_in(char *id, const char *host)
+{
+	size_t len = strlen(host);
+	char *end = strrchr(id, '/');
+
+	if (strncmp(id, host, len) || id[len] != '/' || end == id + len)
+		return NULL;
+	*end = '\0';
+	return is_component(id + len + 1) ? id + len + 1 : NULL;
+}
+
 /* The subject is STREAM.HOST.  0, or an exit status. */
 static int get_message(natsMsg *msg, const char *dir, const char *done)
 {
 	const char *subject = natsMsg_GetSubject(msg);
 	const char *host = strrchr(subject, '.');
-	const char *name = NULL;
+	const char *id = NULL;
+	char text[ID_ROOM], *name;
 	int status;
 
-	(void)natsMsgHeader_Get(msg, "Nats-Msg-Id", &name);
+	(void)natsMsgHeader_Get(msg, "Nats-Msg-Id", &id);
+	snprintf(text, sizeof(text), "%s", id ? id : "");
 	host = host ? host + 1 : "";
-	if (!is_component(name) || !is_token(host)) {
+	name = is_token(host) ? name_in(text, host) : NULL;
+	if (!name) {
 		/* Not ours.  Without this it would come again for ever. */
 		fprintf(stderr,
 			"bufwriter-nats: a message on %s has no Nats-Msg-Id "
-			"that is a file's name; left out\n",
+			"with a file's name; left out\n",
 			subject);
-		return natsMsg_Term(msg, NULL) == NATS_OK ? 0 : EX_TEMPFAIL;
+		(void)natsMsg_Term(msg, NULL);
+		return 0;
 	}
-	if (!exists(dir, host, name) && !exists(done, host, name)) {
-		status = store(dir, host, name, natsMsg_GetData(msg),
-			       natsMsg_GetDataLength(msg));
-		if (status)
-			return status;
-	}
+	status = store_once(dir, done, host, name, natsMsg_GetData(msg),
+			    (size_t)natsMsg_GetDataLength(msg));
 	/* Without this acknowledgement the message comes again. */
-	(void)natsMsg_Ack(msg, NULL);
+	if (!status)
+		(void)natsMsg_Ack(msg, NULL);
+	return status;
+}
+
+/* Until it is there; 0, or an exit status. */
+static int subscribe(jsCtx *js, const char *stream, natsSubscription **sub)
+{
+	jsSubOptions options;
+	jsErrCode code;
+	char subject[256];
+	bool is_told = false;
+	natsStatus s;
+
+	snprintf(subject, sizeof(subject), "%s.*", stream);
+	while (!stopped) {
+		jsSubOptions_Init(&options);
+		options.Stream = stream;
+		code = 0;
+		s = js_PullSubscribe(sub, js, subject, "centre", NULL, &options,
+				     &code);
+		if (s == NATS_OK)
+			return 0;
+		if (is_final(s))
+			return fail(stream, s, code);
+		/* A cluster without a leader answers nothing, or this. */
+		try_again(stream, s, code, &is_told);
+	}
 	return 0;
+}
+
+static void get_list(natsMsgList *list, const char *dir, const char *done)
+{
+	unsigned wait = 0;
+	int i;
+
+	for (i = 0; i < list->Count && !stopped; i++) {
+		if (!wait && get_message(list->Msgs[i], dir, done))
+			wait = FULL_S;
+		/* It comes again. */
+		if (wait)
+			(void)natsMsg_Nak(list->Msgs[i], NULL);
+	}
+	natsMsgList_Destroy(list);
+	while (wait-- && !stopped)
+		nats_Sleep(1000);
+}
+
+/*
+ * Fetches until a signal, or until nothing can be fetched any more: the library
+ * connects again, but the stream may have lost who subscribed.
+ */
+static natsStatus fetch(natsSubscription *sub, const char *dir,
+			const char *done)
+{
+	natsMsgList list = { 0 };
+	jsErrCode code = 0;
+	unsigned failed = 0;
+	natsStatus s = NATS_OK;
+
+	while (!stopped && failed < FETCH_TRIES) {
+		s = natsSubscription_Fetch(&list, sub, BATCH, FETCH_MS, &code);
+		if (s == NATS_OK) {
+			get_list(&list, dir, done);
+		} else if (s == NATS_CONNECTION_CLOSED) {
+			break;
+		} else if (s != NATS_TIMEOUT) {
+			failed++;
+			nats_Sleep(FETCH_MS);
+			continue;
+		}
+		failed = 0;
+	}
+	return s;
 }
 
 static int get(jsCtx *js, const char *stream, const char *dir, const char *done)
 {
-	natsSubscription *sub = NULL;
-	natsMsgList list = { 0 };
-	jsSubOptions options;
-	jsErrCode code = 0;
-	char subject[256];
+	natsSubscription *sub;
 	natsStatus s;
-	int status = 0, i;
+	int status = 0;
 
-	snprintf(subject, sizeof(subject), "%s.*", stream);
-	jsSubOptions_Init(&options);
-	options.Stream = stream;
-	s = js_PullSubscribe(&sub, js, subject, "centre", NULL, &options,
-			     &code);
-	if (s != NATS_OK)
-		return fail(stream, s, code);
 	while (!stopped && !status) {
-		s = natsSubscription_Fetch(&list, sub, BATCH, FETCH_MS, &code);
-		if (s == NATS_TIMEOUT)
-			continue;
-		/* The library connects again, and a new leader is chosen. */
-		if (s != NATS_OK) {
-			nats_Sleep(FETCH_MS);
-			continue;
-		}
-		for (i = 0; i < list.Count && !status; i++)
-			status = get_message(list.Msgs[i], dir, done);
-		natsMsgList_Destroy(&list);
+		sub = NULL;
+		status = subscribe(js, stream, &sub);
+		if (!sub)
+			break;
+		s = fetch(sub, dir, done);
+		natsSubscription_Destroy(sub);
+		if (!stopped && is_final(s))
+			status = fail(stream, s, 0);
 	}
-	natsSubscription_Destroy(sub);
 	return status;
 }
 
@@ -386,7 +542,8 @@ static bool is_usage_right(int argc, char **argv)
 	if (!strcmp(argv[1], "get"))
 		return argc <= 6;
 	if (!strcmp(argv[1], "put"))
-		return argc == 5 && is_token(argv[4]) && strlen(argv[4]) <= 100;
+		return argc == 5 && is_token(argv[4]) &&
+		       strlen(argv[4]) <= HOST_MAX;
 	return !strcmp(argv[1], "create") && argc == 5;
 }
 
@@ -400,6 +557,20 @@ static natsStatus set_servers(natsOptions *options, char *urls)
 	while (n < SERVERS && (url = strtok_r(rest, ",", &rest)))
 		servers[n++] = url;
 	return natsOptions_SetServers(options, servers, n);
+}
+
+/* `get` is a service: it waits for servers that are not there yet. */
+static natsStatus connect_to(natsConnection **nc, natsOptions *options,
+			     bool waits)
+{
+	natsStatus s = natsConnection_Connect(nc, options);
+	bool is_told = false;
+
+	while (waits && s != NATS_OK && !stopped && !is_final(s)) {
+		try_again("connect", s, 0, &is_told);
+		s = natsConnection_Connect(nc, options);
+	}
+	return s;
 }
 
 int main(int argc, char **argv)
@@ -422,10 +593,15 @@ int main(int argc, char **argv)
 	if (s == NATS_OK)
 		s = natsOptions_SetMaxReconnect(options, -1);
 	if (s == NATS_OK)
-		s = natsConnection_Connect(&nc, options);
+		s = connect_to(&nc, options, !strcmp(argv[1], "get"));
 	if (s == NATS_OK)
 		s = natsConnection_JetStream(&js, nc, NULL);
-	status = s == NATS_OK ? run(argc, argv, nc, js) : fail(argv[2], s, 0);
+	if (s == NATS_OK)
+		status = run(argc, argv, nc, js);
+	else if (stopped)
+		status = strcmp(argv[1], "get") ? EX_TEMPFAIL : 0;
+	else
+		status = fail(argv[2], s, 0);
 	jsCtx_Destroy(js);
 	natsConnection_Destroy(nc);
 	natsOptions_Destroy(options);
