@@ -124,7 +124,7 @@ start_syslog_ng() {
 have_socklog() { need_program socklog; }
 start_socklog() {
 	prefix='<13>'
-	echo "exec '$(program socklog)' unix '$sock' >'$out/file'" >"$work/cmd"
+	echo "exec '$(program socklog)' unix '$sock' >>'$out/file'" >"$work/cmd"
 }
 
 # journald has its socket at a fixed place, so it gets a mount namespace with
@@ -166,5 +166,5 @@ start_journald() {
 	mkdir -p /run/systemd/journal.bench &&
 	exec /lib/systemd/systemd-journald bench"
 	END
-	counter="find '$out' -name '*.journal' | sed 's/^/--file=/' | xargs journalctl -q -o cat | '$bin/count' -"
+	counter="find '$out' -name '*.journal*' | sed 's/^/--file=/' | xargs journalctl -q -o cat | '$bin/count' -"
 }

@@ -42,7 +42,7 @@ libraries() {
 
 mkdir -p "$deps/packages"
 cd "$deps/packages"
-for package in rsyslog syslog-ng-core socklog; do
+for package in rsyslog syslog-ng-core socklog s6; do
 	# shellcheck disable=SC2046
 	apt-get -o APT::Sandbox::User=root download -q \
 		$(for p in $package $(libraries $package); do

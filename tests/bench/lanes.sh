@@ -14,6 +14,7 @@ bin=$BW_BUILD/bench
 : "${BENCH_BYTES_MAX:=536870912}"
 : "${BENCH_MESSAGES:=500000}"
 : "${BENCH_ONLY:=lane datagram gochan spdlog write}"
+others='nobody datagram lane hostile opens'
 many=$((BENCH_BYTES_MAX / BENCH_BYTES))
 daemon=
 other=
@@ -29,7 +30,7 @@ start_daemon() {
 	# shellcheck disable=SC2086
 	"$BW_BUILD/bufwriterd" -o "socket.path=$dir/sock" \
 		-o "files.path=$dir/files" -o "state.path=$dir/state" \
-		-o "control.path=$dir/control" ${BENCH_OPTIONS:-} \
+		-o "control.path=$dir/control" "$@" ${BENCH_OPTIONS:-} \
 		2>"$dir/log" &
 	daemon=$!
 	until grep -q ' ready: ' "$dir/log"; do
@@ -134,21 +135,50 @@ killed() {
 	say "$line"
 }
 
-# A datagram sender at 100,000/s beside one that floods.
-beside() {
-	flood=$1 round=$2
-	start_daemon
-	"$bin/caller-bufwriter" -m "$flood" -n 100000000 \
-		-s "$BENCH_BYTES" "$dir/sock" >/dev/null &
+# start_other NAME: who disturbs; nobody: $other stays empty.
+start_other() {
+	case $1 in
+	nobody) return 0 ;;
+	hostile | opens)
+		# It is another user, see hostile.c.
+		chmod a+x "${dir%/*}" "$dir"
+		mode=scribble
+		[ "$1" = hostile ] || mode=open
+		"$bin/hostile" $mode "$dir/sock.lanes" &
+		;;
+	*)
+		"$bin/caller-bufwriter" -m "$1" -n 100000000 \
+			-s "$BENCH_BYTES" "$dir/sock" >/dev/null &
+		;;
+	esac
 	other=$!
 	sleep 0.3
-	result=$(call datagram 1 1 -n 150000 -r 100000 -l) || result=
+	kill -0 $other
+}
+
+stop_other() {
+	[ "$other" ] || return 0
 	kill -9 $other 2>/dev/null || :
 	wait $other 2>/dev/null || :
 	other=
+}
+
+# beside HOW OTHER ROUND: a sender at 100,000/s beside another process.
+beside() {
+	how=$1 who=$2 round=$3
+	start_daemon -o socket.mode=0666
+	result=
+	! start_other "$who" ||
+		result=$(call "$how" 1 1 -n 60000 -r 100000 -l) || result=
+	rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status")
+	fds=$(find "/proc/$daemon/fd" -mindepth 1 | wc -l)
+	stop_other
 	stop_daemon
-	[ "$result" ] || return 0
-	line="beside,$flood,$round,$result"
+	[ "$result" ] || {
+		say "beside-$how $who: failed"
+		return 0
+	}
+	line="beside-$how,$who,$round,$result,$rss,$fds"
 	echo "$line"
 	say "$line"
 }
@@ -186,6 +216,7 @@ round=0
 while [ "$round" -lt "$rounds" ]; do
 	round=$((round + 1))
 	for name in $BENCH_ONLY; do
+		[ "$name" != beside ] || continue
 		have "$name" || continue
 		case $name in
 		lane) n=$many paced=1000000 ;;
@@ -197,9 +228,11 @@ while [ "$round" -lt "$rounds" ]; do
 		heat paced2 "$name" "$round" 2 1 -l -r 1000000 -n "$paced"
 		killed "$name" "$round"
 	done
-	beside lane "$round"
-	beside datagram "$round"
-	piped "$round"
+	for who in $others; do
+		beside datagram "$who" "$round"
+		beside lane "$who" "$round"
+	done
+	[ "$BENCH_ONLY" = beside ] || piped "$round"
 done
-idle
+[ "$BENCH_ONLY" = beside ] || idle
 rm -rf "$dir"

@@ -64,7 +64,32 @@ function latencies(test, title,    i, n) {
 	}
 	print ""
 }
+function beside(how, title,    test, i, n) {
+	test = "beside-" how
+	print "\n## " title " beside another process\n"
+	print "| the other one | p50 µs | p99 µs | p99.9 µs | max µs | " \
+		"p99.9 / beside nobody | / beside datagrams | " \
+		"daemon MB | its descriptors |"
+	print "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+	for (i = 1; i <= names; i++) {
+		n = order[i]
+		if (!count[test " " n " 4"])
+			continue
+		printf "| %s | %.2f | %.2f | %.2f | %.0f | %.2f | %.2f | " \
+			"%.1f | %d |\n", n, of(test, n, 8) / 1e3,
+			of(test, n, 9) / 1e3, of(test, n, 10) / 1e3,
+			of(test, n, 12) / 1e3,
+			ratio(of(test, n, 10), of(test, "nobody", 10)),
+			ratio(of(test, n, 10), of(test, "datagram", 10)),
+			of(test, n, 15) / 1024, of(test, n, 16)
+	}
+}
 END {
+	if (!count["rate lane 4"]) {
+		beside("datagram", "A datagram sender at 100,000/s")
+		beside("lane", "A lane at 100,000/s")
+		exit
+	}
 	print "## Rate: two processes (gochan: two threads), not paced\n"
 	print "| | calls/s | into files/s | caller CPU ns | daemon CPU ns |" \
 		" all in files |"
@@ -93,17 +118,8 @@ END {
 			printf "| %s | %d | %d | %d | %d |\n", n, returned[n],
 				lost[n], doubled[n], torn[n]
 	}
-	print "\n## A datagram sender at 100,000/s beside one that floods\n"
-	print "| the other one | p50 µs | p99 µs | p99.9 µs |"
-	print "| --- | ---: | ---: | ---: |"
-	for (i = 1; i <= names; i++) {
-		n = order[i]
-		if (count["beside " n " 4"])
-			printf "| %s | %.2f | %.2f | %.2f |\n", n,
-				of("beside", n, 8) / 1e3,
-				of("beside", n, 9) / 1e3,
-				of("beside", n, 10) / 1e3
-	}
+	beside("datagram", "A datagram sender at 100,000/s")
+	beside("lane", "A lane at 100,000/s")
 	print "\n## Goals\n"
 	print "| measure | goal | is | |"
 	print "| --- | --- | ---: | --- |"
@@ -135,7 +151,8 @@ END {
 	goal("`seq` through `bufwriter send`", \
 		of("seq", "send", 4) / 1e6, "≥", 5, " M lines/s")
 	goal("p99.9 of datagrams beside a lane / beside datagrams", \
-		ratio(of("beside", "lane", 10), of("beside", "datagram", 10)), \
+		ratio(of("beside-datagram", "lane", 10), \
+			of("beside-datagram", "datagram", 10)), \
 		"≤", 1.5, "")
 	printf "\n- lines of `seq` in files, by rounds:"
 	for (n in seq_lines)

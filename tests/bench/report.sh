@@ -253,6 +253,19 @@ report_state() {
 	compare_line state 12 "CPU us, state region" state=on state=off
 }
 
+report_senders() {
+	rate_table senders
+	for which in identify rate; do
+		compare_line senders 5 "rate" senders=$which senders=none
+		compare_line senders 12 "CPU us" senders=$which senders=none
+	done
+	echo "## Latency of senders at 20,000/s, and a flood by another user"
+	echo
+	latency_table flood
+	compare_line flood 9 "p99.9 us, a flood by another user" \
+		flood=beside flood=alone
+}
+
 # Bytes sent and bytes in files, of all heats.
 smaller_line() {
 	awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) col[$i] = i; next }

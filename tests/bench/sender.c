@@ -21,6 +21,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -387,6 +388,8 @@ int main(int argc, char **argv)
 		if (pid == 0) {
 			int fd = connect_to(opt.path);
 
+			/* Whoever ends the load ends its parent. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			if (fd < 0) {
 				perror(opt.path);
 				_exit(1);

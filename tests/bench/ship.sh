@@ -9,6 +9,10 @@
 #   bare     the same, one rsync without it    seconds, MiB a second
 #   alone    the daemon's load, no shipper     messages a second, p99.9 in us
 #   shipped  the same while a shipper works    messages a second, p99.9 in us
+#   behind   as alone, 100,000 files wait      messages a second, p99.9 in us
+#   away     as behind, the shipper finds no centre
+#   back     as behind, the shipper finds the centre again
+#   first    100,000 files wait                seconds until the first run
 #
 # The kinds take turns in each round.
 #
@@ -35,7 +39,8 @@ printf '%s\n' 'use chroot = no' "port = $port" 'address = 127.0.0.1' \
 	'log file = /dev/null' 'socket options = TCP_NODELAY' '[edge]' \
 	"path = $dir/centre" 'read only = no' "uid = $(id -u)" \
 	"gid = $(id -g)" >"$dir/rsyncd.conf"
-rsync --daemon --no-detach --config="$dir/rsyncd.conf" &
+# In life the centre is another machine.  Here it gets idle time only.
+chrt -i 0 rsync --daemon --no-detach --config="$dir/rsyncd.conf" &
 server=$!
 
 url=rsync://127.0.0.1:$port/edge/in
@@ -80,21 +85,60 @@ bare() {
 			"$url/bare/")
 }
 
+# backlog: 100,000 files of a host whose centre was away
+backlog() {
+	make 100000 64
+}
+
+# first: how long a shipper that starts beside a backlog takes to its first run
+first() {
+	backlog
+	printf '%s\n' '#!/bin/sh' "date +%s%N >$dir/began" 'exit 75' \
+		>"$dir/command"
+	chmod +x "$dir/command"
+	rm -f "$dir/began"
+	began=$(now_us)
+	# shellcheck disable=SC2086 # words
+	"$BW_BUILD/bufwriter" ship --quiet $options \
+		-o "ship.command=$dir/command %H" 2>/dev/null &
+	shipper=$!
+	until [ -s "$dir/began" ]; do
+		sleep 0.01
+	done
+	ended=$(($(cat "$dir/began") / 1000))
+	kill "$shipper"
+	wait "$shipper" || :
+	shipper=''
+	awk -v us=$((ended - began)) 'BEGIN { printf "first,%.3f,0\n", us / 1e6 }'
+}
+
 # load NAME: the daemon's rate and the senders' p99.9 at half of it
 load() {
 	rm -rf "$dir/files" "$dir/state"
 	mkdir -p "$dir/files"
+	where=
+	case $1 in
+	behind | back) backlog ;;
+	away)
+		backlog
+		# nothing listens there
+		where=-oship.destination=rsync://127.0.0.1:1/edge/in/%H/
+		;;
+	esac
 	# shellcheck disable=SC2086 # words
 	"$BW_BUILD/bufwriterd" $options -o buffer.timeout=never 2>"$dir/log" &
 	daemon=$!
 	until grep -q ' ready: ' "$dir/log"; do
 		kill -0 "$daemon"
 	done
-	if [ "$1" = shipped ]; then
+	case $1 in
+	shipped | away | back)
 		# shellcheck disable=SC2086 # words
-		"$BW_BUILD/bufwriter" ship --quiet $options &
+		nice -n 10 "$BW_BUILD/bufwriter" ship --quiet $options $where \
+			2>/dev/null &
 		shipper=$!
-	fi
+		;;
+	esac
 	rate=$("$bin/sender" -n 2 -m 1000000 -s 200 "$dir/sock" | cut -d, -f5)
 	tail=$("$bin/sender" -n 2 -m 400000 -r 200000 -s 200 -l "$dir/sock" |
 		cut -d, -f8)
@@ -122,4 +166,8 @@ while [ $round -lt "$rounds" ]; do
 	timed bare 100 bare
 	load alone
 	load shipped
+	load behind
+	load away
+	load back
+	first
 done
