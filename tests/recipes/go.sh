@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # client/go: its page's example, and those for log, slog and zap, each before and
-# after a restart and a SIGKILL.
+# after a restart and a SIGKILL; and the module's own tests, with the race detector
+# where a C compiler is, which that takes.
 # shellcheck disable=SC1091,SC2154,SC2016,SC2218,SC2034
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -37,8 +38,22 @@ if [ -d /usr/share/gocode/src/go.uber.org/zap ]; then
 else
 	echo "$name: zap: skipped: golang-go.uber-zap-dev is not installed"
 fi
+
+race=
+! command -v gcc >/dev/null || race=-race
+# shellcheck disable=SC2086 # an option or none
+BUFWRITERD=$BW_BUILD/bufwriterd CGO_ENABLED=$((${#race} > 0)) \
+	timeout 300 go test $race -count=1 bufwriter >"$work/test.out" 2>&1 ||
+	fail "its tests fail"
+echo "$name: lanes: each of the messages once, with kills and restarts"
+
+# A newer one, for slog.
+for newer in "$BW_BUILD"/recipes/go/usr/lib/go-*/bin; do
+	[ ! -x "$newer/go" ] || PATH=$newer:$PATH
+done
 if [ -d "$(go env GOROOT)/src/log/slog" ]; then
-	run slog "$examples/slog.go" '.*"msg":"order paid","order":17\}'
+	run slog "$examples/slog.go" \
+		'\{"time":.*"msg":"order paid","order":17\}'
 else
 	echo "$name: slog: skipped: $(go version | cut -d ' ' -f 3) lacks it"
 fi

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Holds the daemon's socket, and runs the daemon, as systemd does.
+"""Holds the daemon's sockets, and runs the daemon, as systemd does.
 
-    hold.py SOCKET PIDFILE COMMAND...
+    hold.py SOCKET[:SOCKET...] PIDFILE COMMAND...
 
-Each daemon that ends is followed by another one, which gets the same socket as
-descriptor 3.  PIDFILE has the process id of the present one.  SIGTERM stops
-the daemon and this program.
+Each daemon that ends is followed by another one, which gets the same sockets
+as the descriptors from 3 on.  PIDFILE has the process id of the present one.
+SIGTERM stops the daemon and this program.
 """
 
+import fcntl
 import os
 import signal
 import socket
@@ -15,10 +16,12 @@ import sys
 
 
 def main():
-    path, pidfile, command = sys.argv[1], sys.argv[2], sys.argv[3:]
-    held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    held.bind(path)
-    os.chmod(path, 0o666)
+    paths, pidfile, command = sys.argv[1].split(":"), sys.argv[2], sys.argv[3:]
+    held = []
+    for path in paths:
+        held.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        held[-1].bind(path)
+        os.chmod(path, 0o666)
     state = {"pid": 0, "stopping": False}
 
     def stop(number, _):
@@ -31,9 +34,12 @@ def main():
         state["pid"] = os.fork()
         if state["pid"] == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            os.dup2(held.fileno(), 3)
-            os.set_inheritable(3, True)
-            os.environ["LISTEN_FDS"] = "1"
+            # Above the places where they go, so that none is overwritten.
+            high = [fcntl.fcntl(s, fcntl.F_DUPFD, 100) for s in held]
+            for place, descriptor in enumerate(high, 3):
+                os.dup2(descriptor, place)
+                os.close(descriptor)
+            os.environ["LISTEN_FDS"] = str(len(held))
             os.environ["LISTEN_PID"] = str(os.getpid())
             os.execv(command[0], command)
         with open(pidfile + ".new", "w", encoding="ascii") as file:

@@ -59,6 +59,32 @@ if [ ! -x "$root/usr/sbin/syslog-ng" ]; then
 		echo "not installed: syslog-ng-core"
 fi
 
+# The example of log/slog needs a newer Go than Debian 12 has.  Its backports
+# have one.  It is unpacked from the mirror that apt knows, and not installed.
+root=$BW_BUILD/recipes/go
+go=golang-1.22
+unpack_go() {
+	# shellcheck disable=SC2016 # apt fills it in
+	site=$(apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' | head -n 1)
+	keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	mkdir -p "$root/lists/partial"
+	cd "$root" || return 1
+	echo "deb [signed-by=$keys] $site $VERSION_CODENAME-backports main" \
+		>source.list
+	set -- -q -o Dir::Etc::SourceList="$PWD/source.list" \
+		-o Dir::Etc::SourceParts=- -o Dir::State::Lists="$PWD/lists"
+	apt-get "$@" update >/dev/null 2>&1
+	apt-get "$@" download $go-go $go-src >/dev/null 2>&1
+	dpkg -x $go-go_*.deb . && dpkg -x $go-src_*.deb . && rm -f ./*.deb
+}
+if [ ! -d "$root/usr/share/$go" ]; then
+	VERSION_CODENAME=
+	# shellcheck disable=SC1091
+	. /etc/os-release
+	(unpack_go) 2>/dev/null || echo "not installed: $go"
+fi
+
 command -v npm >/dev/null 2>&1 ||
 	$as_root apt-get install -y -q --no-install-recommends nodejs npm \
 		</dev/null >/dev/null 2>&1

@@ -52,17 +52,24 @@ until_true() {
 	done
 }
 
-# begin NAME: a new directory, with a daemon in it
+# begin NAME [SETTING...]: a new directory, with a daemon in it.  `also`, if it
+# is set, names a second socket, relative to the directory.
 begin() {
 	name=$1
+	shift
 	work=$(mktemp -d "${TMPDIR:-/tmp}/bw-recipe.XXXXXX")
 	chmod 755 "$work"
 	mkdir "$work/run" "$work/files"
 	sock=$work/run/bufwriter.sock
+	sockets=$sock
+	if [ -n "${also-}" ]; then
+		mkdir -p "$(dirname "$work/$also")"
+		sockets=$sock:$work/$also
+	fi
 	children=
 	trap finish EXIT
 	trap 'exit 130' INT TERM
-	daemon_start
+	daemon_start "$@"
 }
 
 # daemon_start [SETTING...]: under a program that plays systemd's part
@@ -75,7 +82,7 @@ daemon_start() {
 		options="$options -o $setting"
 	done
 	# shellcheck disable=SC2086 # words on purpose
-	"$python" "$top/tests/recipes/hold.py" "$sock" "$work/pid" \
+	"$python" "$top/tests/recipes/hold.py" "$sockets" "$work/pid" \
 		"$BW_BUILD/bufwriterd" $options 2>>"$work/log" &
 	holder=$!
 	until_true ready

@@ -17,10 +17,10 @@ mkdir -p "$logs"
 run_one() {
 	status=0
 	if [ "$1" = clients ]; then
-		BW_CLIENTS=all timeout 400 "$BW_BUILD/tests/e2e/test_clients" \
+		BW_CLIENTS=all timeout 600 "$BW_BUILD/tests/e2e/test_clients" \
 			>"$logs/$1.log" 2>&1 || status=$?
 	else
-		timeout 400 "$here/$1.sh" >"$logs/$1.log" 2>&1 || status=$?
+		timeout 600 "$here/$1.sh" >"$logs/$1.log" 2>&1 || status=$?
 	fi
 	case $status in
 	0 | 77) grep -aE ': (each of|skipped: )|is not installed|^100%' \

@@ -74,14 +74,18 @@ class Daemon:
             self.process.wait(LIMIT_S)
             self.process = None
 
-    def kill(self):
-        """SIGKILL, after the daemon has received every message so far: what
-        is in the kernel's queue ends with the socket."""
+    def drain(self):
+        """Waits until the daemon has received every message so far."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.connect(self.sock)
             last.send(LAST)
             until(lambda: fcntl.ioctl(last, termios.TIOCOUTQ, b"0000") ==
                   b"\0\0\0\0")
+
+    def kill(self):
+        """SIGKILL, after the daemon has received every message so far: what
+        is in the kernel's queue ends with the socket."""
+        self.drain()
         self.stop(signal.SIGKILL)
 
     def messages(self):

@@ -360,6 +360,9 @@ def application(environ, start_response):
                 elif i == 40:
                     self.daemon.kill()
                     self.daemon.start()
+                # The handler's timeout of 100 ms is shorter than a daemon
+                # may get no processor for.
+                self.daemon.drain()
                 pid = self.request(root + "/http", f"/{i}")
                 if i == 30:
                     # gunicorn forks another worker.
