@@ -67,16 +67,39 @@ ended_with() {
 
 # --- senders ---------------------------------------------------------------
 
-# start NAME: sends numbered lines, a few thousand a second, until stop_all
+# A few thousand lines a second, which go as datagrams.
+slow() {
+	local n=0
+
+	while [ ! -e stop ]; do
+		for ((i = 0; i < 100; i++)); do
+			echo "$1 $((n++)) $RANDOM"
+		done
+		sleep 0.03
+	done
+}
+
+# So many at a time that the sender takes a lane, and again when it lost that.
+fast() {
+	local n=0
+
+	while [ ! -e stop ]; do
+		seq -f "$1 %.0f" "$n" "$((n + 2999))"
+		n=$((n + 3000))
+		sleep 0.1
+	done
+}
+
+# More than the daemon has memory for, and then nothing.
+wide() {
+	seq -f "$1 %0290.0f" 24000
+	until [ -e stop ]; do sleep 0.1; done
+}
+
+# start NAME [TIMEOUT [LINES]]: sends the lines of this function, until stop_all
 start() {
 	(
-		n=0
-		while [ ! -e stop ]; do
-			for ((i = 0; i < 100; i++)); do
-				echo "$1 $((n++)) $RANDOM"
-			done
-			sleep 0.03
-		done | tee "sent.$1" |
+		"${3:-slow}" "$1" | tee "sent.$1" |
 			bufwriter send --quiet --timeout "${2:-never}" \
 				>"said.$1" 2>&1
 		echo "$?" >"status.$1"
@@ -110,7 +133,7 @@ once() {
 # at each start.
 all_filed() {
 	# shellcheck disable=SC2119 # the plain service
-	is_active && systemctl kill -s USR1 bufwriter.service 2>/dev/null
+	is_active && systemctl kill --kill-who=main -s USR1 bufwriter.service 2>/dev/null
 	[ "$(cat "$files"/*.log 2>/dev/null | wc -l)" -ge \
 		"$(cat sent.* | wc -l)" ]
 }
@@ -126,6 +149,20 @@ account() {
 		echo "        doubled: $(comm -13 expected found | head -n 3)"
 		return 1
 	}
+}
+
+# open_lanes: how many there are
+open_lanes() {
+	bufwriter metrics | sed -n 's/^bufwriter_lanes_open{.*} //p'
+}
+
+# lanes COUNT: there are so many, or more
+lanes() {
+	[ "$(open_lanes 2>/dev/null)" -ge "$1" ] 2>/dev/null
+}
+
+no_lane() {
+	[ "$(open_lanes)" = 0 ]
 }
 
 # Forgets the lines and files so far.
@@ -166,25 +203,41 @@ under_load() {
 	start a
 	start b
 	start c 10s
+	start d never fast
+	start e never fast
+	check "two senders have lanes" within 5 lanes 2
 	for ((k = 0; k < 10; k++)); do
 		systemctl restart bufwriter.service
 		sleep 0.2
 	done
 	check "ten restarts, and it runs" within 5 is_active
+	check "the lanes are there again" within 5 lanes 2
+	for ((k = 0; k < 5; k++)); do
+		systemctl stop -q bufwriter.service
+		systemctl start bufwriter.service
+		sleep 0.2
+	done
+	check "five times stopped and started, and it runs" within 5 is_active
+	check "the lanes are there again" within 5 lanes 2
 	for ((k = 0; k < 20; k++)); do
 		systemctl kill -s KILL bufwriter.service
 		sleep 0.3
 	done
 	check "twenty kills, and it runs" within 5 is_active
+	check "a killed daemon's lanes went on" \
+		journal_has 'lanes: [2-9] go on where the process before left'
+	check "the lanes are there still" within 5 lanes 2
 	check "the socket never closed" \
 		equal "$(show ActiveState bufwriter.socket)" active
 	before=$(show MainPID)
 	check "a higher version installs" package -i "$share"/new.debs/*.deb
 	check "the upgrade started the new daemon" \
 		test "$before" != "$(show MainPID)"
+	check "the lanes are there again" within 5 lanes 2
 	sleep 0.5
 	stop_all
 	check "every message is in exactly one file" account
+	check "no lane is left" within 5 no_lane
 	clean
 }
 
@@ -197,6 +250,8 @@ watchdog() {
 	systemctl daemon-reload
 	systemctl restart bufwriter.service
 	start hung
+	start lane never fast
+	check "a sender has a lane" within 5 lanes 1
 	sleep 0.5
 	before=$(show MainPID)
 	systemctl kill -s STOP bufwriter.service
@@ -223,7 +278,10 @@ long_stop() {
 	systemctl daemon-reload
 	systemctl reload bufwriter.service
 	systemctl stop -q bufwriter.service
-	check "a stop is given its time" ended_with 75
+	# The message that waits in the socket may have started the next one.
+	check "a stop is given its time" journal_has 'status=75/TEMPFAIL'
+	check "what is left in a lane is copied" \
+		test -s "$(echo /run/bufwriter/state.lane-*)"
 	mv "$ini.good" "$ini"
 	rm -r "$drop"
 	systemctl daemon-reload
@@ -231,14 +289,21 @@ long_stop() {
 }
 
 full_disk() {
+	local ini=/etc/bufwriter/bufwriter.ini
+
 	echo "4. A full disk"
 	systemctl stop -q bufwriter.socket bufwriter.service
-	mount -t tmpfs -o size=2m,mode=0750,uid=bufwriter,gid=bufwriter \
+	mount -t tmpfs -o size=16m,mode=0750,uid=bufwriter,gid=bufwriter \
 		tmpfs "$files"
+	cp "$ini" "$ini.plain"
+	# what waits for the start is not dropped either
+	printf '\n[buffer]\ntimeout = never\n' >>"$ini"
 	systemctl start bufwriter.socket
-	head -c 2m /dev/zero >"$files/.filler" 2>/dev/null
+	head -c 16m /dev/zero >"$files/.filler" 2>/dev/null
 	once disk 20000
+	start lane never wide
 	check "it says so" within 15 journal_has 'No space left'
+	check "a sender has a lane" within 5 lanes 1
 	if bufwriter status --help >/dev/null 2>&1; then
 		check "status --check says so too" \
 			eval '! bufwriter status --check >/dev/null'
@@ -246,7 +311,12 @@ full_disk() {
 	check "it stays up" is_active
 	long_stop
 	rm "$files/.filler"
+	touch stop
 	check "with space everything is filed" account 60
+	check "and no copy is left" equal \
+		"$(ls -d /run/bufwriter/state.lane-* 2>/dev/null)" ""
+	stop_all
+	mv "$ini.plain" "$ini"
 	systemctl stop -q bufwriter.socket bufwriter.service
 	umount "$files"
 	systemctl start bufwriter.socket
@@ -280,20 +350,122 @@ broken_settings() {
 	clean
 }
 
+# of_unit FAMILY UNIT: the value of bufwriter_sender_FAMILY_total, or nothing
+of_unit() {
+	bufwriter metrics | sed -n \
+		"s/^bufwriter_sender_$1_total{.*unit=\"$2\".*} //p"
+}
+
+# more_than NUMBER FAMILY UNIT
+more_than() {
+	local value
+
+	value=$(of_unit "$2" "$3")
+	[ "${value:-0}" -gt "$1" ]
+}
+
+# as_unit USER NAME OPTION...: sends what comes to the FIFO in.NAME
+as_unit() {
+	local user=$1 name=$2
+	shift 2
+	rm -f "in.$name"
+	mkfifo -m 0666 "in.$name"
+	# shellcheck disable=SC2016 # for the shell of the unit
+	systemd-run -q --uid="$user" --gid=bufwriter --unit="check-$name" "$@" \
+		sh -c 'exec bufwriter send --quiet --timeout 60s <"$1"' \
+		- "$work/in.$name"
+}
+
+# in_files NAME COUNT: of the lines 1 to COUNT, each is there once
+in_files() {
+	systemctl kill --kill-who=main -s USR1 bufwriter.service
+	seq -f "$1 %.0f" "$2" | sort >expected
+	cat "$files"/*.log | grep -x "$1 [1-9][0-9]*" | sort >found
+	cmp -s expected found
+}
+
+# Its first line is counted for its user, until the daemon knows its unit.
+says_all() {
+	local unit=$2
+
+	exec 3>"in.$1"
+	echo "$1 0" >&3
+	check "the unit of $1 gets a name" within 30 more_than 0 messages "$unit"
+	seq -f "$1 %.0f" 400 >&3
+	exec 3>&-
+	check "every line of $1 is filed" within 30 in_files "$1" 400
+	# The first one may have been the flood's user's.
+	check "none of them is dropped" eval "! more_than 1 dropped $unit"
+}
+
+# Two units of one user, of which one floods, and the session of another user.
+who_sends() {
+	local drop=/etc/systemd/system/bufwriter.service.d pid
+
+	echo "6. Who sends"
+	cp "$ini" "$ini.good"
+	# In lanes there is no limit.
+	printf '\n[lanes]\ncount = 0\n[senders]\nidentify = yes\n' >>"$ini"
+	printf 'by = unit\nrate = 100\nburst = 500\n' >>"$ini"
+	systemctl restart bufwriter.service
+	as_unit nobody unseen
+	echo unseen >in.unseen
+	check "the sandbox hides the unit of another user" \
+		within 30 more_than 0 messages unknown
+	check "the status names the drop-in" \
+		eval 'bufwriter status | grep -q "install identify.conf"'
+	install -m 0644 -D -t "$drop" /usr/share/doc/bufwriter/identify.conf
+	systemctl daemon-reload
+	systemctl restart bufwriter.service
+	systemd-run -q --uid=nobody --gid=bufwriter --unit=check-flood sh -c \
+		'while seq -f "flood %.0f" 1000; do :; done |
+			exec bufwriter send --quiet --timeout never'
+	check "with it, a flood has a name and a limit" \
+		within 30 more_than 1000 dropped check-flood.service
+	check "the status has no hint now" \
+		eval '! bufwriter status | grep -q identify.conf'
+	as_unit nobody quiet
+	says_all quiet check-quiet.service
+	as_unit daemon session --scope --slice=user-1.slice &
+	pid=$!
+	within 10 test -p in.session
+	says_all session check-session.scope
+	wait "$pid"
+	check "the flood goes on" is_active check-flood.service
+	check "the status shows units" \
+		eval 'bufwriter status | grep -q " check-flood.service$"'
+	systemctl stop check-flood.service
+	mv "$ini.good" "$ini"
+	rm -r "$drop" in.*
+	systemctl daemon-reload
+	systemctl restart bufwriter.service
+	clean
+}
+
+# ship_writes PATH: even root may write there in the shipper's sandbox
+ship_writes() {
+	nsenter -t "$(show MainPID bufwriter-ship.service)" -m \
+		touch "$1" 2>/dev/null
+}
+
+# Processes of its command are there.
+command_runs() { pgrep -f 'xargs -0 mv -t /srv/centre' >/dev/null; }
+command_is_gone() { ! command_runs; }
+
 # The centre is a directory here.
 shipper() {
-	local centre drop
+	local centre drop before dir
 
 	centre=/srv/centre/$(hostname)
 	drop=/etc/systemd/system/bufwriter-ship.service.d
-	echo "6. The shipper"
+	echo "7. The shipper"
 	install -d -o bufwriter "$centre"
 	mkdir -p "$drop"
 	printf '[Service]\nReadWritePaths=/srv/centre\nRestartSec=1\n' \
 		>"$drop/check.conf"
 	cp "$ini" "$ini.good"
 	printf '\n[ship]\ninterval = 1s\n' >>"$ini"
-	printf 'command = sh -c "xargs -0 mv -t /srv/centre/%%H --"\n' >>"$ini"
+	printf 'command = sh -c "until [ ! -e /srv/centre/away ]; do sleep 1; done; xargs -0 mv -t /srv/centre/%%H --"\n' >>"$ini"
 	systemctl daemon-reload
 	systemctl start bufwriter-ship.service
 	arrived() { [ "$(cat "$centre"/*.log 2>/dev/null | wc -l)" = "$1" ]; }
@@ -303,9 +475,39 @@ shipper() {
 		grep -q '^bufwriter_ship_files_total' /run/bufwriter/ship.prom
 	check "the status shows them" \
 		eval 'bufwriter status | grep -q "^shipper  .* files shipped"'
-	systemctl kill -s KILL bufwriter-ship.service
+	before=$(show MainPID bufwriter-ship.service)
+	check "it is the daemon's user" \
+		equal "$(stat -c %U "/proc/$before")" bufwriter
+	check "and comes after the daemon" \
+		test "$(cut -d ' ' -f 19 "/proc/$before/stat")" -gt 0
+	check "its sandbox lets it write to the files" ship_writes "$files/new"
+	rm "$files/new"
+	for dir in /etc/bufwriter /usr /var/lib /var/log; do
+		check "and not to $dir" eval "! ship_writes $dir/new"
+	done
+	systemctl restart bufwriter.service
+	check "a restart of the daemon is none of the shipper" \
+		equal "$(show MainPID bufwriter-ship.service)" "$before"
+	# the command hangs, and outlives its shipper until systemd ends it
+	touch /srv/centre/away
 	once again 100
-	check "killed, it comes back" within 30 arrived 200
+	check "the command waits for the centre" within 30 command_runs
+	systemctl kill --kill-who=main -s KILL bufwriter-ship.service
+	again() { [ "$(show NRestarts bufwriter-ship.service)" -gt 0 ]; }
+	check "killed, it is started again" within 30 again
+	rm /srv/centre/away
+	check "and goes on with what the first one left" within 30 arrived 200
+	check "no command of the first one is left" within 10 command_is_gone
+	systemctl stop bufwriter.socket bufwriter.service
+	seq -f 'without %.0f' 100 >"$work/left"
+	install -o bufwriter -m 0400 "$work/left" \
+		"$files/0_1_1795597042000000000.log"
+	check "without a daemon it goes on" within 30 arrived 300
+	check "and still runs" is_active bufwriter-ship.service
+	systemctl start bufwriter.socket
+	systemctl restart bufwriter-ship.service
+	once restarted 100
+	check "restarted, it takes what is sent" within 30 arrived 400
 	systemctl stop bufwriter-ship.service
 	check "it stops with success" \
 		equal "$(show Result bufwriter-ship.service)" success
@@ -313,8 +515,98 @@ shipper() {
 		"$(journalctl -q -o cat -p warning -u bufwriter-ship.service \
 			_COMM=bufwriter-ship)" ""
 	mv "$ini.good" "$ini"
-	rm -r "$drop" "$centre"
+	rm -r "$drop" "$centre" "$work/left"
 	systemctl daemon-reload
+	clean
+}
+
+# over_ssh HOST: key and known_hosts are credentials of the shipper's unit
+over_ssh() {
+	local ship=/etc/bufwriter/ship
+
+	rm "$ship/password"
+	ssh-keygen -q -t ed25519 -N '' -f "$ship/key"
+	bufwriter-centre add "$1" "$ship/key.pub" >/dev/null
+	systemctl start ssh.service
+	ssh-keyscan -t ed25519 127.0.0.1 >"$ship/known_hosts" 2>/dev/null
+	check "the key is for root only" equal \
+		"$(stat -c %U:%a "$ship/key")" root:600
+	sed -i 's,^destination = .*,destination = bufwriter-centre@127.0.0.1:/in/%H/,' \
+		"$ini"
+	systemctl start bufwriter-ship.service
+	once ssh 100
+	check "over ssh files come to done/, too" within 30 received 300
+	systemctl stop bufwriter-ship.service
+	ssh-keygen -q -t ed25519 -N '' -f "$work/other"
+	mv "$work/other" "$ship/key"
+	systemctl start bufwriter-ship.service
+	once refused 100
+	refused() {
+		journalctl -q -o cat -p warning -u bufwriter-ship.service |
+			grep -q 'Permission denied'
+	}
+	check "another key is refused in a line of the log" within 30 refused
+	systemctl stop bufwriter-ship.service ssh.service
+	bufwriter-centre remove "$1" >/dev/null
+	rm "$work/other.pub"
+}
+
+# This host is the centre, and ships to it.
+centre() {
+	local host units="bufwriter-centre bufwriter-centre-rsync"
+
+	host=$(hostname)
+	echo "8. A centre"
+	# shellcheck disable=SC2086 # a list
+	check "nothing of it runs before it is asked to" equal \
+		"$(systemctl is-active $units | xargs)" "inactive inactive"
+	check "its directories are there" equal \
+		"$(stat -c %U:%G:%a /srv/bufwriter/{in,done} | sort -u)" \
+		bufwriter-centre:bufwriter-centre:750
+	# shellcheck disable=SC2086 # a list
+	systemctl enable -q --now $units
+	mkdir -p /etc/bufwriter/ship
+	(
+		umask 077
+		bufwriter-centre add "$host" | sed -n 's/.*echo \(.*\) >.*/\1/p' \
+			>/etc/bufwriter/ship/password
+	)
+	check "its passwords are for root only" equal \
+		"$(stat -c %U:%a /etc/bufwriter/centre.secrets)" root:600
+	cp "$ini" "$ini.good"
+	printf '\n[ship]\ninterval = 1s\n' >>"$ini"
+	printf 'destination = rsync://%%H@127.0.0.1/bufwriter/in/%%H/\n' >>"$ini"
+	systemctl start bufwriter-ship.service
+	received() {
+		[ "$(cat "/srv/bufwriter/done/$host"/*.log 2>/dev/null |
+			wc -l)" = "$1" ]
+	}
+	once centre 100
+	check "what is sent comes to done/" within 30 received 100
+	check "files are for the group of the centre" equal \
+		"$(stat -c %U:%G:%a "/srv/bufwriter/done/$host"/*.log | sort -u)" \
+		bufwriter-centre:bufwriter-centre:440
+	check "the centre finds nothing wrong" bufwriter-centre check
+	# it writes them once a minute
+	check "its numbers are there" within 90 \
+		grep -q "last_arrival.*\"$host\"" \
+		/run/bufwriter-centre/centre.prom
+	check "its log has no warning" equal \
+		"$(journalctl -q -o cat -p warning -u bufwriter-centre \
+			-u bufwriter-centre-rsync)" ""
+	check "its rsync daemon cannot write to done/" eval \
+		"! nsenter -t $(show MainPID bufwriter-centre-rsync) -m \
+			touch /srv/bufwriter/done/new 2>/dev/null"
+	# shellcheck disable=SC2086 # a list
+	systemctl kill -s KILL $units
+	once after 100
+	check "killed, it comes back" within 60 received 200
+	systemctl stop bufwriter-ship.service
+	over_ssh "$host"
+	# shellcheck disable=SC2086 # a list
+	systemctl disable -q --now $units
+	mv "$ini.good" "$ini"
+	rm -r /etc/bufwriter/ship "/srv/bufwriter/done/$host"
 	clean
 }
 
@@ -332,7 +624,7 @@ leave_region() {
 }
 
 instances_and_purge() {
-	echo "7. Two instances, then none"
+	echo "9. Two instances, then none"
 	for name in one two; do
 		printf '[files]\npath = /var/log/bufwriter-%s\nprefix = %%i-\n' \
 			"$name" >"/etc/bufwriter/$name.ini"
@@ -342,7 +634,7 @@ instances_and_purge() {
 	done
 	for name in one two; do
 		within 5 is_active "bufwriter@$name.service"
-		systemctl kill -s USR1 "bufwriter@$name.service"
+		systemctl kill --kill-who=main -s USR1 "bufwriter@$name.service"
 		check "instance $name files in its own place" within 10 \
 			grep -qrs "to $name" --include="$name-*.log" \
 			"/var/log/bufwriter-$name"
@@ -355,7 +647,8 @@ instances_and_purge() {
 	check "regions that are clean are gone, one that is not stays" \
 		equal "$(echo /run/bufwriter*/state)" /run/bufwriter-hand/state
 	check "and purged" \
-		package -P bufwriter libbufwriter-dev libbufwriter0
+		package -P bufwriter bufwriter-centre libbufwriter-dev \
+		libbufwriter0
 	check "what that one held can be read still" \
 		grep -q kept /run/bufwriter-hand/state
 	rm -r /run/bufwriter-hand
@@ -374,7 +667,9 @@ under_load
 watchdog
 full_disk
 broken_settings
+who_sends
 shipper
+centre
 instances_and_purge
 
 journalctl -q --no-pager -b >"$share/journal"

@@ -19,7 +19,8 @@ tree=${BW_TREE:-/var/cache/bufwriter-check-systemd}
 mirror=${BW_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' \
 	'Created-By: Packages' 2>/dev/null | head -n 1)}
 share=$build/systemd
-include=systemd,systemd-sysv,dbus,libuv1,libinih1,libzstd1,procps
+include=systemd,systemd-sysv,dbus,libuv1,libinih1,libzstd1,procps,rsync
+include=$include,openssh-server,openssh-client,python3-minimal
 
 skip() {
 	echo "skipped: $*"
