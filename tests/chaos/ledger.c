@@ -11,20 +11,10 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
+#include "tests/chaos/content.h"
+#include "tests/chaos/said.h"
+#include "tests/chaos/stranger.h"
 #include "tests/lib/bed.h"
-
-const char *const ledger_suffix[3] = { ".newline", ".none", ".length" };
-
-/* What a life said. */
-struct said {
-	bool ready, stopped, recovered, incomplete;
-	struct totals totals;
-	uint64_t left;
-	uint64_t messages, files, bytes; /* recovered */
-	uint64_t large, full;		 /* in reports of drops */
-	bool dropping;			 /* it said that it drops */
-	unsigned failures, full_disk;
-};
 
 struct ledger ledger;
 
@@ -34,6 +24,9 @@ static char wrong[1024];
 
 /* sums over all lives */
 static uint64_t written, files, bytes, too_large, ring_full;
+static uint64_t deleted_files, deleted_messages, deleted_bytes;
+/* a deleted file did not say how many messages it had, or the log's line lacks */
+static bool uncounted;
 /* a life was killed: written, files and bytes say too little */
 static bool killed;
 /* the next life recovers so many, if that is known */
@@ -51,91 +44,6 @@ void ledger_open(const struct plan *plan)
 
 /* -- a life -------------------------------------------------------------- */
 
-static void read_drops(const char *line, struct said *s)
-{
-	const char *at;
-	uint64_t n;
-
-	if (strstr(line, " a message of "))
-		s->large++;
-	at = strstr(line, " messages were larger than ");
-	if (at && sscanf(strstr(line, ": ") + 2, "%" SCNu64, &n) == 1)
-		s->large += n;
-	at = strstr(line, "reading again after ");
-	if (at && sscanf(at, "reading again after %*f s; %" SCNu64, &n) == 1)
-		s->full += n;
-	if (strstr(line, "datagrams are dropped until"))
-		s->dropping = true;
-}
-
-static void read_line(const char *line, struct said *s)
-{
-	const char *at;
-
-	read_drops(line, s);
-	s->ready |= strstr(line, "ready: ") != NULL;
-	s->incomplete |= strstr(line, "the recovery was not complete") != NULL;
-	at = strstr(line, "recovered: ");
-	if (at && sscanf(at,
-			 "recovered: messages=%" SCNu64 " files=%" SCNu64
-			 " bytes=%" SCNu64,
-			 &s->messages, &s->files, &s->bytes) == 3)
-		s->recovered = true;
-	if (strstr(line, " messages could not be filed") &&
-	    (at = strstr(line, "error: ")))
-		sscanf(at, "error: %" SCNu64, &s->left);
-	if (strstr(line, "kept and tried again")) {
-		s->failures++;
-		/* The disk is small. */
-		s->full_disk += strstr(line, "No space left") != NULL;
-	}
-}
-
-static void read_log(struct said *s)
-{
-	static char line[8192];
-	FILE *log = fopen(bed.log, "r");
-
-	memset(s, 0, sizeof(*s));
-	/* Killed before it was opened. */
-	if (!log)
-		return;
-	while (fgets(line, sizeof(line), log))
-		read_line(line, s);
-	fclose(log);
-	s->stopped = !daemon_totals(&s->totals);
-}
-
-/* "stopped:" against itself, and against the reports before it. */
-static const char *check_stopped(const struct said *s, int status)
-{
-	const struct totals *t = &s->totals;
-	bool hung = status == EX_TEMPFAIL;
-
-	if (t->dropped != t->too_large + t->ring_full)
-		return WRONG("dropped is not the sum of its reasons");
-	if (!s->incomplete && t->received != t->written + t->dropped + s->left)
-		return WRONG("received=%" PRIu64 " is not written=%" PRIu64
-			     " + dropped=%" PRIu64 " + left %" PRIu64,
-			     t->received, t->written, t->dropped, s->left);
-	if (s->large > t->too_large || (!hung && s->large != t->too_large))
-		return WRONG("%" PRIu64 " datagrams reported as too large, "
-			     "%" PRIu64 " counted",
-			     s->large, t->too_large);
-	if (s->full > t->ring_full)
-		return WRONG("%" PRIu64 " datagrams reported as dropped, "
-			     "%" PRIu64 " counted",
-			     s->full, t->ring_full);
-	if (s->dropping != (t->ring_full > 0))
-		return WRONG("the log %s that datagrams are dropped, but "
-			     "%" PRIu64 " were",
-			     s->dropping ? "says" : "hides", t->ring_full);
-	if ((status == 0) != (!s->left && !s->incomplete))
-		return WRONG("exit status %d with %" PRIu64 " left", status,
-			     s->left);
-	return NULL;
-}
-
 static const char *check_recovered(const struct said *s)
 {
 	if (!left_is_known || !s->ready)
@@ -148,37 +56,15 @@ static const char *check_recovered(const struct said *s)
 	return NULL;
 }
 
-static const char *check_exit(const struct said *s, int wait_status)
+const char *ledger_life(int wait_status, const struct drops *drops, bool faults,
+			bool deletes)
 {
-	int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-
-	if (status < 0)
-		return NULL;
-	if (status == EX_CONFIG && !s->ready)
-		return NULL;
-	if (status != 0 && status != EX_TEMPFAIL)
-		return WRONG("exit status %d", status);
-	if (!s->stopped)
-		return WRONG("exit status %d without a line of numbers",
-			     status);
-	return check_stopped(s, status);
-}
-
-const char *ledger_life(const struct life *life, int wait_status,
-			const struct drops *drops, bool faults)
-{
-	const char *found = NULL;
+	const char *found;
 	struct said s;
 
-	(void)life;
-	read_log(&s);
+	said_read(&s);
 	ledger.failures += s.failures;
-	if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGKILL &&
-	    (WTERMSIG(wait_status) != SIGTERM || s.ready) &&
-	    (WTERMSIG(wait_status) != SIGINT || s.ready))
-		return WRONG("the daemon died of signal %d",
-			     WTERMSIG(wait_status));
-	found = check_exit(&s, wait_status);
+	found = said_check(&s, wait_status);
 	if (!found)
 		found = check_recovered(&s);
 	if (!found && !faults && s.failures > s.full_disk)
@@ -186,6 +72,10 @@ const char *ledger_life(const struct life *life, int wait_status,
 	files += s.files;
 	bytes += s.bytes;
 	written += s.messages;
+	deleted_files += s.deleted.files;
+	deleted_messages += s.deleted.messages;
+	deleted_bytes += s.deleted.bytes;
+	uncounted |= s.deleted.uncounted > 0 || (s.lines_lost && deletes);
 	left_is_known = s.stopped && s.ready;
 	left = s.left;
 	if (s.stopped) {
@@ -193,7 +83,8 @@ const char *ledger_life(const struct life *life, int wait_status,
 		bytes += s.totals.bytes;
 		written += s.totals.written;
 		too_large += s.totals.too_large;
-		ring_full += s.totals.ring_full;
+		/* No state.path is so full that a copy has no room. */
+		ring_full += s.totals.ring_full + s.totals.lane_lost;
 	} else {
 		too_large += drops->too_large;
 		ring_full += drops->ring_full;
@@ -208,12 +99,13 @@ const char *ledger_life(const struct life *life, int wait_status,
 void ledger_expect(const struct sender *sender)
 {
 	static uint8_t buf[FLOW_LARGEST];
+	const char *header = sender->flow.header;
+	size_t head = header ? strlen(header) : 0, len;
 	uint64_t i, n = sender->flow.count;
-	size_t len;
 
 	for (i = 0; i < n; i++) {
 		len = flow_message(&sender->flow, i, buf);
-		if (len > max_message)
+		if (head + len > max_message)
 			ledger.too_large++;
 		else
 			tally_expect(&tally, buf, len);
@@ -221,24 +113,55 @@ void ledger_expect(const struct sender *sender)
 	ledger.sent += n;
 }
 
-/* A text message has no NUL, and a length of four bytes ends in one. */
-static enum framing find_framing(const char *data, size_t len)
+const char *ledger_expect_others(const struct plan *plan)
 {
-	const char *end;
+	const char *found = writers_expect(plan, &tally, &ledger.writers);
 
-	if (len >= 4 && !data[3])
-		return LENGTH;
-	end = data[0] == '[' ? memchr(data, ']', len) : data;
-	return end && end + 1 < data + len && end[1] == '\n' ? NEWLINE : NONE;
+	ledger.sent += ledger.writers.taken + stranger_expect(&tally);
+	return found;
+}
+
+/* For whoever looks into a failure: which messages of a flow are wrong. */
+static void list_flow(const struct flow *flow, uint64_t count, const char *who)
+{
+	static uint8_t buf[WRITERS_LARGEST];
+	uint64_t i, lacks = 0, doubles = 0, first = 0, last = 0;
+	bool bad;
+	size_t len;
+
+	for (i = 0; i < count; i++) {
+		len = flow_message(flow, i, buf);
+		lacks += tally_lacks(&tally, buf, len);
+		doubles += tally_doubles(&tally, buf, len);
+		bad = tally_lacks(&tally, buf, len) ||
+		      tally_doubles(&tally, buf, len);
+		if (bad && lacks + doubles == 1)
+			first = i;
+		if (bad)
+			last = i;
+	}
+	if (lacks || doubles)
+		fprintf(stderr,
+			"%s %u: of %" PRIu64 " messages %" PRIu64
+			" lack, %" PRIu64 " doubled, number %" PRIu64
+			" to %" PRIu64 "\n",
+			who, flow->id, count, lacks, doubles, first, last);
+}
+
+void ledger_list(const struct plan *plan, struct sender *const *senders)
+{
+	unsigned i;
+
+	for (i = 0; i < plan->flows; i++)
+		list_flow(&senders[i]->flow, senders[i]->flow.count, "sender");
+	for (i = 0; i < plan->writers; i++)
+		list_flow(&plan->writer[i].flow, writers_count(i), "writer");
 }
 
 void ledger_file(const char *path, const char *name)
 {
 	size_t len;
 	char *data = file_read(path, &len);
-	const char *suffix = strchr(name, '.');
-	size_t suffix_len;
-	enum framing framing;
 	const char *why;
 
 	tally.files++;
@@ -248,43 +171,57 @@ void ledger_file(const char *path, const char *name)
 		tally.torn++;
 		return;
 	}
-	framing = find_framing(data, len);
-	suffix_len = strlen(ledger_suffix[framing]);
-	if (!suffix || strncmp(suffix, ledger_suffix[framing], suffix_len) ||
-	    (suffix[suffix_len] && strcmp(suffix + suffix_len, ".zst")))
+	if (!content_read(&tally, name, data, len))
 		ledger.misnamed++;
-	tally_take(&tally, name, framing, data, len);
 	free(data);
+}
+
+/* Messages in no file, and why: dropped, deleted, or never there. */
+static const char *judge_missing(void)
+{
+	uint64_t missing = tally.lost, gone = ring_full + deleted_messages;
+
+	/*
+	 * A drop before the size is known counts as ring_full.  What a program
+	 * wrote when it was killed may have been dropped or deleted, too.
+	 */
+	if (gone < missing || gone > missing + ledger.too_large + tally.maybe)
+		return WRONG("%" PRIu64 " messages are in no file, %" PRIu64
+			     " were dropped (%" PRIu64 " too large) and "
+			     "%" PRIu64 " deleted: %" PRIu64 " of %" PRIu64
+			     " sent are above max_message, %" PRIu64
+			     " are in doubt",
+			     missing, ring_full, too_large, deleted_messages,
+			     ledger.too_large, ledger.sent, tally.maybe);
+	if (too_large > ledger.too_large)
+		return WRONG("%" PRIu64 " dropped as too large, of %" PRIu64,
+			     too_large, ledger.too_large);
+	return NULL;
 }
 
 static const char *judge_sums(void)
 {
-	uint64_t missing = tally.lost;
+	uint64_t all = tally.lost + ledger.too_large;
+	uint64_t gone = ring_full + too_large + deleted_messages;
+	const char *found = uncounted ? NULL : judge_missing();
 
-	/* A drop before the size is known counts as ring_full. */
-	if (ring_full < missing || ring_full > missing + ledger.too_large)
+	if (found || killed || uncounted)
+		return found;
+	if (gone < all || gone > all + tally.maybe)
 		return WRONG("%" PRIu64 " messages are in no file, and "
-			     "%" PRIu64 " were dropped (%" PRIu64
-			     " too large): %" PRIu64 " of %" PRIu64 " sent "
-			     "are above max_message",
-			     missing, ring_full, too_large, ledger.too_large,
-			     ledger.sent);
-	if (too_large > ledger.too_large)
-		return WRONG("%" PRIu64 " dropped as too large, of %" PRIu64,
-			     too_large, ledger.too_large);
-	if (killed)
-		return NULL;
-	if (missing + ledger.too_large != ring_full + too_large)
-		return WRONG("%" PRIu64 " messages are in no file, and "
-			     "%" PRIu64 " were dropped",
-			     missing + ledger.too_large, ring_full + too_large);
-	if (written != tally.found || files != tally.files ||
-	    bytes != tally.bytes)
+			     "%" PRIu64 " were dropped or deleted",
+			     all, gone);
+	if (written != tally.found + deleted_messages ||
+	    files != tally.files + deleted_files ||
+	    bytes != tally.bytes + deleted_bytes)
 		return WRONG("the log speaks of %" PRIu64 " messages, %" PRIu64
 			     " files, %" PRIu64 " bytes; there are %" PRIu64
-			     ", %" PRIu64 ", %" PRIu64,
+			     ", %" PRIu64 ", %" PRIu64
+			     ", and it deleted %" PRIu64 ", %" PRIu64
+			     ", %" PRIu64,
 			     written, files, bytes, tally.found, tally.files,
-			     tally.bytes);
+			     tally.bytes, deleted_messages, deleted_files,
+			     deleted_bytes);
 	return NULL;
 }
 
@@ -294,6 +231,7 @@ const char *ledger_judge(void)
 	ledger.files = tally.files;
 	ledger.messages = tally.found;
 	ledger.dropped = ring_full + too_large;
+	ledger.deleted = deleted_messages;
 	if (tally.torn || tally.doubled)
 		return WRONG("of %" PRIu64 " sent: %" PRIu64
 			     " doubled, %" PRIu64 " torn, %" PRIu64

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "tests/chaos/plan.h"
+#include "tests/chaos/writers.h"
 
 struct drops {
 	uint64_t too_large, ring_full;
@@ -22,28 +23,33 @@ struct drops {
 
 struct ledger {
 	uint64_t sent, too_large; /* so many of them are above max_message */
-	uint64_t files, messages, dropped;
-	uint64_t misnamed; /* files whose framing is not what they say */
+	uint64_t files, messages, dropped, deleted;
+	uint64_t misnamed; /* files that hold something else than they say */
 	uint64_t litter;
 	unsigned failures; /* lines of the log about a failed flush */
+	struct writers_sum writers;
 };
 
 extern struct ledger ledger;
 
 void ledger_open(const struct plan *plan);
 
-/* The daemon ended, and bed.log is what it said. */
-const char *ledger_life(const struct life *life, int wait_status,
-			const struct drops *killed, bool faults);
+/*
+ * The daemon ended, and bed.log is what it said.  `faults`: a flush may have
+ * failed; `deletes`: complete files may have been deleted.
+ */
+const char *ledger_life(int wait_status, const struct drops *killed,
+			bool faults, bool deletes);
 
 /* Everything a sender has sent. */
 void ledger_expect(const struct sender *sender);
+/* The same of the programs with the library, and of strangers. */
+const char *ledger_expect_others(const struct plan *plan);
 /* A complete file. */
 void ledger_file(const char *path, const char *name);
+/* Writes to standard error which messages lack, or are there twice. */
+void ledger_list(const struct plan *plan, struct sender *const *senders);
 /* All files were given: the sum. */
 const char *ledger_judge(void);
-
-/* The end of a name, which tells the framing. */
-extern const char *const ledger_suffix[3];
 
 #endif

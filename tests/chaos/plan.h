@@ -20,9 +20,18 @@
 
 #define PLAN_LIVES 7
 #define PLAN_DEEDS 14
+#define PLAN_MORE_DEEDS 4
 #define PLAN_FAULTS 5
 #define PLAN_SENDERS 5
+#define PLAN_WRITERS 3
 #define PLAN_NEVER UINT32_MAX
+/* The first flow of a syslog sender; letter 'g' of 'A' to 'Z', 'a' to 'z'. */
+#define PLAN_SYSLOG_FLOW 32
+#define PLAN_SYSLOG_BYTES 16
+/* The first flow of a program with the library. */
+#define PLAN_WRITER_FLOW 8
+/* What comes with a descriptor. */
+#define PLAN_STRANGER_FLOW 20
 
 enum deed {
 	DEED_WAIT,
@@ -42,8 +51,13 @@ enum deed {
 	DEED_FLUSH,
 	DEED_STATUS,
 	DEED_METRICS,
-	DEED_FREEZE, /* SIGSTOP, and SIGCONT after a while */
-	DEED_CLOCK,  /* the daemon's clock steps */
+	DEED_FREEZE,	  /* SIGSTOP, and SIGCONT after a while */
+	DEED_CLOCK,	  /* the daemon's clock steps */
+	DEED_KILL_WRITER, /* a program with a lane dies, and another begins */
+	DEED_STORM,	  /* signals without a pause: system calls end early */
+	DEED_FILE_LIMIT,  /* RLIMIT_FSIZE for a while */
+	DEED_DESCRIPTORS, /* the same of RLIMIT_NOFILE */
+	DEED_STRANGER,	  /* descriptors and nonsense for every socket */
 	DEEDS
 };
 
@@ -55,13 +69,20 @@ enum end {
 	END_KILL_POINT, /* at a failpoint */
 };
 
+enum strip { STRIP_NOTHING, STRIP_HEADER, STRIP_TO_TAG, STRIPS };
+extern const char *const strip_words[STRIPS];
+
 struct settings {
 	/* constant for a life */
 	unsigned workers;
 	unsigned queue_size;
-	const char *size;
+	unsigned long size;
 	enum framing framing;
+	enum strip strip;
 	const char *compression;
+	const char *lane_size;
+	unsigned lanes;
+	const char *lane_large;
 	/* changed by a reload */
 	uint32_t timeout_ms; /* PLAN_NEVER */
 	const char *forced;
@@ -69,12 +90,16 @@ struct settings {
 	const char *sync;
 	const char *prefix;
 	const char *permission;
+	unsigned keep_files; /* files.keep has room for so many; 0: no limit */
+	const char *keep_free;
+	bool deletes; /* files.when_full = delete-oldest */
 };
 
 struct step {
 	enum deed deed;
 	unsigned pause_ms; /* before it */
-	unsigned which;	   /* fault, or length of a freeze in ms */
+	unsigned which;	   /* fault; or how long it lasts, in ms */
+	unsigned more;	   /* DEED_DESCRIPTORS: so many may be opened */
 	int clock_ms;	   /* DEED_CLOCK: the step */
 	struct settings settings;
 };
@@ -90,7 +115,7 @@ struct life {
 	struct settings settings;
 	struct fault fault[PLAN_FAULTS];
 	unsigned faults;
-	struct step step[PLAN_DEEDS];
+	struct step step[PLAN_DEEDS + PLAN_MORE_DEEDS];
 	unsigned steps;
 	enum end end;
 	unsigned end_us;	/* END_KILL_START: after so long */
@@ -99,10 +124,26 @@ struct life {
 	bool mends; /* every fault ends between this life and the next one */
 };
 
+/* A program with the library. */
+struct writer_plan {
+	struct flow flow;
+	int timeout_ms;	     /* of its handle; -1: for ever */
+	int lanes;	     /* bw_options.lanes */
+	unsigned flush_each; /* bw_flush() after so many messages, or 0 */
+	unsigned socket;
+};
+
 struct plan {
 	uint64_t seed;
 	struct flow flow[PLAN_SENDERS];
+	unsigned socket[PLAN_SENDERS]; /* of each flow; 0: the first one */
 	unsigned flows;
+	struct writer_plan writer[PLAN_WRITERS];
+	unsigned writers;
+	unsigned also; /* further sockets */
+	/* systemd has the lanes' socket, and what the daemon stores */
+	bool holds_lanes, stores;
+	bool never; /* no timeout in any life: nothing is dropped */
 	uint32_t max_message;
 	const char *disk; /* its size */
 	bool ships;

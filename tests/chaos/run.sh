@@ -25,6 +25,8 @@ fi
 end=$(($(date +%s) + ${CHAOS_SECONDS:-120}))
 passed=0
 failed=0
+sums=$log/sums
+: >"$sums"
 trap 'exit 130' INT TERM
 
 # more: is there another round to run?
@@ -36,12 +38,26 @@ more() {
 	fi
 }
 
+# total: the numbers of all rounds.  A comma ends a word after its number.
+total() {
+	awk '{
+		for (i = 2; i <= NF; i++)
+			if ($i ~ /^(lives|kills|faults|failures|messages|files|dropped|deleted),$/)
+				sum[substr($i, 1, length($i) - 1)] += $(i - 1)
+			else if ($i ~ /^(wrote|flushed|looked|killed)$/)
+				sum["programs: " $i] += $(i + 1)
+	} END {
+		for (word in sum)
+			printf "%14d %s\n", sum[word], word
+	}' "$sums" | sort -k 2
+}
+
 while more; do
 	out=$log/$seed
 	timeout -k 10 "${TEST_TIMEOUT:-300}" nice "$program" "$seed" \
 		>"$out" 2>&1 </dev/null
 	status=$?
-	sed -n 's/^round: //p' "$out"
+	sed -n 's/^round: //p' "$out" | tee -a "$sums"
 	if [ "$status" = 0 ]; then
 		passed=$((passed + 1))
 		rm -f "$out"
@@ -54,5 +70,6 @@ while more; do
 	fi
 	seed=$((seed + 1))
 done
+total
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

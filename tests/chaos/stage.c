@@ -65,6 +65,14 @@ void stage_fault(unsigned which)
 	file_touch(fault_file(which));
 }
 
+void stage_end_faults(void)
+{
+	unsigned i;
+
+	for (i = 0; i < PLAN_FAULTS; i++)
+		unlink(fault_file(i));
+}
+
 /* -- the disk ------------------------------------------------------------ */
 
 void stage_fill(void)
@@ -136,10 +144,7 @@ void stage_remove_temp(void)
 
 void stage_mend(void)
 {
-	unsigned i;
-
-	for (i = 0; i < PLAN_FAULTS; i++)
-		unlink(fault_file(i));
+	stage_end_faults();
 	remount(0);
 	unlink(bed_text("%s/ballast", disk));
 	stage_make_path();

@@ -21,6 +21,8 @@ void stage_open(const char *size);
 const char *stage_points(const struct life *life);
 /* Switches fault number `which` on. */
 void stage_fault(unsigned which);
+/* Switches all of them off. */
+void stage_end_faults(void);
 
 void stage_fill(void);
 void stage_read_only(void);
