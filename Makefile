@@ -5,6 +5,7 @@
 #   make                 builds daemon, commands and library, in build/
 #   make check           builds and runs all tests; T="test_ring ..." only these
 #   make demo            shows how datagrams become complete files
+#   make demo-edge       shows how files of many hosts come to one centre
 #   make bench           measures; bench-deps builds what it compares with
 #   make model           checks the models; MODEL=region or lanes: some of them
 #   make fuzz            tries inputs, FUZZ_SECONDS (60) on each target; T="json"
@@ -12,7 +13,12 @@
 #   make check-systemd   tests the package on a booted Debian tree (as root)
 #   make check-centre    tests the recipes of a central server, with its engines
 #   make install         installs to DESTDIR, under PREFIX; uninstall removes it
+#   make install-centre  the same for a central server; uninstall-centre
 #   make deb             builds Debian packages, in build/deb
+#   make rpm             builds RPM packages, in build/rpm
+#   make check-packages  tests the packages: same bytes twice, lintian, AppArmor
+#   make check-ports     builds for aarch64 and with musl, and runs tests there
+#   make ports-deps      installs the compilers and the emulator for that
 #   make check-recipes   tests recipes and languages with real programs
 #   make recipes-deps    installs these programs, from Debian and npm
 #   make lint            checks format, layers and code with what is installed
@@ -153,7 +159,7 @@ libraries := $(BUILD)/libbufwriter.a $(BUILD)/$(so)
 .DEFAULT_GOAL := all
 include client/nats/nats.mk
 
-.PHONY: all check tests run-check bench bench-deps demo clean deps lint \
+.PHONY: all check tests run-check bench bench-deps demo demo-edge clean deps lint \
 	format model check-systemd FORCE
 
 all: $(programs) $(libraries) $(man)
@@ -281,14 +287,14 @@ $(filter $(BUILD)/tests/unit/test_send%,$(unit_bin)): | $(BUILD)/bufwriter
 
 tests: all $(BUILD)/failpoints/bufwriterd $(unit_bin) $(e2e_bin)
 
-# check, demo and bench are two steps: the first installs what is missing, and
+# check, the demos and bench are two steps: the first installs what is missing, and
 # only then make may look for it.  The second step uses all processors, unless
 # -j says otherwise.
 jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # With another goal at their side, two makes would build the same files at
 # once.
-ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
+ifneq ($(filter check demo demo-edge bench,$(MAKECMDGOALS)),)
 ifneq ($(word 2,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
@@ -313,6 +319,17 @@ demo:
 	+@$(MAKE) $(jobs) all
 	@BW_BUILD='$(abspath $(BUILD))' tests/demo.sh
 
+# holds a daemon's socket and starts it again, as systemd does
+$(BUILD)/tests/centre/keep: $(BUILD)/obj/tests/centre/keep.o
+	$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link) -o $@ $^
+
+demo-edge:
+	@$(deps) auto
+	+@$(MAKE) $(jobs) all $(BUILD)/tests/centre/keep
+	@BW_BUILD='$(abspath $(BUILD))' tests/demo_edge.sh
+
 bench:
 	@$(deps) auto
 	+@$(MAKE) $(jobs) all
@@ -330,6 +347,13 @@ include tests/chaos/chaos.mk
 # exit status 77: the script skipped the test and said why
 check-systemd:
 	+@BW_BUILD='$(abspath $(BUILD))' tests/systemd/run.sh || [ $$? = 77 ]
+
+.PHONY: check-ports ports-deps
+check-ports:
+	+@BW_BUILD='$(abspath $(BUILD))' tests/ports.sh $(T)
+
+ports-deps:
+	@tests/deps.sh ports
 
 .PHONY: check-recipes recipes-deps
 check-recipes: all $(BUILD)/tests/e2e/test_clients

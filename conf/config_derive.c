@@ -192,10 +192,25 @@ static void check_lanes(struct loader *load)
 	if (!(size & (size - 1)))
 		return;
 	snprintf(why, sizeof(why),
-		 "%" PRIu64 " is not a power of two; allowed: for example 128K "
-		 "or 256K",
+		 "%" PRIu64 " is not a power of two; allowed: for example 512K "
+		 "or 1M",
 		 size);
 	loader_problem(load, &setting_table[SETTING_lanes_size], why);
+}
+
+/* Without credentials nobody could be limited. */
+static void check_senders(struct loader *load)
+{
+	const struct config *cfg = load->cfg;
+	char why[128];
+
+	if (!cfg->senders_rate || cfg->senders_identify == SWITCH_YES)
+		return;
+	snprintf(why, sizeof(why),
+		 "%" PRIu64 " needs senders.identify = yes; allowed without "
+		 "it: 0",
+		 cfg->senders_rate);
+	loader_problem(load, &setting_table[SETTING_senders_rate], why);
 }
 
 /* --- the derived texts --------------------------------------------------- */
@@ -219,6 +234,7 @@ void config_derive(struct loader *load)
 	check_keep(load);
 	derive_names(load);
 	check_lanes(load);
+	check_senders(load);
 	config_names_check(load);
 }
 

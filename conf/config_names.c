@@ -226,13 +226,13 @@ static bool is_number_of(const struct name *numbered, const char *path)
 	return same;
 }
 
-/* The directory exists, and these are two names of it. */
-static bool is_directory(const char *dir, const char *path)
+/* The path is another name of this directory. */
+static bool is_directory(const struct stat *dir, const char *path)
 {
-	struct stat sd, sp;
+	struct stat st;
 
-	return !stat(dir, &sd) && S_ISDIR(sd.st_mode) && !stat(path, &sp) &&
-	       sd.st_dev == sp.st_dev && sd.st_ino == sp.st_ino;
+	return !stat(path, &st) && dir->st_dev == st.st_dev &&
+	       dir->st_ino == st.st_ino;
 }
 
 /* The component at the end of this path goes back up. */
@@ -248,16 +248,19 @@ static bool is_below(const char *path, const char *dir)
 {
 	char up[PATH_MAX], from[PATH_MAX];
 	unsigned skip = 0; /* directories that .. leaves again */
+	struct stat st;
+	bool exists = !stat(dir, &st) && S_ISDIR(st.st_mode);
 	const char *last;
 
 	for (snprintf(from, sizeof(from), "%s", path); !same_text(from, "/");
-	     memcpy(from, up, sizeof(from))) {
+	     strcpy(from, up)) {
 		last = split(up, from);
 		if (is_dotdot(last))
 			skip++;
 		else if (skip)
 			skip--;
-		if (!skip && (same_file(up, dir) || is_directory(dir, up)))
+		if (!skip &&
+		    (same_file(up, dir) || (exists && is_directory(&st, up))))
 			return true;
 	}
 	return false;

@@ -25,6 +25,8 @@ enum config_framing { FRAMING_NEWLINE, FRAMING_NONE, FRAMING_LENGTH };
 enum config_strip { STRIP_NONE, STRIP_SYSLOG, STRIP_TAG };
 enum config_sync { SYNC_NONE, SYNC_DATA };
 enum config_full { FULL_WAIT, FULL_DELETE_OLDEST };
+enum config_switch { SWITCH_NO, SWITCH_YES };
+enum config_by { BY_UID, BY_UNIT };
 enum config_compression { COMPRESSION_NONE, COMPRESSION_ZSTD };
 /* The numbers are those of syslog, see sd-daemon(3). */
 enum config_level {
@@ -51,6 +53,8 @@ enum config_level {
 #define CONFIG_C_STRIP enum config_strip
 #define CONFIG_C_SYNC enum config_sync
 #define CONFIG_C_FULL enum config_full
+#define CONFIG_C_SWITCH enum config_switch
+#define CONFIG_C_BY enum config_by
 #define CONFIG_C_COMPRESSION enum config_compression
 #define CONFIG_C_LEVEL enum config_level
 
@@ -70,6 +74,8 @@ enum config_level {
 #define CONFIG_MEMBER_STRIP(name) name
 #define CONFIG_MEMBER_SYNC(name) name
 #define CONFIG_MEMBER_FULL(name) name
+#define CONFIG_MEMBER_SWITCH(name) name
+#define CONFIG_MEMBER_BY(name) name
 #define CONFIG_MEMBER_COMPRESSION(name) name
 #define CONFIG_MEMBER_LEVEL(name) name
 

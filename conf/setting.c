@@ -168,6 +168,8 @@ _Static_assert(sizeof(enum config_framing) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_strip) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_sync) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_full) == sizeof(unsigned), "enum");
+_Static_assert(sizeof(enum config_switch) == sizeof(unsigned), "enum");
+_Static_assert(sizeof(enum config_by) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_compression) == sizeof(unsigned), "enum");
 _Static_assert(sizeof(enum config_level) == sizeof(unsigned), "enum");
 

@@ -66,6 +66,16 @@ static const struct word full_words[] = {
 	{ "delete-oldest", FULL_DELETE_OLDEST },
 	{ NULL, 0 },
 };
+static const struct word switch_words[] = {
+	{ "no", SWITCH_NO },
+	{ "yes", SWITCH_YES },
+	{ NULL, 0 },
+};
+static const struct word by_words[] = {
+	{ "uid", BY_UID },
+	{ "unit", BY_UNIT },
+	{ NULL, 0 },
+};
 static const struct word level_words[] = {
 	{ "error", LEVEL_ERROR },   { "warning", LEVEL_WARNING },
 	{ "notice", LEVEL_NOTICE }, { "info", LEVEL_INFO },
@@ -100,6 +110,10 @@ static const struct word *words_of(enum value_type type)
 		return compression_words;
 	case VALUE_FULL:
 		return full_words;
+	case VALUE_SWITCH:
+		return switch_words;
+	case VALUE_BY:
+		return by_words;
 	case VALUE_LEVEL:
 		return level_words;
 	default:

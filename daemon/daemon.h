@@ -27,6 +27,8 @@ struct daemon {
 	struct start res;
 	struct workers workers;
 	struct listener listener;
+	struct senders senders; /* with senders.identify */
+	struct sender_names names;
 	struct lane_server lanes;
 	struct control control;
 	struct sockets sockets;
@@ -37,6 +39,8 @@ struct daemon {
 	uv_signal_t on_term, on_int, on_hup, on_usr1;
 	uv_timer_t stop_timer;
 	uv_timer_t lanes_timer; /* until a stop no longer waits for lanes */
+	bool reload_asked;	/* by SIGHUP */
+	bool flush_asked;	/* by SIGUSR1 */
 	bool running;		/* the start is complete, workers run */
 	bool stopping;
 	bool draining; /* the listener was told to stop */

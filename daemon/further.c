@@ -30,6 +30,7 @@ int further_bind(struct further *f, const struct config *cfg,
 
 	while (!err && value_next_path(&at, path)) {
 		s = add(f);
+		s->socket.credentials = cfg->senders_identify == SWITCH_YES;
 		err = unix_socket_bind(&s->socket, SOCK_DGRAM, path,
 				       cfg->socket_mode, cfg->socket_group,
 				       "socket", failure);
@@ -51,7 +52,8 @@ void further_publish(struct further *f, const struct config *cfg)
 
 	for (i = 0; i < f->n; i++) {
 		unix_socket_name(f->at[i].fd, name);
-		limits_publish(&f->at[i].limits, name, cfg);
+		limits_open(&f->at[i].limits, name, cfg);
+		limits_publish(&f->at[i].limits, -1, cfg);
 	}
 }
 

@@ -29,6 +29,7 @@
 #include "daemon/base/systemd.h"
 #include "daemon/control/health.h"
 #include "daemon/daemon.h"
+#include "daemon/intake/sender_proc.h"
 #include "daemon/stop.h"
 
 /* How long systemd's queue may be full before READY=1 is given up. */
@@ -71,30 +72,48 @@ static void notify_loop(void *arg)
 	uv_async_send(&d->notified);
 }
 
+/*
+ * libuv calls this for each signal that waits, before it returns to the loop.
+ * What takes longer than a signal takes to arrive is done in heed_signals(), or
+ * signals without end would keep the loop from everything else.
+ */
 static void on_signal(uv_signal_t *handle, int signum)
 {
 	struct daemon *d = handle->data;
 
 	switch (signum) {
 	case SIGHUP:
-		reload_run(&d->settings, NULL, NULL);
+		d->reload_asked = true;
 		break;
 	case SIGUSR1:
-		log_info("SIGUSR1: flushing all workers");
-		workers_flush(&d->workers);
+		d->flush_asked = true;
 		break;
 	default:
 		stop_begin(d, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 	}
 }
 
+/* Once a turn of the loop, however many signals came. */
+static void heed_signals(struct daemon *d)
+{
+	if (d->reload_asked) {
+		d->reload_asked = false;
+		reload_run(&d->settings, NULL, NULL);
+	}
+	if (d->flush_asked) {
+		d->flush_asked = false;
+		log_info("SIGUSR1: flushing all workers");
+		workers_flush(&d->workers);
+	}
+}
+
 /* The system refused threads, descriptors or memory. */
 static void report_refusal(int err)
 {
-	bool full = err == -EMFILE || err == -ENFILE;
+	const char *limit = remedy_limit(err);
 
-	log_error("cannot start: %s%s%s", uv_strerror(err), full ? "; " : "",
-		  full ? remedy(err) : "");
+	log_error("cannot start: %s%s%s", uv_strerror(err), limit ? "; " : "",
+		  limit ? limit : "");
 }
 
 static void watch_signal(struct daemon *d, uv_signal_t *handle, int signum)
@@ -143,9 +162,10 @@ static int open_control(struct daemon *d)
 	struct sources from = {
 		.ring = &d->res.region.ring,
 		.listener = &d->listener,
+		.senders = d->names.open ? &d->senders : NULL,
 		.workers = &d->workers,
 		.workers_most = d->settings.cfg->buffer_workers,
-		.lanes_most = 2 * d->settings.cfg->lanes_count,
+		.lanes_most = lane_table_entries(d->settings.cfg->lanes_count),
 		.lanes = &d->lanes,
 		.start = &d->res,
 		.watch = &d->sockets.data,
@@ -264,6 +284,30 @@ static void recovery_notified(struct daemon *d)
 		d->stopped = true;
 }
 
+/* With senders.identify. */
+static int open_senders(struct daemon *d)
+{
+	const struct config *cfg = d->settings.cfg;
+	int err;
+
+	if (cfg->senders_identify != SWITCH_YES)
+		return 0;
+	err = senders_open(&d->senders, cfg, clock_now());
+	if (!err)
+		err = sender_names_open(&d->names, &d->loop.uv, &d->senders);
+	if (err)
+		return err;
+	listener_identify(&d->listener, &d->senders, &d->names);
+	d->senders.hidden = !sender_proc_is_visible();
+	if (d->senders.hidden)
+		log_notice("senders.identify: the daemon cannot see the "
+			   "processes of other users, so that it does not know "
+			   "their commands and units; set ProtectProc=default "
+			   "in the unit (bufwriterd(8) has the drop-in "
+			   "identify.conf), or mount /proc without hidepid");
+	return 0;
+}
+
 static int start(struct daemon *d)
 {
 	struct start *s = &d->res;
@@ -283,8 +327,11 @@ static int start(struct daemon *d)
 	if (!err) {
 		listener_start(&d->listener, &d->loop.uv, s->fd,
 			       s->socket.fd >= 0, d->settings.cfg);
-		err = open_control(d);
+		listener_know_qlen(&d->listener, s->qlen);
+		err = open_senders(d);
 	}
+	if (!err)
+		err = open_control(d);
 	if (!err)
 		sockets_open(&d->sockets, &d->loop.uv, s, &d->settings,
 			     &d->listener, &d->control);
@@ -343,6 +390,8 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* A reader opens a file while retain.c holds a lease of it. */
+	signal(SIGIO, SIG_IGN);
 	log_set_level(settings->cfg->log_level);
 	systemd_open();
 	status = start(&d);
@@ -350,6 +399,7 @@ int main(int argc, char **argv)
 		while (!d.stopped) {
 			control_note(&d.control);
 			loop_turn(&d.loop);
+			heed_signals(&d);
 		}
 		status = stop_end(&d);
 	}

@@ -17,7 +17,9 @@
 
 #include "daemon/base/atomic.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
+#include "daemon/base/remedy.h"
 #include "daemon/base/systemd.h"
 #include "daemon/base/thread.h"
 #include "daemon/filing/flush.h"
@@ -152,6 +154,7 @@ static int bind_socket(struct start *s, const struct config *cfg,
 	bool is_missed = systemd_missed(&missed);
 	int err;
 
+	s->socket.credentials = cfg->senders_identify == SWITCH_YES;
 	err = unix_socket_bind(&s->socket, SOCK_DGRAM, cfg->socket_path,
 			       cfg->socket_mode, cfg->socket_group, "socket",
 			       failure);
@@ -234,6 +237,13 @@ static void check_queue_length(struct start *s)
 
 static int exit_status(int err, const struct failure *failure)
 {
+	const char *limit = remedy_limit(err);
+
+	if (limit) {
+		/* Other settings would not help. */
+		log_error("%s; %s", failure->text, limit);
+		return EX_OSERR;
+	}
 	log_error("%s", failure->text);
 	return err == -EADDRINUSE || err == -EBUSY ? EX_TEMPFAIL : EX_CONFIG;
 }
@@ -256,11 +266,12 @@ int start_open(struct start *s, const struct config *cfg)
 	if (!err) {
 		check_queue_length(s);
 		unix_socket_name(s->fd, name);
-		limits_publish(&s->limits, name, cfg);
-		further_publish(&s->further, cfg);
+		limits_open(&s->limits, name, cfg);
 		open_lanes(s, cfg);
-		if (s->lanes_fd >= 0 && cfg->lanes_count)
-			limits_add_lanes(&s->limits, s->lanes_fd, cfg);
+		(void)FAILPOINT("start.lanes");
+		limits_publish(&s->limits, cfg->lanes_count ? s->lanes_fd : -1,
+			       cfg);
+		further_publish(&s->further, cfg);
 		return 0;
 	}
 	start_unbind(s);

@@ -3,10 +3,12 @@
 #include "daemon/stop.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/systemd.h"
 #include "daemon/end_limit.h"
+#include "daemon/intake/lane_restore.h"
 
 /* After buffer.stop_timeout, workers have so long to give up. */
 #define ABANDON_MS 500
@@ -74,7 +77,9 @@ void stop_notified(struct daemon *d)
 {
 	if (!d->stopping)
 		return;
-	if (!lane_server_lanes(&d->lanes))
+	if (d->draining)
+		listener_drain(&d->listener);
+	else if (!lane_server_lanes(&d->lanes))
 		drain(d);
 	if (workers_exited(&d->workers))
 		d->stopped = true;
@@ -127,7 +132,10 @@ static uint64_t report_end(struct daemon *d,
 			   const struct workers_totals *totals)
 {
 	const struct stats_listener *l = &d->listener.stats;
-	uint64_t dropped = stats_get(&l->too_large) + stats_get(&l->ring_full);
+	uint64_t limited = stats_get(&l->sender_rate);
+	uint64_t lost = stats_get(&l->lane_lost);
+	uint64_t dropped = stats_get(&l->too_large) + stats_get(&l->ring_full) +
+			   limited + lost;
 	uint64_t received = stats_get(&l->received) + totals->lane_messages +
 			    d->listener.lane_too_large;
 
@@ -136,9 +144,11 @@ static uint64_t report_end(struct daemon *d,
 		return 0;
 	log_info("stopped: received=%" PRIu64 " written=%" PRIu64
 		 " dropped=%" PRIu64 " (too_large=%" PRIu64
-		 " ring_full=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
+		 " ring_full=%" PRIu64 " sender_rate=%" PRIu64
+		 " lane_lost=%" PRIu64 ") files=%" PRIu64 " bytes=%" PRIu64,
 		 received, totals->written, dropped, stats_get(&l->too_large),
-		 stats_get(&l->ring_full), totals->files, totals->files_bytes);
+		 stats_get(&l->ring_full), limited, lost, totals->files,
+		 totals->files_bytes);
 	assert(totals->written + dropped <= received);
 	return received - totals->written - dropped;
 }
@@ -155,13 +165,48 @@ static const char *where_left(struct daemon *d)
 	return "they stay in the state region, and the next start files them";
 }
 
-/* What a stop leaves in memory.  Returns the exit status. */
-static int report_left(struct daemon *d, uint64_t left)
+/* What a stop leaves in lanes. */
+static void report_rest(const struct lane_rest *rest)
 {
-	if (!left) {
+	const char *why = rest->error == -EOPNOTSUPP ? "state.path is empty" :
+						       strerror(-rest->error);
+
+	if (rest->kept)
+		log_error("%" PRIu64 " messages in lanes could not be filed "
+			  "within buffer.stop_timeout; there are copies of "
+			  "them beside state.path, and the next start files "
+			  "them",
+			  rest->kept);
+	if (rest->clients)
+		log_error("%" PRIu64 " messages in lanes could neither be "
+			  "filed within buffer.stop_timeout nor copied to "
+			  "state.path: %s; their programs send them to the "
+			  "next start, if they still run",
+			  rest->clients, why);
+	if (rest->unkept)
+		log_error("%" PRIu64 " messages in lanes of programs that have "
+			  "ended could neither be filed within "
+			  "buffer.stop_timeout nor copied to state.path: %s; "
+			  "they are lost, unless systemd keeps the lanes for "
+			  "the next start",
+			  rest->unkept, why);
+	if (rest->unread)
+		log_error("%u copies of lanes beside state.path could not be "
+			  "read; the next start tries again",
+			  rest->unread);
+}
+
+/* What a stop leaves in memory.  Returns the exit status. */
+static int report_left(struct daemon *d, uint64_t left,
+		       const struct lane_rest *rest)
+{
+	report_rest(rest);
+	if (!left && !lane_rest_is_any(rest)) {
 		region_set_clean(&d->res.region, true);
 		return 0;
 	}
+	if (!left)
+		return EX_TEMPFAIL;
 	log_error("%" PRIu64 " messages could not be filed within "
 		  "buffer.stop_timeout; %s",
 		  left, where_left(d));
@@ -172,20 +217,20 @@ static int report_left(struct daemon *d, uint64_t left)
 static int report(struct daemon *d, uint64_t *left)
 {
 	struct workers_totals totals;
+	struct lane_rest rest;
 
 	lane_server_notified(&d->lanes);
-	if (lane_server_lanes(&d->lanes))
-		log_error("%u lanes hold messages that could not be taken "
-			  "within buffer.stop_timeout; their programs send "
-			  "them to the next start, if they still run",
-			  lane_server_lanes(&d->lanes));
+	lane_server_keep(&d->lanes, &rest);
 	lane_server_close(&d->lanes);
 	workers_sum(&d->workers, &totals);
 	*left = report_end(d, &totals);
 	if (d->running)
-		return report_left(d, *left);
+		return report_left(d, *left, &rest);
 	if (d->failed)
 		return d->failed;
+	lane_restore_keep(d->res.passed.stored, d->settings.cfg->state_path,
+			  &rest);
+	report_rest(&rest);
 	log_error("the recovery was not complete within buffer.stop_timeout; "
 		  "what is not filed stays in the state region, and the next "
 		  "start files it");
@@ -234,7 +279,9 @@ int stop_end(struct daemon *d)
 	workers_join(&d->workers);
 	end_limit_step("closing the loop");
 	listener_close(&d->listener);
+	sender_names_close(&d->names);
 	loop_close(&d->loop);
+	senders_close(&d->senders);
 	end_limit_step("closing the region");
 	region_close(&d->res.region);
 	end_limit_step("the exit");

@@ -11,6 +11,7 @@
 #
 # BW_BUILD      where the programs under test are
 # BW_SAN        the sanitizers they are built with, or empty
+# BW_RUN        what runs a test program, such as an emulator, or empty
 # TEST_JOBS     the number of suites side by side, unless -j says it
 # TEST_TIMEOUT  seconds after which a suite counts as stuck (900)
 set -eu
@@ -60,7 +61,7 @@ run_one() {
 	status=0
 	begin=$(hundredths)
 	# shellcheck disable=SC2086 # words on purpose
-	timeout --foreground -k 10 "${TEST_TIMEOUT:-900}" $fixed "$1" \
+	timeout --foreground -k 10 "${TEST_TIMEOUT:-900}" $fixed ${BW_RUN-} "$1" \
 		>"$logs/$name.log" 2>&1 </dev/null || status=$?
 	echo "$status" >"$logs/$name.status"
 	echo $(($(hundredths) - begin)) >"$logs/$name.hundredths"
@@ -86,8 +87,15 @@ shift $((OPTIND - 1))
 # first, so that none of those begins when all others have ended.
 run_all() {
 	while read -r program; do
-		# Without a last run: the whole daemon takes longer than a unit.
+		# Without a last run: these take longest, and the whole daemon
+		# takes longer than a unit.
 		case $program in
+		*/test_lanes_client | */test_lanes_stop | \
+			*/test_client_lanes_threads) length=9000 ;;
+		*/test_crash_step | */test_noise | */test_crash_any | \
+			*/test_life | */test_recover | */test_crash_again | \
+			*/test_python | */test_log_stuck | */test_centre | \
+			*/test_ship) length=5000 ;;
 		*/e2e/*) length=500 ;;
 		*) length=100 ;;
 		esac

@@ -44,6 +44,7 @@ uint64_t backlog_time(const char *name)
 {
 	uint64_t time_ns = 0;
 	uint64_t found;
+	size_t n;
 
 	/*
 	 * Dots mark unfinished files.  rsync takes the other two for comments,
@@ -52,8 +53,9 @@ uint64_t backlog_time(const char *name)
 	if (strchr(".#;", *name))
 		return 0;
 	/* A prefix may have numbers of its own, so the last match counts. */
-	for (; *name; name++) {
-		found = time_at(name);
+	for (; *name; name += n ? n : 1) {
+		n = digits(name);
+		found = n ? time_at(name) : 0;
 		if (found)
 			time_ns = found;
 	}

@@ -34,6 +34,9 @@ int cmd_bad_option(const char *cmd, char **argv, int c)
 	const char *given = argv[optind - 1];
 	const char *problem = c == ':' ? "needs a value" : "is unknown";
 
+	/* If a value is missing, musl counts it, too. */
+	if (!given)
+		given = argv[optind - 2];
 	/* optopt: 0 for an unknown long option, else the short form. */
 	if (strncmp(given, "--", 2) && optopt)
 		return cmd_misuse(cmd, "option '-%c' %s", optopt, problem);

@@ -119,6 +119,9 @@ static void wait_for_lanes(struct deliver *d)
 		outcome_progress(d->outcome);
 	if (n)
 		outcome_lost(d->outcome, n, bytes, BW_NO_DAEMON);
+	n = bw_lanes_lost(d->bw, &bytes);
+	if (n)
+		outcome_lost(d->outcome, n, bytes, BW_TOO_LARGE);
 }
 
 void deliver_close(struct deliver *d)

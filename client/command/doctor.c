@@ -154,11 +154,6 @@ static void look_at_limit(struct doctor *d, const char *path)
 	     strerror(errno));
 }
 
-static bool is_true(const char *value)
-{
-	return value && *value == 't';
-}
-
 static void look_at_sockets(struct doctor *d, const char *s)
 {
 	const char *list = json_at(s, "sockets"), *item, *path;
@@ -168,7 +163,7 @@ static void look_at_sockets(struct doctor *d, const char *s)
 		path = format_text(json_at(item, "path"), "");
 		if (d->data && strcmp(path, d->data) != 0)
 			continue;
-		if (is_true(json_at(item, "lost"))) {
+		if (json_is_true(json_at(item, "lost"))) {
 			find(d,
 			     "Stop what has taken the path, and restart the "
 			     "socket unit or the daemon.",
@@ -208,20 +203,38 @@ static void look_at_queue(struct doctor *d, const char *s)
 /* What senders send, and the settings do not suit. */
 static void look_at_drops(struct doctor *d, const char *s)
 {
-	if (number(s, "dropped.too_large") > 0)
-		find(d,
-		     "Raise socket.max_message, up to 208K, or let the senders "
-		     "send less in one message.",
-		     "%.0f messages were dropped because they are larger than "
-		     "socket.max_message.",
-		     number(s, "dropped.too_large"));
-	if (number(s, "dropped.ring_full") > 0)
-		find(d,
-		     "Look at the workers in 'bufwriter status'. If their disk "
-		     "keeps up, raise buffer.queue_size, workers or timeout.",
-		     "%.0f messages were dropped because the ring was full for "
-		     "longer than buffer.timeout.",
-		     number(s, "dropped.ring_full"));
+	static const struct {
+		const char *counter, *what, *remedy;
+	} kinds[] = {
+		{ "dropped.too_large",
+		  "messages were dropped because they are larger than "
+		  "socket.max_message.",
+		  "Raise socket.max_message, up to 208K, or let the senders "
+		  "send less in one message." },
+		{ "dropped.ring_full",
+		  "messages were dropped because the ring was full for longer "
+		  "than buffer.timeout.",
+		  "Look at the workers in 'bufwriter status'. If their disk "
+		  "keeps up, raise buffer.queue_size, workers or timeout." },
+		{ "dropped.sender_rate",
+		  "messages were dropped because their sender is above "
+		  "senders.rate.",
+		  "Look at the senders in 'bufwriter status'. Let that "
+		  "program send less, or raise senders.rate." },
+		{ "dropped.lane_lost",
+		  "messages in lanes were lost, because the last stop could "
+		  "neither file nor copy them.",
+		  "Make the file system of state.path larger, and look why "
+		  "the disk refused at the last stop." },
+	};
+	double n;
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		n = number(s, kinds[i].counter);
+		if (n > 0)
+			find(d, kinds[i].remedy, "%.0f %s", n, kinds[i].what);
+	}
 }
 
 /* A shipper of this user takes files away: it changes the directory. */

@@ -75,17 +75,29 @@ static int print_flushed(const struct ask *a, bool quiet)
 	double seconds = json_number(json_at(a->answer, "seconds"));
 	uint64_t too_large = count_dropped(a, "too_large");
 	uint64_t ring_full = count_dropped(a, "ring_full");
+	uint64_t above = count_dropped(a, "sender_rate");
+	uint64_t lane_lost = count_dropped(a, "lane_lost");
+	uint64_t all = too_large + ring_full + above + lane_lost;
 
-	if (too_large + ring_full) {
+	if (all) {
 		fprintf(stderr,
 			"bufwriter flush: the daemon has dropped %" PRIu64
 			" message%s since the last flush: %" PRIu64
 			" larger than max_message, %" PRIu64
-			" because the ring was full; everything else that was "
-			"sent before is in files (%.3f s)\n",
-			too_large + ring_full,
-			too_large + ring_full == 1 ? "" : "s", too_large,
-			ring_full, seconds);
+			" because the ring was full",
+			all, all == 1 ? "" : "s", too_large, ring_full);
+		if (above)
+			fprintf(stderr, ", %" PRIu64 " above senders.rate",
+				above);
+		if (lane_lost)
+			fprintf(stderr,
+				", %" PRIu64
+				" in lanes that a stop could not keep",
+				lane_lost);
+		fprintf(stderr,
+			"; everything else that was sent before is in files "
+			"(%.3f s)\n",
+			seconds);
 		return EX_DATAERR;
 	}
 	if (!quiet)

@@ -93,6 +93,13 @@ void format_copy(const char *value, char *out, size_t room)
 			*out = '?';
 }
 
+void format_safe(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 const char *format_text(const char *value, const char *none)
 {
 	size_t room;

@@ -29,6 +29,8 @@ const char *format_time(double seconds);
  * so that it is one line and safe for a terminal.
  */
 void format_copy(const char *value, char *out, size_t room);
+/* A process chose this text: leaves only what any terminal shows as it is. */
+void format_safe(char *text);
 /* The same as a text; `none` if `value` is not a string. */
 const char *format_text(const char *value, const char *none);
 

@@ -212,6 +212,11 @@ static bool is_number(const char *value)
 	return value && strchr("-0123456789", *value);
 }
 
+bool json_is_true(const char *value)
+{
+	return value && *value == 't';
+}
+
 double json_number(const char *value)
 {
 	return is_number(value) ? strtod(value, NULL) : 0;

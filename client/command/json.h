@@ -29,6 +29,8 @@ bool json_is_string(const char *value);
 double json_number(const char *value);
 /* The same for whole numbers, exactly; 0 also for a negative number. */
 uint64_t json_count(const char *value);
+/* Is it `true`?  No value is not. */
+bool json_is_true(const char *value);
 
 /*
  * Copies a string to out[room], decoded to UTF-8, and ends it with a NUL; if

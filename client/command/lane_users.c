@@ -10,14 +10,6 @@
 #include "client/command/format.h"
 #include "client/command/json.h"
 
-/* A process chooses this name: only what a terminal shows as it is. */
-static void make_safe(char *text)
-{
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 static void read_program(uint64_t pid, char program[16])
 {
 	char path[64];
@@ -31,7 +23,7 @@ static void read_program(uint64_t pid, char program[16])
 	if (f)
 		fclose(f);
 	program[strcspn(program, "\n")] = 0;
-	make_safe(program);
+	format_safe(program);
 }
 
 void lane_users_names(const char *row, struct lane_user_names *names)
@@ -45,7 +37,7 @@ void lane_users_names(const char *row, struct lane_user_names *names)
 	else
 		snprintf(names->user, sizeof(names->user), "%llu",
 			 (unsigned long long)uid);
-	make_safe(names->user);
+	format_safe(names->user);
 }
 
 const char *lane_users_find(const char *answer, const char *row)

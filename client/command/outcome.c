@@ -17,6 +17,7 @@
 
 #include "client/command/cmd.h"
 #include "client/command/outcome.h"
+#include "client/command/signal_name.h"
 #include "client/library/bufwriter.h"
 
 /* The progress line appears after this time and is rewritten this often. */
@@ -221,9 +222,11 @@ void outcome_lost(struct outcome *r, uint64_t messages, uint64_t bytes,
 	hide_progress(r);
 	fprintf(stderr,
 		"bufwriter send: %" PRIu64 " message%s lost, %" PRIu64
-		" byte%s: the daemon was killed, and no other one came in "
-		"time\n",
-		messages, plural(messages), bytes, plural(bytes));
+		" byte%s: the daemon was killed, and %s\n",
+		messages, plural(messages), bytes, plural(bytes),
+		error == BW_TOO_LARGE ?
+			"the next one takes no message of this length" :
+			"no other one came in time");
 }
 
 void outcome_failed(struct outcome *r, const char *name, int error, int status)
@@ -250,8 +253,8 @@ static void print_summary(const struct outcome *r, int signal)
 			before = ", ";
 		}
 	if (signal)
-		fprintf(stderr, "; stopped by SIG%s, the rest was not sent",
-			sigabbrev_np(signal));
+		fprintf(stderr, "; stopped by %s, the rest was not sent",
+			signal_name(signal));
 	fputc('\n', stderr);
 }
 

@@ -13,6 +13,7 @@
 #include "client/command/json.h"
 #include "client/command/format.h"
 #include "client/command/lane_users.h"
+#include "client/command/senders.h"
 #include "client/command/shipping.h"
 
 static const char usage[] =
@@ -27,11 +28,6 @@ static const char usage[] =
 
 enum mode { HUMAN, JSON, CHECK };
 
-static bool is_true(const char *value)
-{
-	return value && *value == 't';
-}
-
 /* The sockets beside the first one. */
 static void print_sockets(const char *s)
 {
@@ -42,7 +38,7 @@ static void print_sockets(const char *s)
 		printf("and from   %s, %.0f messages%s\n",
 		       format_text(json_at(item, "path"), "?"),
 		       json_number(json_at(item, "received")),
-		       is_true(json_at(item, "lost")) ?
+		       json_is_true(json_at(item, "lost")) ?
 			       "; programs cannot reach it" :
 			       "");
 }
@@ -124,9 +120,13 @@ static void print_memory(const char *s)
 		       format_time(gauge(s, "oldest_seconds")) :
 		       "nothing is in memory");
 	printf("dropped    %.0f larger than max_message, %.0f because the "
-	       "ring was full\n",
+	       "ring was full, %.0f above senders.rate\n",
 	       json_number(json_at(s, "dropped.too_large")),
-	       json_number(json_at(s, "dropped.ring_full")));
+	       json_number(json_at(s, "dropped.ring_full")),
+	       json_number(json_at(s, "dropped.sender_rate")));
+	if (json_number(json_at(s, "dropped.lane_lost")) > 0)
+		printf("           %.0f in lanes that a stop could not keep\n",
+		       json_number(json_at(s, "dropped.lane_lost")));
 	if (gauge(s, "max_dgram_qlen") >= 0)
 		printf("kernel     queues %.0f datagrams before senders wait "
 		       "(max_dgram_qlen)\n",
@@ -226,10 +226,12 @@ static int print_human(const struct ask *a)
 	print_rates(s);
 	print_memory(s);
 	lane_users_print_line(s);
+	senders_print_line(s);
 	print_flushes(s);
 	print_recovery(s);
 	print_shipping(a);
 	print_workers(s);
+	senders_print(s);
 	lane_users_print(s);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "client/command/screen.h"
 #include "client/command/format.h"
 #include "client/command/lane_users.h"
+#include "client/command/senders.h"
 
 #define DELAY_MIN_MS 100
 #define DELAY_MAX_MS (3600 * 1000)
@@ -104,6 +105,10 @@ static void draw_rates(struct top *t, const char *s)
 		    rate(at(s, "rates.minute.dropped")),
 		    format_count(at(s, "dropped.too_large"), 5),
 		    format_count(at(s, "dropped.ring_full"), 5));
+	if (senders_are_known(s))
+		screen_line(t->screen, " %-8s %10s %10s %10s  %s above rate",
+			    "", "", "", "",
+			    format_count(at(s, "dropped.sender_rate"), 5));
 	screen_line(t->screen, "%s", "");
 }
 
@@ -201,6 +206,35 @@ static void draw_workers(struct top *t, const char *s)
 		draw_worker(t, w);
 }
 
+static void draw_sender(struct top *t, const char *row)
+{
+	struct sender_words words;
+
+	senders_words(row, &words);
+	screen_line(t->screen, " %7.0f %-15s %-10.10s %8s/s %9s/s %7s %s",
+		    at(row, "pid"), words.program, words.user,
+		    rate(at(row, "messages_per_second")),
+		    format_bytes(at(row, "bytes_per_second")),
+		    format_count(at(row, "dropped"), 7), words.unit);
+}
+
+static void draw_senders(struct top *t, const char *s)
+{
+	const char *list = json_at(s, "senders.busiest"), *row;
+	unsigned i;
+
+	for (i = 0; (row = json_item(list, i)); i++) {
+		if (!i) {
+			screen_line(t->screen, "%s", "");
+			screen_title(t->screen,
+				     " %7s %-15s %-10s %10s %11s %7s %s",
+				     "process", "program", "user", "as",
+				     "datagrams", "dropped", "unit");
+		}
+		draw_sender(t, row);
+	}
+}
+
 /* A number of this row a second, since the last refresh; 0 without one. */
 static double row_rate(struct top *t, const char *s, const char *row,
 		       const char *name)
@@ -255,6 +289,7 @@ static void refresh(struct top *t)
 		draw_rates(t, s);
 		draw_memory(t, s);
 		draw_workers(t, s);
+		draw_senders(t, s);
 		draw_lane_users(t, s);
 	} else {
 		screen_title(t->screen, " bufwriter top");

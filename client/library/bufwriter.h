@@ -227,7 +227,8 @@ int bw_open(struct bw **bw, const struct bw_options *options);
  * its own.  The call waits until the daemon has taken it, at most for the
  * timeout.  A message that is in its lane by then is sent, and the call returns
  * 0; it waits for the daemon's consent to such a lane for the timeout as well,
- * and returns BW_TIMEOUT if that does not come.
+ * and returns BW_TIMEOUT if that does not come.  If the daemon is killed
+ * meanwhile, and nobody keeps its lanes, the call waits for the next daemon.
  *
  * Any thread may call this function, many threads at the same time.
  *
@@ -306,6 +307,10 @@ int bw_commit(struct bw *bw, void *place, size_t len);
  * Any thread may call this function.
  *
  * BW_TIMEOUT		not everything was in files in time
+ * BW_TOO_LARGE		everything is in files but for messages that are lost: a
+ *			daemon was killed with them in its lanes, nobody kept
+ *			these, and the next daemon takes no messages of their
+ *			length.  Told once
  * BW_NO_DAEMON		no daemon listens on its socket for lanes
  * BW_NOT_PERMITTED	this user may not connect to that socket
  * BW_NOT_SUPPORTED	the daemon has no such socket

@@ -37,6 +37,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "client/library/datagram.h"

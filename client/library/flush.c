@@ -59,15 +59,26 @@ static int public_error(int err)
 	}
 }
 
-int bw_flush(struct bw *bw)
+/* Was something lost that no flush has told of? */
+static bool is_news(struct bw_lanes *lanes)
 {
-	int64_t start_ms = bw_clock_ms(CLOCK_MONOTONIC);
-	int fd, err;
+	uint64_t lost;
 
-	/* What an earlier daemon has left is not in files before it is sent. */
-	if (bw_lanes_of(bw) && !bw_lanes_settle(bw, start_ms))
-		return BW_TIMEOUT;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (!lanes)
+		return false;
+	/* Relaxed: numbers, which order nothing. */
+	lost = atomic_load_explicit(&lanes->lost, memory_order_relaxed);
+	return lost != atomic_exchange_explicit(&lanes->lost_told, lost,
+						memory_order_relaxed);
+}
+
+/* One request, over a connection of its own.  0 or -errno. */
+static int ask(struct bw *bw, int64_t start_ms)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			0);
+	int err;
+
 	if (fd < 0)
 		return -errno;
 	pthread_cleanup_push(close_fd, &fd);
@@ -75,5 +86,24 @@ int bw_flush(struct bw *bw)
 	if (!err)
 		err = wait_for_answer(bw, fd, start_ms);
 	pthread_cleanup_pop(1);
-	return err ? public_error(err) : 0;
+	return err;
+}
+
+int bw_flush(struct bw *bw)
+{
+	int64_t start_ms = bw_clock_ms(CLOCK_MONOTONIC);
+	int err;
+
+	/*
+	 * What an earlier daemon has left is not in files before it is sent,
+	 * and the daemon that answers may be another one than the lanes have.
+	 */
+	do {
+		if (bw_lanes_of(bw) && !bw_lanes_settle(bw, start_ms))
+			return BW_TIMEOUT;
+		err = ask(bw, start_ms);
+		if (err)
+			return public_error(err);
+	} while (bw_lanes_of(bw) && !bw_lanes_are_settled(bw));
+	return is_news(bw_lanes_of(bw)) ? BW_TOO_LARGE : 0;
 }

@@ -189,7 +189,9 @@ void bw_lane_look(struct bw_lane *lane, int connection)
 	uint64_t attended = atomic_load_explicit(&head->attended,
 						 memory_order_seq_cst);
 	uint64_t read = atomic_load_explicit(&head->read, memory_order_acquire);
-	bool is_ending = attended == BW_LANE_CLOSING;
+	/* Acquire: pairs with the daemon's seal. */
+	uint64_t written = atomic_load_explicit(&head->written,
+						memory_order_acquire);
 
 	publish_fallbacks(lane, head);
 	if (attended == BW_LANE_CLOSED) {
@@ -202,17 +204,19 @@ void bw_lane_look(struct bw_lane *lane, int connection)
 		bw_lane_become(lane, BW_LANE_SETTLING);
 		return;
 	}
-	if (lane->written - read > lane->mask + 1) {
+	if (lane->written - read > lane->mask + 1 ||
+	    (written & ~BW_LANE_SEALED) != lane->written) {
 		/* This is no daemon's work; the next one may know better. */
 		bw_lane_become(lane, BW_LANE_ORPHANED);
 		return;
 	}
-	if (is_ending) {
+	if (written & BW_LANE_SEALED) {
 		bw_lane_become(lane, is_gone(connection) ? BW_LANE_ORPHANED :
 							   BW_LANE_ENDING);
 		return;
 	}
-	/* A daemon that was killed while it closed the lane may reopen it. */
+	/* After a daemon that was killed while it ended the lane, the next one
+	 * may break the seal. */
 	bw_lane_become(lane, BW_LANE_OPEN);
 	lane->room_end = read + lane->mask + 1;
 	if ((int64_t)attended <= coarse_ms())
@@ -234,10 +238,15 @@ static bool is_unchanged(const struct bw_lane *lane,
 	/* Both pair with the daemon, see bw_lane_wait(). */
 	uint64_t attended = atomic_load_explicit(&head->attended,
 						 memory_order_seq_cst);
+	bool is_sealed = atomic_load_explicit(&head->written,
+					      memory_order_seq_cst) &
+			 BW_LANE_SEALED;
 
+	if (attended == BW_LANE_CLOSED)
+		return false;
 	if (bw_lane_state(lane) == BW_LANE_ENDING)
-		return attended == BW_LANE_CLOSING;
-	return attended != BW_LANE_CLOSING && attended != BW_LANE_CLOSED &&
+		return is_sealed;
+	return !is_sealed &&
 	       atomic_load_explicit(&head->read, memory_order_seq_cst) +
 			       lane->mask + 1 ==
 		       lane->room_end;
@@ -251,8 +260,8 @@ void bw_lane_wait(struct bw_lane *lane, int ms)
 					     memory_order_acquire);
 
 	/*
-	 * Pairs with the daemon, which moves `read` or closes the lane, and
-	 * then looks at `waiters`: one of the two sees the other one's store.
+	 * Pairs with the daemon, which moves `read`, seals or closes the lane,
+	 * and then looks at `waiters`: one of the two sees the other one's store.
 	 */
 	atomic_store_explicit(&head->waiters, 1, memory_order_seq_cst);
 	if (is_unchanged(lane, head))

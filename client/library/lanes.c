@@ -279,39 +279,12 @@ int bw_lanes_room(struct bw *bw, size_t len, int64_t start_ms,
 	}
 }
 
-/* Waits until the daemon has closed the lane, or has thought better of it. */
-static void wait_for_end(struct bw *bw, struct bw_lane *lane, int connection,
-			 int64_t start_ms)
+int bw_lanes_published(struct bw *bw, struct bw_lane *lane, bool is_in)
 {
-	int left_ms;
-
-	start_ms = bw_precise_ms(bw, start_ms);
-	while (bw_lane_state(lane) == BW_LANE_ENDING) {
-		left_ms = bw_left_ms(bw, start_ms);
-		if (left_ms == 0)
-			return;
-		bw_lane_wait(lane, bw_slice_ms(left_ms, BW_LANE_SLICE_MS));
-		bw_lane_look(lane, connection);
-	}
-}
-
-int bw_lanes_published(struct bw *bw, struct bw_lane *lane, size_t len,
-		       int64_t start_ms)
-{
-	int connection = bw_fork_fd(bw, (int)(lane - bw_lanes_of(bw)->lane));
-
-	bw_lane_look(lane, connection);
-	wait_for_end(bw, lane, connection, start_ms);
-	if (bw_lane_state(lane) == BW_LANE_SETTLING &&
-	    lane->settled < lane->written) {
-		/* It is the last one, because this thread owns the lane. */
-		bw_lane_retract(lane, len);
+	bw_lane_look(lane, bw_fork_fd(bw, (int)(lane - bw_lanes_of(bw)->lane)));
+	if (!is_in)
 		return BW_NO_LANE;
-	}
-	/*
-	 * In any other state the daemon has the message, or it is kept in the
-	 * lane and settled with the others.
-	 */
+	/* The daemon has the message, or it is settled with the others. */
 	bw_lane_leave(lane);
 	return 0;
 }
@@ -327,15 +300,32 @@ static bool needs_mind(const struct bw_lanes *lanes, int i)
 	       (state != BW_LANE_OPEN || i >= BW_LANES);
 }
 
+/* Relaxed: numbers, which order nothing. */
+static void lose(struct bw_lanes *lanes, const struct bw_lost *lost)
+{
+	atomic_fetch_add_explicit(&lanes->lost_bytes, lost->bytes,
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&lanes->lost, lost->messages,
+				  memory_order_relaxed);
+}
+
 /* Owner of lane number i. */
 static void mind(struct bw *bw, struct bw_lanes *lanes, int i)
 {
-	if (i >= BW_LANES)
-		bw_leftover_mind(bw, &lanes->lane[i], i);
-	else if (bw_lane_state(&lanes->lane[i]) == BW_LANE_OPENING)
+	struct bw_lane *lane = &lanes->lane[i];
+	const uint64_t length = lane->max;
+	struct bw_lost lost = { 0, 0 };
+
+	if (i >= BW_LANES) {
+		if (bw_leftover_mind(bw, lane, i))
+			lost = (struct bw_lost){ 1, length };
+	} else if (bw_lane_state(lane) == BW_LANE_OPENING) {
 		look_for_lane(bw, lanes, i);
-	else if (needs_mind(lanes, i))
-		bw_settle(bw, &lanes->lane[i], i);
+	} else if (needs_mind(lanes, i)) {
+		bw_settle(bw, lane, i, &lost);
+	}
+	if (lost.messages)
+		lose(lanes, &lost);
 }
 
 void bw_lanes_mind(struct bw *bw)

@@ -31,6 +31,12 @@ struct bw_lanes {
 	_Atomic int64_t not_before_ms; /* when a lane may be asked for again */
 	_Atomic uint32_t meetings;     /* tries that found a lane taken */
 	_Atomic int64_t meetings_from_ms;
+	/*
+	 * What no daemon will take, although its write had returned 0: a daemon
+	 * died with it, and the next one takes no message of this length.
+	 */
+	_Atomic uint64_t lost, lost_bytes;
+	_Atomic uint64_t lost_told; /* of these, what bw_flush() has told */
 };
 
 /* The lane that this thread used last. */
@@ -66,14 +72,20 @@ void bw_lanes_open(struct bw *bw);
 int bw_lanes_room(struct bw *bw, size_t len, int64_t start_ms,
 		  struct bw_lane **lane, char **place);
 
+/* Owner, after bw_lane_publish().  Does the daemon look without a ring? */
+static inline bool bw_lanes_is_attended(const struct bw_lane *lane)
+{
+	return bw_lane_attended(lane) >
+	       (uint64_t)bw_clock_ms(CLOCK_MONOTONIC_COARSE);
+}
+
 /*
- * The owner of `lane` has published a message of `len` bytes, and nobody
- * attends.  Returns 0: the message is the daemon's, and the lane was given
- * back.  Or returns BW_NO_LANE: the daemon closed the lane before it took the
- * message, which is no longer in the lane; the caller still owns the lane.
+ * After bw_lane_publish() by the owner of `lane`, if that returned false, or
+ * the lane is not attended.  Returns 0: the message is the daemon's, and the
+ * lane was given back.  Or returns BW_NO_LANE: the lane is sealed, and the
+ * message is not in it; the caller still owns the lane.
  */
-int bw_lanes_published(struct bw *bw, struct bw_lane *lane, size_t len,
-		       int64_t start_ms);
+int bw_lanes_published(struct bw *bw, struct bw_lane *lane, bool is_in);
 
 /* Does what can be done without a wait for lanes that are not open. */
 void bw_lanes_mind(struct bw *bw);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See lanes_end.h. */
+#include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -43,13 +44,33 @@ static bool pause_before_look(struct bw *bw, int64_t start_ms, int *pause_ms)
 	return true;
 }
 
+bool bw_lanes_are_settled(struct bw *bw)
+{
+	struct bw_lanes *lanes = bw_lanes_of(bw);
+	struct bw_lane *lane;
+	int cancel, i;
+
+	for (i = 0; i < BW_ALL_LANES; i++) {
+		lane = &lanes->lane[i];
+		/* Whoever has taken it looks at it. */
+		if (bw_lane_state(lane) != BW_LANE_OPEN || !bw_lane_take(lane))
+			continue;
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+		if (bw_lane_state(lane) == BW_LANE_OPEN)
+			bw_lane_look_closely(lane, bw_fork_fd(bw, i));
+		bw_lane_leave(lane);
+		pthread_setcancelstate(cancel, NULL);
+	}
+	return is_settled(lanes);
+}
+
 bool bw_lanes_settle(struct bw *bw, int64_t start_ms)
 {
 	int pause_ms = 1;
 
 	do {
 		bw_lanes_mind(bw);
-		if (is_settled(bw_lanes_of(bw)))
+		if (bw_lanes_are_settled(bw))
 			return true;
 	} while (pause_before_look(bw, start_ms, &pause_ms));
 	return false;
@@ -131,6 +152,18 @@ uint64_t bw_lanes_left(struct bw *bw, uint64_t *bytes)
 			n += count_left(&lanes->lane[i], bytes);
 	}
 	return n;
+}
+
+uint64_t bw_lanes_lost(struct bw *bw, uint64_t *bytes)
+{
+	struct bw_lanes *lanes = bw_lanes_of(bw);
+
+	*bytes = 0;
+	if (!lanes)
+		return 0;
+	/* Relaxed: numbers, which order nothing. */
+	*bytes = atomic_load_explicit(&lanes->lost_bytes, memory_order_relaxed);
+	return atomic_load_explicit(&lanes->lost, memory_order_relaxed);
 }
 
 void bw_lanes_close(struct bw *bw)

@@ -12,6 +12,12 @@
 struct bw;
 
 /*
+ * Looks whether the daemon of each lane lives, whatever it has promised.  True:
+ * it does, or nothing is left in the lane.  The handle has lanes.  Any thread.
+ */
+bool bw_lanes_are_settled(struct bw *bw);
+
+/*
  * Waits until every lane that has ended is settled, at most until the timeout
  * of a call that began then.  True: none is left.  The handle has lanes.  Any
  * thread.
@@ -25,6 +31,9 @@ bool bw_lanes_settle(struct bw *bw, int64_t start_ms);
  * a call.
  */
 uint64_t bw_lanes_left(struct bw *bw, uint64_t *bytes);
+
+/* Messages that no daemon will take; see struct bw_lanes.  Any thread. */
+uint64_t bw_lanes_lost(struct bw *bw, uint64_t *bytes);
 
 /* bw_close(): does the same and frees all. */
 void bw_lanes_close(struct bw *bw);

@@ -123,31 +123,69 @@ static int publish(struct call *call, const struct iovec *iov, size_t iovcnt,
 		return err;
 	place = bw_lane_place(lane, len);
 	copy(place, iov, iovcnt);
-	bw_lane_publish(lane, place, len);
-	return 0;
+	return bw_lane_publish(lane, place, len) ? 0 : -ECONNRESET;
+}
+
+/* Before the next try; each pause is twice as long as the one before. */
+static void pause_a_while(int left_ms, int *pause_ms)
+{
+	const struct timespec pause = { 0, bw_slice_ms(left_ms, *pause_ms) *
+						   1000000L };
+
+	nanosleep(&pause, NULL);
+	*pause_ms = *pause_ms < PAUSE_LAST_MS / 2 ? 2 * *pause_ms :
+						    PAUSE_LAST_MS;
 }
 
 /*
- * Waits until the daemon has taken the message, within the timeout.  Returns 0,
- * or -ECONNRESET: the daemon closed the lane and did not take it.
+ * The daemon is gone, and its lanes with it.  Waits until the next one has the
+ * message, within the timeout.  0; or -EMSGSIZE: that one does not take it.
+ */
+static int wait_for_next(struct call *call)
+{
+	int pause_ms = PAUSE_FIRST_MS;
+	int left_ms, cancel, err;
+
+	for (;;) {
+		err = bw_leftover_mind(call->bw, call->lane, call->index);
+		left_ms = bw_left_ms(call->bw, call->start_ms);
+		if (bw_lane_state(call->lane) == BW_LANE_NONE || left_ms == 0)
+			return err;
+		pthread_setcancelstate(call->cancel, &cancel);
+		pause_a_while(left_ms, &pause_ms);
+		pthread_setcancelstate(cancel, NULL);
+	}
+}
+
+/*
+ * Waits until a daemon has taken the message, within the timeout.  Returns 0,
+ * or -errno: the daemon closed the lane and did not take it, or the next one
+ * cannot.  The lane is given back, unless the message is still on its way.
  */
 static int wait_until_taken(struct call *call)
 {
 	struct bw_lane *lane = call->lane;
 	const int connection = bw_fork_fd(call->bw, call->index);
-	int left_ms;
+	int left_ms, err;
 
 	for (;;) {
 		bw_lane_look(lane, connection);
-		if (bw_lane_state(lane) == BW_LANE_SETTLING)
-			return lane->settled == lane->written ? 0 : -ECONNRESET;
 		if (bw_lane_state(lane) == BW_LANE_ORPHANED)
-			return 0;
+			return wait_for_next(call);
+		if (bw_lane_state(lane) == BW_LANE_SETTLING ||
+		    bw_lane_is_read(lane))
+			break;
 		left_ms = bw_left_ms(call->bw, call->start_ms);
-		if (bw_lane_is_read(lane) || left_ms == 0)
+		if (left_ms == 0)
 			return 0;
 		wait_for_daemon(call, left_ms);
 	}
+	err = bw_lane_state(lane) == BW_LANE_SETTLING &&
+			      lane->settled != lane->written ?
+		      -ECONNRESET :
+		      0;
+	bw_leftover_drop(call->bw, lane, call->index);
+	return err;
 }
 
 /* Owner.  One try: 0 or -errno, with which the daemon does not have it. */
@@ -159,13 +197,10 @@ static int try_once(struct call *call, const struct iovec *iov, size_t iovcnt,
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &call->cancel);
 	pthread_cleanup_push(leave, call);
 	err = publish(call, iov, iovcnt, len);
-	if (!err)
-		err = wait_until_taken(call);
-	/* What is still on its way stays: leftover.h. */
-	if (err || bw_lane_state(call->lane) == BW_LANE_SETTLING ||
-	    (bw_lane_state(call->lane) == BW_LANE_OPEN &&
-	     bw_lane_is_read(call->lane)))
+	if (err)
 		bw_leftover_drop(call->bw, call->lane, call->index);
+	else
+		err = wait_until_taken(call);
 	pthread_cleanup_pop(1);
 	pthread_setcancelstate(call->cancel, NULL);
 	return err;
@@ -232,7 +267,6 @@ int bw_large_write(struct bw *bw, const struct iovec *iov, size_t iovcnt,
 {
 	struct bw_lanes *lanes = bw_lanes_make(bw);
 	struct call call = { .bw = bw };
-	struct timespec pause = { 0, 0 };
 	int pause_ms = PAUSE_FIRST_MS;
 	int left_ms, err;
 
@@ -247,11 +281,6 @@ int bw_large_write(struct bw *bw, const struct iovec *iov, size_t iovcnt,
 		left_ms = bw_left_ms(bw, call.start_ms);
 		if (!err || !may_pass(err) || left_ms == 0)
 			return err ? public_error(err) : 0;
-		if (left_ms > 0 && left_ms < pause_ms)
-			pause_ms = left_ms;
-		pause.tv_nsec = pause_ms * 1000000L;
-		nanosleep(&pause, NULL);
-		pause_ms = pause_ms < PAUSE_LAST_MS / 2 ? 2 * pause_ms :
-							  PAUSE_LAST_MS;
+		pause_a_while(left_ms, &pause_ms);
 	}
 }

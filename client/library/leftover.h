@@ -13,8 +13,12 @@
 struct bw;
 struct bw_lane;
 
-/* Does what can be done now. */
-void bw_leftover_mind(struct bw *bw, struct bw_lane *lane, int index);
+/*
+ * Does what can be done now.  The lane is NONE when its message is the daemon's,
+ * or will never be: then the result is -EMSGSIZE, because the daemon that
+ * followed takes no message of this length.  Otherwise it is 0.
+ */
+int bw_leftover_mind(struct bw *bw, struct bw_lane *lane, int index);
 /* Gives the lane back, with what is in it. */
 void bw_leftover_drop(struct bw *bw, struct bw_lane *lane, int index);
 

@@ -48,14 +48,14 @@ static inline void gather(char *to, const struct iovec *iov, size_t iovcnt)
 static inline int publish(struct bw *bw, struct bw_lane *lane, char *place,
 			  size_t len)
 {
-	uint64_t attended = bw_lane_publish(lane, place, len);
+	const bool is_in = bw_lane_publish(lane, place, len);
 	int err;
 
-	if (likely(attended > (uint64_t)bw_clock_ms(CLOCK_MONOTONIC_COARSE))) {
+	if (likely(is_in && bw_lanes_is_attended(lane))) {
 		bw_lane_leave(lane);
 		return 0;
 	}
-	err = bw_lanes_published(bw, lane, len, bw_start_ms(bw));
+	err = bw_lanes_published(bw, lane, is_in);
 	if (err)
 		bw_lane_leave(lane);
 	return err;

@@ -97,19 +97,16 @@ static int commit_from_heap(struct bw *bw, void *place, size_t len)
 	return err;
 }
 
-/* The daemon has closed the lane, and the message goes another way. */
+/* The lane is sealed, and the message goes another way. */
 static int commit_elsewhere(struct bw *bw, struct bw_lane *lane,
 			    const void *place, size_t len)
 {
 	void *copy = malloc(len ? len : 1);
 	int err;
 
-	/* Without memory the message is settled with the rest of the lane. */
 	if (!copy) {
-		lane->written += BW_RECORD_BYTES(len);
-		bw_lane_become(lane, BW_LANE_SETTLING);
 		bw_lane_leave(lane);
-		return 0;
+		return BW_NO_MEMORY;
 	}
 	memcpy(copy, place, len);
 	bw_lane_leave(lane);
@@ -123,7 +120,7 @@ int bw_commit(struct bw *bw, void *place, size_t len)
 	const struct mark mark = *mark_of(place);
 	struct bw_lanes *lanes = bw_lanes_of(bw);
 	struct bw_lane *lane;
-	uint64_t attended;
+	bool is_in;
 
 	if (mark.mark != MARK)
 		return BW_INVALID;
@@ -139,12 +136,12 @@ int bw_commit(struct bw *bw, void *place, size_t len)
 	}
 	if (len > lane->reserved)
 		return BW_INVALID;
-	attended = bw_lane_publish(lane, place, len);
-	if (likely(attended > (uint64_t)bw_clock_ms(CLOCK_MONOTONIC_COARSE))) {
+	is_in = bw_lane_publish(lane, place, len);
+	if (likely(is_in && bw_lanes_is_attended(lane))) {
 		bw_lane_leave(lane);
 		return 0;
 	}
-	if (bw_lanes_published(bw, lane, len, bw_start_ms(bw)) == BW_NO_LANE)
+	if (bw_lanes_published(bw, lane, is_in) == BW_NO_LANE)
 		return commit_elsewhere(bw, lane, place, len);
 	return 0;
 }

@@ -86,7 +86,7 @@ static void look_for_answer(struct bw *bw, struct bw_lane *lane, int index)
 }
 
 /* Sends what is left, message by message, until one would have to wait. */
-static void send_rest(struct bw *bw, struct bw_lane *lane)
+static void send_rest(struct bw *bw, struct bw_lane *lane, struct bw_lost *lost)
 {
 	struct bw_record record;
 	char *place;
@@ -105,13 +105,18 @@ static void send_rest(struct bw *bw, struct bw_lane *lane)
 		 * A message for which no datagram is large enough, since the
 		 * limits of the system were lowered, cannot be sent at all.
 		 */
-		if (err && err != BW_TOO_LARGE)
+		if (err == BW_TOO_LARGE) {
+			lost->messages++;
+			lost->bytes += record.len;
+		} else if (err) {
 			return;
+		}
 		lane->settled += BW_RECORD_BYTES(record.len);
 	}
 }
 
-void bw_settle(struct bw *bw, struct bw_lane *lane, int index)
+void bw_settle(struct bw *bw, struct bw_lane *lane, int index,
+	       struct bw_lost *lost)
 {
 	if (bw_lane_state(lane) == BW_LANE_ENDING)
 		bw_lane_look(lane, bw_fork_fd(bw, index));
@@ -122,7 +127,7 @@ void bw_settle(struct bw *bw, struct bw_lane *lane, int index)
 	if (bw_lane_state(lane) != BW_LANE_SETTLING || index >= BW_LANES)
 		return;
 	bw_fork_close(bw, index);
-	send_rest(bw, lane);
+	send_rest(bw, lane, lost);
 	if (lane->settled == lane->written) {
 		bw_lane_unmap(lane);
 		lane->pause_ms = 0;

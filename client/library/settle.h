@@ -11,14 +11,23 @@
 #ifndef BUFWRITER_SETTLE_H
 #define BUFWRITER_SETTLE_H
 
+#include <stdint.h>
+
 struct bw;
 struct bw_lane;
+
+/* Messages that no daemon can have, because no datagram is so long. */
+struct bw_lost {
+	uint64_t messages, bytes;
+};
 
 /*
  * Owner of the lane, with cancellation disabled.  Goes as far as is possible
  * without a wait; connection `index` belongs to the lane.  In the end, an
  * ordinary lane is in the state NONE, and a large one stays in SETTLING.
+ * Messages of an ordinary lane that are lost are added to *lost.
  */
-void bw_settle(struct bw *bw, struct bw_lane *lane, int index);
+void bw_settle(struct bw *bw, struct bw_lane *lane, int index,
+	       struct bw_lost *lost);
 
 #endif

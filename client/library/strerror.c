@@ -8,6 +8,19 @@
 
 #include "bufwriter.h"
 
+/* The text of an error number, in English, or NULL if there is none. */
+static const char *describe(int number)
+{
+#ifdef __GLIBC__
+	return strerrordesc_np(number);
+#else
+	/* In musl, this is a constant, and all unknown numbers have the same. */
+	const char *text = strerror(number);
+
+	return strcmp(text, strerror(INT_MAX)) ? text : NULL;
+#endif
+}
+
 const char *bw_strerror(int error)
 {
 	const char *text;
@@ -47,6 +60,6 @@ const char *bw_strerror(int error)
 		return "the input ended before the length that was given; "
 		       "nothing was sent";
 	}
-	text = error < 0 && error != INT_MIN ? strerrordesc_np(-error) : NULL;
+	text = error < 0 && error != INT_MIN ? describe(-error) : NULL;
 	return text ? text : "unknown error";
 }

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/ship/backoff.h"
 #include "client/ship/target.h"
 #include "conf/expand.h"
 
@@ -206,6 +208,24 @@ static int add_daemon(struct order *order)
 	return err;
 }
 
+/*
+ * Two hosts may have one name, and so may their files.  A file that another one
+ * of its name would replace keeps its content under a name with this suffix.
+ * No other shipper has the suffix, so no third file replaces that one.  A file
+ * counts as one that has arrived only if size and time are the same, the time
+ * to the nanosecond; rrsync(1) refuses the option for that.
+ */
+static int keep_apart(struct order *order, enum target kind)
+{
+	int err = add(order, "--backup");
+
+	if (!err)
+		err = add(order, "--suffix=.%08" PRIx32 "~", backoff_random());
+	if (!err && kind != TARGET_SSH)
+		err = add(order, "--modify-window=-1");
+	return err;
+}
+
 static int rsync_command(struct order *order)
 {
 	static const char *const first[] = {
@@ -219,6 +239,8 @@ static int rsync_command(struct order *order)
 
 	for (i = 0; !err && i < sizeof(first) / sizeof(first[0]); i++)
 		err = add(order, "%s", first[i]);
+	if (!err)
+		err = keep_apart(order, kind);
 	if (!err && kind == TARGET_DAEMON)
 		err = add_daemon(order);
 	if (!err && kind == TARGET_SSH)

@@ -2,6 +2,7 @@
 /* See scan.h. */
 #include "client/ship/scan.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -94,11 +95,12 @@ static void leave(struct scan *scan, const char *name, enum odd why)
 }
 
 /* ACLs make this more than a look at the mode. */
-static bool is_readable(int dir, const char *name, const struct stat *st)
+static bool is_readable(const struct scan *scan, const char *name,
+			const struct stat *st)
 {
-	if (st->st_uid == geteuid() && (st->st_mode & S_IRUSR))
+	if (st->st_uid == scan->user && (st->st_mode & S_IRUSR))
 		return true;
-	return !faccessat(dir, name, R_OK, AT_EACCESS);
+	return !faccessat(scan->dir, name, R_OK, AT_EACCESS);
 }
 
 static int take(struct scan *scan, const char *name)
@@ -119,7 +121,7 @@ static int take(struct scan *scan, const char *name)
 		leave(scan, name, ODD_FOREIGN);
 	else if (strncmp(name, scan->prefix, strlen(scan->prefix)))
 		leave(scan, name, ODD_PREFIX);
-	else if (!is_readable(scan->dir, name, &st))
+	else if (!is_readable(scan, name, &st))
 		leave(scan, name, ODD_UNREADABLE);
 	else {
 		backlog_add(&scan->total, time_ns, (uint64_t)st.st_size);
@@ -127,6 +129,50 @@ static int take(struct scan *scan, const char *name)
 			return keep(scan, name, time_ns, (uint64_t)st.st_size);
 	}
 	return 0;
+}
+
+/* --- a quick scan -------------------------------------------------------- */
+
+/* A name as of a file; what it is shows later. */
+static int take_name(struct scan *scan, const struct dirent *entry)
+{
+	uint64_t time_ns = backlog_time(entry->d_name);
+
+	if ((entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN) ||
+	    !time_ns ||
+	    strncmp(entry->d_name, scan->prefix, strlen(scan->prefix)) ||
+	    names_has(scan->known, entry->d_name))
+		return 0;
+	backlog_add(&scan->total, time_ns, 0);
+	return keep(scan, entry->d_name, time_ns, 0);
+}
+
+/* Looks at the files that were kept; those that cannot be shipped go. */
+static void look_at_kept(struct scan *scan)
+{
+	size_t i, n = 0;
+	uint64_t bytes = 0;
+	struct stat st;
+
+	for (i = 0; i < scan->n; i++) {
+		struct ship_file *file = scan->files[i];
+
+		assert(file); /* the first n are there */
+		if (fstatat(scan->dir, file->name, &st, AT_SYMLINK_NOFOLLOW) ||
+		    !S_ISREG(st.st_mode) ||
+		    !is_readable(scan, file->name, &st)) {
+			free(file);
+			scan->is_more = true; /* the next scan tells of it */
+			continue;
+		}
+		file->bytes = (uint64_t)st.st_size;
+		bytes += file->bytes;
+		scan->files[n++] = file;
+	}
+	scan->n = n;
+	if (n)
+		scan->total.bytes = (uint64_t)((double)bytes / (double)n *
+					       (double)scan->total.files);
 }
 
 /* --- the directory ------------------------------------------------------- */
@@ -157,7 +203,8 @@ static int read_all(struct scan *scan, DIR *dir)
 			return -ECANCELED;
 		/* Dots mark unfinished files. */
 		if (entry->d_name[0] != '.')
-			err = take(scan, entry->d_name);
+			err = scan->is_quick ? take_name(scan, entry) :
+					       take(scan, entry->d_name);
 	}
 	return err;
 }
@@ -170,10 +217,13 @@ void scan_run(struct scan *scan)
 		scan->err = -errno;
 		return;
 	}
+	scan->user = geteuid();
 	scan->files = calloc(scan->room + 1, sizeof(*scan->files));
 	scan->err = scan->files ? read_all(scan, dir) : -ENOMEM;
 	closedir(dir);
 	sort(scan->files, scan->n);
+	if (!scan->err && scan->is_quick)
+		look_at_kept(scan);
 }
 
 void scan_clear(struct scan *scan)

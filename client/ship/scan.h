@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "client/command/backlog.h"
 #include "client/ship/file.h"
@@ -37,6 +38,7 @@ struct scan {
 	const char *prefix;  /* that each name must have; "" for any */
 	struct names *known; /* names to leave out; they count as backlog */
 	size_t room;	     /* files to keep at most */
+	bool is_quick;	     /* see scan_run() */
 	_Atomic bool stop;   /* true: end soon, with -ECANCELED */
 
 	/* results */
@@ -51,8 +53,15 @@ struct scan {
 		enum odd why;
 	} odd_names[SCAN_ODD];
 	size_t odd_n;
+
+	uid_t user; /* the scan's own */
 };
 
+/*
+ * Looks at each name and each file.  If is_quick, it looks at the names, and
+ * at the files that it keeps only, so that a large backlog begins to move
+ * early: `total` then has an estimate of the bytes, and nothing is odd.
+ */
 void scan_run(struct scan *scan);
 /* Frees the results; files that were taken over must be out of `files`. */
 void scan_clear(struct scan *scan);

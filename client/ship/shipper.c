@@ -419,7 +419,9 @@ static void begin_scan(struct shipper *s)
 	s->state = SCAN;
 	names_init(&s->known, WINDOW_MAX + PLAN_ASIDE);
 	plan_known(&s->plan, &s->known);
-	s->scan.room = window(s);
+	/* The first run of a large backlog does not wait for all of it. */
+	s->scan.is_quick = !s->has_scanned && !s->once;
+	s->scan.room = s->scan.is_quick ? s->cfg->ship_batch_files : window(s);
 	uv_queue_work(&s->loop, &s->work, on_scan_work, on_scan_end);
 }
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "client/command/signal_name.h"
+
 /*
  * What rsync and ssh say.  The first pattern that is anywhere in the output
  * decides, so the more telling ones come first.
@@ -154,6 +156,9 @@ static void quote(const char *said, const char *text, char *out, size_t room)
 		if (text ? !memmem(said, len, text, strlen(text)) :
 			   is_noise(said, len))
 			continue;
+		/* ssh ends its lines as a terminal wants them */
+		if (len && said[len - 1] == '\r')
+			len--;
 		snprintf(out, room, "%.*s", (int)(len < 200 ? len : 200), said);
 		break;
 	}
@@ -171,9 +176,8 @@ static void describe_end(const struct ending *e, char *out, size_t room)
 		snprintf(out, room, "%s moved nothing for %u s and was ended",
 			 program, e->stall_s);
 	else if (e->signal)
-		snprintf(out, room, "%s was killed by SIG%s", program,
-			 sigabbrev_np(e->signal) ? sigabbrev_np(e->signal) :
-						   "?");
+		snprintf(out, room, "%s was killed by %s", program,
+			 signal_name(e->signal));
 	else if (!e->status)
 		snprintf(out, room,
 			 "%s ended with success and left %zu of %zu files",

@@ -86,16 +86,37 @@ static uint64_t parse_nth(char *action)
 	return n;
 }
 
+/* Not every C library has a function for the names of errors. */
 static int parse_errno(const char *name)
 {
-	const char *known;
-	int err;
-
-	for (err = 1; err < 200; err++) {
-		known = strerrorname_np(err);
-		if (known && !strcmp(known, name))
-			return err;
+#define ERROR(number)           \
+	{                       \
+		number, #number \
 	}
+	static const struct {
+		int number;
+		const char *name;
+	} known[] = {
+		ERROR(EACCES),	   ERROR(EADDRINUSE),	ERROR(EAGAIN),
+		ERROR(EBADF),	   ERROR(EBADMSG),	ERROR(ECANCELED),
+		ERROR(EBUSY),	   ERROR(EDQUOT),	ERROR(EEXIST),
+		ERROR(EFAULT),	   ERROR(EFBIG),	ERROR(EINTR),
+		ERROR(EINVAL),	   ERROR(EIO),		ERROR(EISDIR),
+		ERROR(ELOOP),	   ERROR(EMFILE),	ERROR(EMLINK),
+		ERROR(EMSGSIZE),   ERROR(ENAMETOOLONG), ERROR(ENFILE),
+		ERROR(ENOBUFS),	   ERROR(ENODEV),	ERROR(ENOENT),
+		ERROR(ENOMEM),	   ERROR(ENOSPC),	ERROR(ENOSYS),
+		ERROR(ENOTDIR),	   ERROR(ENOTEMPTY),	ERROR(ENXIO),
+		ERROR(EOPNOTSUPP), ERROR(EOVERFLOW),	ERROR(EPERM),
+		ERROR(EPIPE),	   ERROR(EROFS),	ERROR(ESRCH),
+		ERROR(ESTALE),	   ERROR(ETIMEDOUT),	ERROR(ETXTBSY),
+		ERROR(EXDEV),
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(known[i].name, name))
+			return known[i].number;
 	return 0;
 }
 
@@ -159,7 +180,7 @@ static void start(void)
 		if (log_fd < 0)
 			fail("cannot open BW_FAILPOINTS_LOG", log);
 	}
-	if (!env)
+	if (!env || !*env)
 		return;
 	rules_text = strdup(env);
 	rest = rules_text;

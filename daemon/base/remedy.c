@@ -9,8 +9,29 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+const char *remedy_limit(int err)
+{
+	switch (-err) {
+	case EMFILE:
+	case ENFILE:
+		return "raise the limit of open files";
+	case EFBIG:
+		return "raise the limit of file size";
+	case ENOMEM:
+		return "free memory, or raise its limit";
+	case EAGAIN:
+		return "raise the limits of threads and of memory";
+	default:
+		return NULL;
+	}
+}
+
 const char *remedy(int err)
 {
+	const char *limit = remedy_limit(err);
+
+	if (limit)
+		return limit;
 	switch (-err) {
 	case ENOSPC:
 	case EDQUOT:
@@ -25,11 +46,6 @@ const char *remedy(int err)
 	case EROFS:
 		return "mount the file system writable, or let the unit write "
 		       "there with ReadWritePaths=";
-	case EMFILE:
-	case ENFILE:
-		return "raise the limit of open files";
-	case EFBIG:
-		return "raise the limit of file size";
 	case ENAMETOOLONG:
 		return "shorten files.path, prefix or suffix";
 	default:

@@ -5,6 +5,8 @@
 
 /* An imperative phrase for the end of a log line; err is a -errno. */
 const char *remedy(int err);
+/* The same if the process came to one of its limits, otherwise NULL. */
+const char *remedy_limit(int err);
 /*
  * The same after a call that failed at this path.  Asks its file system whether
  * ENOSPC means that the inodes are used up, which `df` does not show; so this

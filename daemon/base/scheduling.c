@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "daemon/base/log.h"
 
@@ -13,7 +15,8 @@ void scheduling_yield(void)
 {
 	struct sched_param param = { 0 };
 
-	(void)sched_setscheduler(0, SCHED_BATCH, &param);
+	/* The system call itself: musl's function only says ENOSYS. */
+	(void)syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &param);
 }
 
 /* In Linux each thread has its own nice value: setpriority(2), NOTES. */

@@ -237,6 +237,7 @@ static struct stored {
 	int fd;
 	char name[SYSTEMD_NAME];
 } stored[MAX_FDS];
+static unsigned stored_count;
 
 /* The name of the i-th descriptor in LISTEN_FDNAMES; empty: none. */
 static void name_of(unsigned i, char name[SYSTEMD_NAME])
@@ -260,7 +261,7 @@ static bool take_stored(struct systemd_passed *passed, unsigned i)
 	if (strncmp(s->name, SYSTEMD_STORED, strlen(SYSTEMD_STORED)) != 0)
 		return false;
 	s->fd = FIRST_FD + (int)i;
-	passed->stored++;
+	stored_count = ++passed->stored;
 	return true;
 }
 
@@ -341,7 +342,7 @@ int systemd_socket(struct systemd_passed *passed, struct failure *failure)
 	const char *wrong = count_passed(&n);
 
 	passed->lanes = -1;
-	passed->stored = 0;
+	passed->stored = stored_count = 0;
 	passed->further = 0;
 	if (!wrong && n)
 		wrong = take_passed((unsigned)n, passed, &data);
@@ -354,6 +355,11 @@ int systemd_socket(struct systemd_passed *passed, struct failure *failure)
 				   "used: %s",
 				   wrong);
 	return data >= 0 ? data : -ENOENT;
+}
+
+unsigned systemd_stored_count(void)
+{
+	return stored_count;
 }
 
 int systemd_stored(unsigned i, char name[SYSTEMD_NAME])

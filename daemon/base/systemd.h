@@ -67,6 +67,8 @@ int systemd_socket(struct systemd_passed *passed, struct failure *failure);
  * Returns the descriptor, from now on the caller's; -1: it was taken before.
  */
 int systemd_stored(unsigned i, char name[SYSTEMD_NAME]);
+/* How many there were, since systemd_socket(); 0 before that. */
+unsigned systemd_stored_count(void);
 
 /*
  * systemd keeps a copy of this descriptor, under this name, and passes it to

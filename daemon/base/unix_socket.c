@@ -102,7 +102,9 @@ static int is_stale(int type, const struct sockaddr_un *addr)
 	err = probe(type, addr);
 	if (err == EACCES && st.st_uid == geteuid()) {
 		/* our own, with a mode that admits others only */
-		old = (struct unix_socket){ -1, "", st.st_dev, st.st_ino };
+		old = (struct unix_socket){ .fd = -1,
+					    .dev = st.st_dev,
+					    .ino = st.st_ino };
 		strcpy(old.path, addr->sun_path);
 		(void)set_mode(&old, (st.st_mode & 07777) | 0600);
 		err = probe(type, addr);
@@ -261,6 +263,13 @@ void unix_socket_refuse_descriptors(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
 }
 
+void unix_socket_ask_sender(int fd, bool ask)
+{
+	int on = ask;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+}
+
 static int make_socket(struct unix_socket *s, int type,
 		       const struct sockaddr_un *addr)
 {
@@ -269,8 +278,10 @@ static int make_socket(struct unix_socket *s, int type,
 	s->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0)
 		return -errno;
-	/* Before the name: nobody can have sent one by then. */
+	/* Before the name: nobody can have sent anything by then. */
 	unix_socket_refuse_descriptors(s->fd);
+	if (s->credentials)
+		unix_socket_ask_sender(s->fd, true);
 	err = bind_file(s, type, addr);
 	if (err) {
 		close(s->fd);

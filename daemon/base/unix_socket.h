@@ -7,6 +7,7 @@
 #ifndef BUFWRITER_UNIX_SOCKET_H
 #define BUFWRITER_UNIX_SOCKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,6 +20,8 @@ struct unix_socket {
 	/* of the socket file, so that no other file is removed in its place */
 	dev_t dev;
 	ino_t ino;
+	/* set before it is bound: the kernel says who sends (SO_PASSCRED) */
+	bool credentials;
 };
 
 /*
@@ -48,6 +51,12 @@ void unix_socket_close(struct unix_socket *s);
  * kernels this does nothing, see bufwriterd(8).
  */
 void unix_socket_refuse_descriptors(int fd);
+
+/*
+ * Whether the kernel says of each datagram that is sent from now on who sent it
+ * (SO_PASSCRED).  It belongs to the socket and outlives this process.
+ */
+void unix_socket_ask_sender(int fd, bool ask);
 
 /* What systemd's sysctl.d sets; 10 is the kernel's own default. */
 #define UNIX_SOCKET_QLEN_GOOD 512

@@ -363,7 +363,7 @@ static bool on_line(void *arg, struct connection *conn, char *line, size_t len,
 
 int commands_open(struct commands *c, int listener, const struct sources *from)
 {
-	size_t room = show_room(from->workers_most);
+	size_t room = show_room(from->workers_most, from->senders);
 	int err;
 
 	assert(from->settings->cfg);

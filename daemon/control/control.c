@@ -194,7 +194,7 @@ static void on_file_timer(uv_timer_t *timer)
 static int open_file(struct control *c, const struct sources *from)
 {
 	const struct config *cfg = from->settings->cfg;
-	size_t room = show_room(from->workers_most);
+	size_t room = show_room(from->workers_most, from->senders);
 	uint64_t ms = clock_ms_up(cfg->control_metrics_interval_ns);
 	int err;
 

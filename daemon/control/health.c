@@ -233,6 +233,11 @@ void health_judge(struct health *h, const struct snapshot *s,
 		      "the last start could not recover the messages in "
 		      "memory: see %.100s",
 		      from->recovered->aside);
+	else if (from->lanes && lane_server_unread(from->lanes))
+		judge(h, HEALTH_DEGRADED,
+		      "messages of the process before wait in %u copies of "
+		      "lanes that cannot be read: see the log of the start",
+		      lane_server_unread(from->lanes));
 	else if (metrics_file_trouble(from->metrics, h->why, sizeof(h->why)))
 		h->level = HEALTH_DEGRADED;
 	else

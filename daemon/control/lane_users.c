@@ -51,7 +51,8 @@ static void read_lane(struct lane_user *to, const struct lanes_slot *s)
 	uint64_t unread;
 
 	/* relaxed, all: numbers, which order nothing */
-	unread = load_relaxed(&head->written) - load_relaxed(&e->position);
+	unread = (load_relaxed(&head->written) & ~LANE_SEALED) -
+		 load_relaxed(&e->position);
 	*to = (struct lane_user){
 		.pid = e->pid,
 		.uid = e->uid,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/control/sender_show.h"
 #include "daemon/control/show.h"
 
 #ifdef __clang__
@@ -97,6 +98,22 @@ static void add_drops(struct metrics *m, const struct snapshot *s)
 #include "daemon/base/stats.def"
 }
 
+/* Without senders.identify there are none. */
+static void add_senders(struct metrics *m, struct senders *senders)
+{
+	unsigned i;
+
+	if (!senders)
+		return;
+	senders_credit(senders);
+	for (i = 0; i < SENDER_FAMILIES; i++) {
+		add_family(m, sender_families[i].name, "counter",
+			   sender_families[i].doc);
+		sender_show_samples(m->t, senders, &sender_families[i],
+				    m->stream);
+	}
+}
+
 static void add_gauge(struct metrics *m, const char *name, const char *doc,
 		      double value)
 {
@@ -176,5 +193,6 @@ void show_metrics(struct text *t, const struct snapshot *s,
 #define GAUGE(name, doc) add_gauge(&m, #name, doc, s->name);
 #include "daemon/base/stats.def"
 	add_drops(&m, s);
+	add_senders(&m, from->senders);
 	text_add(t, "# EOF\n");
 }

@@ -14,8 +14,11 @@
 /* Increased when a member of the status changes its meaning or is removed. */
 #define SHOW_SCHEMA 1
 
-/* Bytes that either text takes at most, with this many workers. */
-size_t show_room(unsigned workers);
+/*
+ * Bytes that either text takes at most, with this many workers, and with or
+ * without senders.identify.
+ */
+size_t show_room(unsigned workers, bool identify);
 
 /* One JSON object, without a newline. */
 void show_status(struct text *t, const struct snapshot *s,

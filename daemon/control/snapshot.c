@@ -12,14 +12,17 @@
  * record has, in the ring:
  *
  *	in_ring = published - taken from it by all records - too large
+ *		  - above the limit of its sender
  *
- * (A datagram that is too large is published, too, as a ticket without a
- * message.)  A message in a lane counts from its commit on, and the record says
- * how many of its messages came from lanes: these are added to what arrived.
- * One that is too large is in no record; this thread adds it to what arrived
- * and to what was dropped at one time, see listener_lanes_dropped().  in_ring is at most the number of slots: a slot is armed again
- * only after its last ticket was released, which is after its commit, and the
- * loop thread saw the release before.
+ * (The last two are published, too, as tickets without a message.)  in_ring is
+ * at most the number of slots: a slot is armed again only after its last ticket
+ * was released, which is after its commit, and the loop thread saw the release
+ * before.
+ *
+ * A message in a lane counts from its commit on, and the record says how many of
+ * its messages came from lanes: these are added to what arrived.  One that is
+ * too large is in no record; this thread adds it to what arrived and to what was
+ * dropped at one time, see listener_lanes_dropped().
  *
  * The records are read again until two passes agree; then all were true at one
  * moment.  On a busy daemon two passes may never agree, so their number is
@@ -80,7 +83,7 @@ static bool read_records(struct snapshot *s, const struct sources *from)
 /* Where every message is. */
 static void place_messages(struct snapshot *s, const struct sources *from)
 {
-	uint64_t taken = 0, too_large, published;
+	uint64_t taken = 0, empty, published;
 	unsigned i, pass;
 
 	for (pass = 0; pass < PASSES && !read_records(s, from); pass++)
@@ -101,9 +104,10 @@ static void place_messages(struct snapshot *s, const struct sources *from)
 		s->arena_bytes += rec->len;
 	}
 	published = ring_published(from->ring) - from->ring->first;
-	too_large = s->too_large - from->listener->lane_too_large;
-	assert(taken + too_large <= published);
-	s->in_ring = published - taken - too_large;
+	/* Those that found no slot are in ring_full. */
+	empty = s->too_large - from->listener->lane_too_large + s->sender_rate;
+	assert(taken + empty <= published);
+	s->in_ring = published - taken - empty;
 	s->arrived = s->received + s->lane_messages +
 		     from->listener->lane_too_large;
 	assert(s->in_ring <= ring_slots(from->ring));

@@ -29,6 +29,7 @@
 struct sources {
 	const struct ring *ring;
 	struct listener *listener;
+	struct senders *senders; /* NULL: not asked for */
 	struct workers *workers; /* none before the start is complete */
 	unsigned workers_most;	 /* memory for so many */
 	uint64_t lanes_most;	 /* the same; 0: there are none */

@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include "daemon/base/remedy.h"
+#include "daemon/control/sender_show.h"
 #include "daemon/control/show.h"
 
-size_t show_room(unsigned workers)
+size_t show_room(unsigned workers, bool identify)
 {
 	/* tests/unit/test_show.c tests the worst case of both */
-	return 60 * 1024 + workers * 4096;
+	return 60 * 1024 + workers * 4096 + (identify ? SENDER_SHOW_ROOM : 0);
 }
 
 static void add_number(struct text *t, const char *name, uint64_t n)
@@ -102,6 +103,14 @@ static void add_lanes(struct text *t, const struct snapshot *s,
 		close_with(t, "},");
 	}
 	close_with(t, "]},");
+}
+
+static void add_senders(struct text *t, const struct snapshot *s,
+			const struct sources *from)
+{
+	text_add(t, "\"senders\":");
+	sender_show_status(t, from->senders, s->now_ns);
+	text_add(t, ",");
 }
 
 static void add_messages(struct text *t, const struct snapshot *s)
@@ -235,6 +244,7 @@ void show_status(struct text *t, const struct snapshot *s,
 	add_process(t, s, health, from);
 	add_sockets(t, from);
 	add_lanes(t, s, from->settings->cfg);
+	add_senders(t, s, from);
 	add_messages(t, s);
 	text_add(t, "\"rates\":{");
 	add_rate(t, "now", &s->second);

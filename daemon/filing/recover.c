@@ -36,7 +36,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/remedy.h"
 #include "daemon/filing/flush.h"
-#include "daemon/filing/retain.h"
+#include "daemon/filing/room.h"
 #include "daemon/filing/transfer.h"
 #include "daemon/region/region_file.h"
 #include "daemon/region/region_v1.h"
@@ -46,6 +46,7 @@ struct recovery {
 	struct region *s;
 	const struct config *cfg;
 	struct flush flush;
+	struct room room;
 	char suffix[REGION_AFFIX]; /* see without_mark() */
 	recover_wait_fn *waits;
 	void *arg;
@@ -103,50 +104,34 @@ static void wait_for_disk(struct recovery *rec, struct refusal *refusal,
 	refusal->pause_ns = flush_pause_after(refusal->pause_ns);
 }
 
-/* Deletes the oldest complete files, of so many bytes together. */
-static void delete_oldest(struct recovery *rec, uint64_t wanted)
+/* Makes a file of the arena, if the limits admit it.  0 or -errno. */
+static int try_flush(struct recovery *rec, struct arena *a, uint64_t *bytes)
 {
-	uint64_t files = 0, bytes = 0, messages = 0;
-	struct retain_file gone;
-	struct retain retain;
+	uint64_t len = a->now.len;
+	const char *limit = NULL;
+	int err;
 
-	if (retain_open(&retain, rec->cfg))
-		return;
-	while (bytes < wanted && retain_delete_some(&retain, &gone) > 0) {
-		files++;
-		bytes += gone.bytes;
-		messages += gone.messages;
-		rec->out->deleted_uncounted += !gone.counted;
-	}
-	retain_close(&retain);
-	rec->out->deleted_files += files;
-	rec->out->deleted_bytes += bytes;
-	rec->out->deleted_messages += messages;
-	if (files)
-		log_warning("recovery: files.when_full: the disk is full; "
-			    "deleted the oldest files: files=%" PRIu64
-			    " messages=%" PRIu64 " bytes=%" PRIu64,
-			    files, messages, bytes);
-}
-
-static void make_room(struct recovery *rec, int err, uint64_t wanted)
-{
-	if (rec->cfg->files_when_full == FULL_DELETE_OLDEST &&
-	    (err == -ENOSPC || err == -EDQUOT))
-		delete_oldest(rec, wanted);
+	if (len && !rec->flush.pending)
+		limit = room_admits(&rec->room, len);
+	if (limit)
+		return flush_refuse(&rec->flush, limit);
+	err = transfer_flush(a, &rec->flush, bytes);
+	if (err)
+		room_refused(&rec->room, err, len);
+	else
+		room_written(&rec->room, *bytes);
+	return err;
 }
 
 /* Flushes an arena, waiting for the disk as long as it takes. */
 static void flush_arena(struct recovery *rec, struct arena *a)
 {
 	struct refusal refusal = { .pause_ns = FLUSH_PAUSE_NS };
-	uint64_t count = a->now.count, bytes;
+	uint64_t count = a->now.count, bytes = 0;
 	int err;
 
-	while ((err = transfer_flush(a, &rec->flush, &bytes))) {
-		make_room(rec, err, a->now.len);
+	while ((err = try_flush(rec, a, &bytes)))
 		wait_for_disk(rec, &refusal, err);
-	}
 	assert(arena_is_empty(a));
 	count_file(rec, count, bytes);
 	(void)FAILPOINT("recover.arena");
@@ -313,6 +298,25 @@ static int recover_old(struct recovery *rec, struct failure *error)
 	return 0;
 }
 
+/* As recover_old(), within the limits of the complete files. */
+static int recover_within(struct recovery *rec, struct failure *error)
+{
+	struct recovered *out = rec->out;
+	struct room *room = &rec->room;
+	int err = room_open(room, rec->cfg);
+
+	if (err)
+		return failure_set(error, err, "out of memory");
+	err = recover_old(rec, error);
+	compress_close(rec->flush.compressor);
+	room_close(room);
+	out->deleted_files = room->deleted_files;
+	out->deleted_bytes = room->deleted_bytes;
+	out->deleted_messages = room->deleted_messages;
+	out->deleted_uncounted = room->deleted_uncounted;
+	return err;
+}
+
 static int set_aside(const struct config *cfg, struct recovered *out,
 		     struct failure *error)
 {
@@ -468,15 +472,14 @@ int recover_region(struct region *s, const struct config *cfg,
 		return err;
 	rec.flush.names = &s->header->names;
 	use_form(&rec, &then);
-	err = recover_old(&rec, error);
-	compress_close(rec.flush.compressor);
+	err = recover_within(&rec, error);
 	if (err) {
 		region_close(s);
 		return err;
 	}
 	out->ns = clock_now() - start_ns;
 	report(out, region_header_form(s->header), cfg);
-	if (region_header_fits(s->header, cfg)) {
+	if (region_fits(s, cfg)) {
 		region_adopt(s, cfg);
 		return 0;
 	}

@@ -5,14 +5,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE (1 << 0)
+#endif
+
+/* The system call itself: not every C library has renameat2(). */
+static int rename_without_replacing(const char *from, const char *to)
+{
+	return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to,
+			    RENAME_NOREPLACE);
+}
 
 int rename_noreplace(const char *from, const char *to)
 {
 	struct stat st;
 
-	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+	if (!rename_without_replacing(from, to))
 		return FAILPOINT("rename.done");
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Most parents of a directory: no path has more. */
@@ -95,16 +98,34 @@ static bool is_lasting(int err)
 	}
 }
 
+/*
+ * What the kernel's struct statx says of the mount.  Not every C library has
+ * statx(), or knows this member, so this is the system call itself.
+ */
+struct mount_statx {
+	uint32_t mask;
+	unsigned char between[140];
+	uint64_t mount_id;
+	unsigned char rest[104];
+};
+_Static_assert(offsetof(struct mount_statx, mount_id) == 144 &&
+		       sizeof(struct mount_statx) == 256,
+	       "the kernel's layout");
+#define MOUNT_ID 0x1000u /* STATX_MNT_ID */
+
+static bool has_mount_id(const char *path, struct mount_statx *x)
+{
+	return !syscall(SYS_statx, AT_FDCWD, path, 0, MOUNT_ID, x) &&
+	       (x->mask & MOUNT_ID);
+}
+
 /* True if both paths are known to be on different mounts. */
 static bool are_mounts_different(const char *a, const char *b)
 {
-	struct statx x, y;
+	struct mount_statx x, y;
 
-	if (statx(AT_FDCWD, a, 0, STATX_MNT_ID, &x) ||
-	    statx(AT_FDCWD, b, 0, STATX_MNT_ID, &y))
-		return false;
-	return (x.stx_mask & y.stx_mask & STATX_MNT_ID) &&
-	       x.stx_mnt_id != y.stx_mnt_id;
+	return has_mount_id(a, &x) && has_mount_id(b, &y) &&
+	       x.mount_id != y.mount_id;
 }
 
 int temp_dir_probe(const struct config *cfg, const char **op, char why[128])

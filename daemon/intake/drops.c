@@ -7,7 +7,7 @@
 
 #include "daemon/base/clock.h"
 
-enum { LARGE, ERRORS, RESUMED };
+enum { LARGE, LIMITED, ERRORS, RESUMED };
 
 /* -- each kind ----------------------------------------------------------- */
 
@@ -40,6 +40,36 @@ void drops_too_large(struct drops *d, const struct drops_large *some,
 		d->large.largest = some->largest;
 	d->allowed_bytes = allowed_bytes;
 	report_due(&d->report, LARGE);
+}
+
+static void say_limited(void *arg)
+{
+	struct drops *d = arg;
+	uint64_t of_worst;
+	const struct sender *worst = senders_worst(d->senders, &of_worst);
+	const char *unit = worst ? senders_unit(d->senders, worst) : NULL;
+
+	if (worst)
+		log_warning("messages above senders.rate were dropped: %" PRIu64
+			    " since the last report, %" PRIu64
+			    " of them from process %" PRIu32
+			    " (%s) of user %" PRIu32 ", unit %s",
+			    d->limited, of_worst, worst->id.pid,
+			    *worst->command ? worst->command : "-",
+			    worst->id.uid, unit ? unit : "unknown");
+	else
+		log_warning("messages above senders.rate were dropped: %" PRIu64
+			    " since the last report, from more processes than "
+			    "the daemon has rows for",
+			    d->limited);
+	d->limited = 0;
+}
+
+void drops_limited(struct drops *d, uint64_t count, struct senders *senders)
+{
+	d->limited += count;
+	d->senders = senders;
+	report_due(&d->report, LIMITED);
 }
 
 static void say_errors(void *arg)
@@ -113,6 +143,7 @@ void drops_open(struct drops *d, uv_loop_t *uv)
 {
 	static report_fn *const say[REPORT_LINES] = {
 		[LARGE] = say_large,
+		[LIMITED] = say_limited,
 		[ERRORS] = say_errors,
 		[RESUMED] = say_resumed,
 	};

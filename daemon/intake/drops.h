@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "daemon/intake/report.h"
+#include "daemon/intake/senders.h"
 
 /* Messages larger than socket.max_message, from a socket or a lane. */
 struct drops_large {
@@ -24,12 +25,14 @@ struct drops {
 	struct report report;
 	/* not in the log yet */
 	struct drops_large large;
-	uint64_t allowed_bytes; /* socket.max_message */
-	uint64_t errors;	/* failures of recvmmsg(2) ... */
-	int error;		/* ... and the last errno */
-	uint64_t full;		/* dropped without a free slot */
-	uint64_t full_since_ns; /* start of the drops not reported yet */
-	uint64_t read_since_ns; /* when the listener last read again */
+	uint64_t allowed_bytes;	 /* socket.max_message */
+	uint64_t errors;	 /* failures of recvmmsg(2) ... */
+	int error;		 /* ... and the last errno */
+	uint64_t limited;	 /* dropped because of senders.rate ... */
+	struct senders *senders; /* ... and who sent them */
+	uint64_t full;		 /* dropped without a free slot */
+	uint64_t full_since_ns;	 /* start of the drops not reported yet */
+	uint64_t read_since_ns;	 /* when the listener last read again */
 	struct log_limit limit_dropping;
 };
 
@@ -42,6 +45,8 @@ void drops_close(struct drops *d);
 /* These were larger than allowed_bytes, and were dropped. */
 void drops_too_large(struct drops *d, const struct drops_large *some,
 		     uint64_t allowed_bytes);
+/* So many were dropped because these senders are over their limit. */
+void drops_limited(struct drops *d, uint64_t count, struct senders *senders);
 /* recvmmsg(2) failed with this errno. */
 void drops_receive_failed(struct drops *d, int error);
 /* The ring has become full: what is dropped from now on counts from here. */

@@ -159,12 +159,23 @@ bool lane_clients_answer(struct lane_client *c, int status, uint64_t value1,
 	return true;
 }
 
+/* There is no lane for it. */
+static void turn_down(struct lane_client *c, int err)
+{
+	if (lane_clients_answer(c, err, 0, 0, -1))
+		lane_clients_disconnect(c);
+}
+
+void lane_clients_put_off(struct lane_client *c)
+{
+	turn_down(c, -EAGAIN);
+}
+
 void lane_clients_refuse(struct lane_client *c, int err)
 {
 	stats_add(&c->all->stats->lanes_refused, 1);
 	lane_report_refused(&c->all->report, c->pid, c->uid, err);
-	if (lane_clients_answer(c, err, 0, 0, -1))
-		lane_clients_disconnect(c);
+	turn_down(c, err);
 }
 
 /* -- all of them ----------------------------------------------------------- */

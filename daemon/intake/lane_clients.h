@@ -112,6 +112,8 @@ uint64_t lane_clients_count(const struct lane_clients *cs, uid_t uid);
  */
 bool lane_clients_answer(struct lane_client *c, int status, uint64_t value1,
 			 uint64_t value2, int fd);
+/* Answers -EAGAIN and closes: the program asks again soon, as it should. */
+void lane_clients_put_off(struct lane_client *c);
 /* Counts the refusal, reports it, answers with this -errno, and closes. */
 void lane_clients_refuse(struct lane_client *c, int err);
 /* Closes.  Its lane, if it has one, is read to what is written by now. */

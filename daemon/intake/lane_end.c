@@ -30,6 +30,7 @@ static bool settle(struct lane_end *e, uint32_t slot)
 	const struct lane_entry *entry = &h->table->entry[slot];
 	struct lane_client *c = lane_clients_find(h->clients, slot);
 	bool broken = ls->slot[slot].broken;
+	bool kept = ls->slot[slot].lane.kept;
 
 	if (!lanes_remove(ls, slot))
 		return false;
@@ -39,7 +40,7 @@ static bool settle(struct lane_end *e, uint32_t slot)
 				   entry->uid);
 	}
 	stats_add(&h->clients->stats->lanes_closed, 1);
-	lane_handout_remove(h, entry);
+	lane_handout_remove(h, entry, kept);
 	if (c) {
 		/* Its lane has ended already. */
 		c->slot = LANE_NO_SLOT;

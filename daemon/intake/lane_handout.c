@@ -3,10 +3,12 @@
 #include "daemon/intake/lane_handout.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/region/lane_keep.h"
 
 void lane_handout_open(struct lane_handout *h, struct lane_clients *clients,
 		       struct lane_store *store, struct workers *workers,
@@ -20,6 +22,7 @@ void lane_handout_open(struct lane_handout *h, struct lane_clients *clients,
 	h->count = cfg->lanes_count;
 	h->size = cfg->lanes_size_bytes;
 	h->large = cfg->lanes_large_bytes;
+	snprintf(h->state, sizeof(h->state), "%s", cfg->state_path);
 }
 
 /* -- may this client have one? -------------------------------------------- */
@@ -31,28 +34,32 @@ uint64_t lane_handout_share(const struct lane_handout *h, uid_t uid)
 	return h->count >= 8 ? h->count / 4 : 1;
 }
 
-/* The program asks again; its message waits in its own memory. */
-static bool is_large_free(const struct lane_handout *h, uid_t uid)
-{
-	unsigned own, all = lane_table_large(h->table, uid, &own);
+/* No refusal: the lane of a large message before this one is still in use. */
+#define LATER 1
 
-	return all < LANE_HANDOUT_LARGE_MOST && own < LANE_HANDOUT_LARGE_SHARE;
-}
-
+/* 0, LATER or -errno */
 static int check(const struct lane_handout *h, const struct lane_client *c,
 		 uint64_t large)
 {
+	unsigned own_large,
+		all_large = lane_table_large(h->table, c->uid, &own_large);
+
 	if (c->slot != LANE_NO_SLOT)
 		return -EBUSY;
 	if (lane_store_owes(h->store))
 		return -EAGAIN;
 	if (large > h->large)
 		return -EMSGSIZE;
-	if (large && !is_large_free(h, c->uid))
-		return -EAGAIN;
-	if (lane_table_count(h->table, c->uid) >= lane_handout_share(h, c->uid))
+	/* The program asks again; its message waits in its own memory. */
+	if (large)
+		return all_large < LANE_TABLE_LARGE &&
+				       own_large < LANE_HANDOUT_LARGE_SHARE ?
+			       0 :
+			       LATER;
+	if (lane_table_count(h->table, c->uid) - own_large >=
+	    lane_handout_share(h, c->uid))
 		return -EDQUOT;
-	return h->lanes < h->count ? 0 : -ENOSPC;
+	return h->lanes - all_large < h->count ? 0 : -ENOSPC;
 }
 
 /* -- making one ------------------------------------------------------------ */
@@ -73,9 +80,12 @@ void lane_handout_add(struct lane_handout *h, struct lane *lane)
 	h->lanes++;
 }
 
-void lane_handout_remove(struct lane_handout *h, const struct lane_entry *e)
+void lane_handout_remove(struct lane_handout *h, const struct lane_entry *e,
+			 bool kept)
 {
 	h->lanes--;
+	if (kept)
+		lane_keep_remove(h->state, e->id);
 	lane_store_forget(h->store, e->id);
 }
 
@@ -104,12 +114,9 @@ static int make(struct lane_handout *h, struct lane_client *c,
 
 static int give(struct lane_handout *h, struct lane_client *c, uint64_t large)
 {
-	int err = check(h, c, large), fd;
-	struct lane_entry *e;
+	struct lane_entry *e = lane_handout_room(h);
+	int fd;
 
-	if (err)
-		return err;
-	e = lane_handout_room(h);
 	if (!e)
 		return -ENOSPC;
 	lane_entry_open(e, lane_table_new_id(h->table),
@@ -130,8 +137,14 @@ static int give(struct lane_handout *h, struct lane_client *c, uint64_t large)
 void lane_handout_request(struct lane_handout *h, struct lane_client *c,
 			  uint64_t large)
 {
-	int err = give(h, c, large);
+	int err = check(h, c, large);
 
+	if (err == LATER) {
+		lane_clients_put_off(c);
+		return;
+	}
+	if (!err)
+		err = give(h, c, large);
 	if (err)
 		lane_clients_refuse(c, err);
 }

@@ -12,8 +12,8 @@ static void say_refused(void *arg)
 	struct lane_news *n = &((struct lane_report *)arg)->refused;
 
 	log_notice("lanes: process %d of user %u got no lane: %s; it sends "
-		   "datagrams; see lanes.count (%" PRIu64
-		   " times since the last report)",
+		   "datagrams, and larger messages wait; see lanes.count "
+		   "(%" PRIu64 " times since the last report)",
 		   (int)n->pid, (unsigned)n->uid, strerror(n->error), n->count);
 	n->count = 0;
 }

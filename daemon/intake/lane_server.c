@@ -73,7 +73,8 @@ static bool accept_one(struct lane_server *s)
 	lane_flush_greet(&s->flush, c);
 	/* One more for ASK, and one for FLUSH without a lane. */
 	if (lane_clients_count(&s->clients, c->uid) >
-	    lane_handout_share(&s->handout, c->uid) + 2)
+	    lane_handout_share(&s->handout, c->uid) + LANE_HANDOUT_LARGE_SHARE +
+		    2)
 		lane_clients_refuse(c, -EDQUOT);
 	return true;
 }
@@ -184,6 +185,13 @@ void lane_server_stop(struct lane_server *s)
 		if (load_acquire(&ls->slot[i].state) == LANES_OPEN)
 			lanes_end(ls, i);
 	workers_ring(s->handout.workers);
+}
+
+void lane_server_keep(struct lane_server *s, struct lane_rest *rest)
+{
+	memset(rest, 0, sizeof(*rest));
+	if (s->open)
+		lane_rest_keep(&s->handout, rest);
 }
 
 void lane_server_close(struct lane_server *s)

@@ -8,6 +8,7 @@
  *	lane_handout.h	OPEN: who gets a lane, and how it is made
  *	lane_end.h	the end of a lane, and ASK
  *	lane_flush.h	FLUSH
+ *	lane_rest.h	what a stop leaves in lanes
  *	lane_restore.h	the lanes of a former life
  *
  * Loop thread only.
@@ -23,6 +24,7 @@
 #include "daemon/intake/lane_end.h"
 #include "daemon/intake/lane_flush.h"
 #include "daemon/intake/lane_handout.h"
+#include "daemon/intake/lane_rest.h"
 #include "daemon/intake/lane_store.h"
 #include "daemon/intake/listener.h"
 #include "daemon/worker/workers.h"
@@ -69,10 +71,19 @@ static inline unsigned lane_server_lanes(const struct lane_server *s)
 {
 	return s->handout.lanes;
 }
+/* How many copies of lanes the start could not read. */
+static inline unsigned lane_server_unread(const struct lane_server *s)
+{
+	return s->handout.unread;
+}
 /*
- * The workers take nothing more: closes all connections.  The client of a lane
- * that is left asks the next daemon how far it was taken.  The loop must run
- * once more.  Harmless if never opened.
+ * The workers take nothing more.  What is left in lanes is kept for the next
+ * start, see lane_rest.h.
+ */
+void lane_server_keep(struct lane_server *s, struct lane_rest *rest);
+/*
+ * The same, afterwards: closes all connections.  The loop must run once more.
+ * Harmless if never opened.
  */
 void lane_server_close(struct lane_server *s);
 

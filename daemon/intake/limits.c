@@ -37,6 +37,9 @@ static void directory_of(char dir[PATH_MAX], const char *path)
 }
 
 /* Senders are other users, so the umask of the daemon does not apply. */
+/* Room for ",lanes=PATH,large=N". */
+#define LANES_TEXT (40 + UNIX_SOCKET_NAME)
+
 static bool make_directory(const char *dir)
 {
 	mode_t mask = umask(022);
@@ -58,14 +61,15 @@ static int remove_link(const char *path)
 	return unlink(path) ? -errno : 0;
 }
 
+/* `lanes`: what is said of lanes, or nothing. */
 static int make_link(struct limits *l, uint64_t max_message, const char *lanes)
 {
-	char text[64 + UNIX_SOCKET_NAME], temp[PATH_MAX + 8];
+	char text[32 + LANES_TEXT], temp[PATH_MAX + 8];
 	struct stat st;
 	int err;
 
-	snprintf(text, sizeof(text), "max_message=%" PRIu64 "%s%s", max_message,
-		 *lanes ? ",lanes=" : "", lanes);
+	snprintf(text, sizeof(text), "max_message=%" PRIu64 "%s", max_message,
+		 lanes);
 	snprintf(temp, sizeof(temp), "%s.new", l->path);
 	err = remove_link(temp);
 	if (!err && symlink(text, temp))
@@ -85,26 +89,15 @@ static int make_link(struct limits *l, uint64_t max_message, const char *lanes)
 	return 0;
 }
 
-void limits_add_lanes(struct limits *l, int lanes, const struct config *cfg)
+/* A shipper would take the link. */
+static bool is_among_files(const char *dir, const struct config *cfg)
 {
-	char name[UNIX_SOCKET_NAME];
-	int err;
-
-	if (!l->path[0])
-		return;
-	unix_socket_name(lanes, name);
-	err = make_link(l, cfg->socket_max_message_bytes, name);
-	if (err)
-		log_notice("lanes.path cannot be published as %s: %s; programs "
-			   "send datagrams",
-			   l->path, strerror(-err));
+	return !strcmp(dir, cfg->files_path) || !strcmp(dir, cfg->temp);
 }
 
-void limits_publish(struct limits *l, const char *socket,
-		    const struct config *cfg)
+void limits_open(struct limits *l, const char *socket, const struct config *cfg)
 {
 	char dir[PATH_MAX];
-	int err;
 
 	memset(l, 0, sizeof(*l));
 	if (!derive_path(l->path, socket)) {
@@ -112,13 +105,26 @@ void limits_publish(struct limits *l, const char *socket,
 		return;
 	}
 	directory_of(dir, l->path);
-	if (!strcmp(dir, cfg->files_path) || !strcmp(dir, cfg->temp)) {
-		/* A shipper would take it. */
-		err = -EEXIST;
-	} else {
+	if (!is_among_files(dir, cfg))
 		l->made_directory = make_directory(dir);
-		err = make_link(l, cfg->socket_max_message_bytes, "");
+}
+
+void limits_publish(struct limits *l, int lanes, const struct config *cfg)
+{
+	char name[UNIX_SOCKET_NAME], text[LANES_TEXT] = "";
+	char dir[PATH_MAX];
+	int err = -EEXIST;
+
+	if (!l->path[0])
+		return;
+	directory_of(dir, l->path);
+	if (lanes >= 0) {
+		unix_socket_name(lanes, name);
+		snprintf(text, sizeof(text), ",lanes=%s,large=%" PRIu64, name,
+			 cfg->lanes_large_bytes);
 	}
+	if (!is_among_files(dir, cfg))
+		err = make_link(l, cfg->socket_max_message_bytes, text);
 	if (!err)
 		return;
 	log_notice("socket.max_message cannot be published as %s: %s; senders "

@@ -37,13 +37,18 @@ struct limits {
 };
 
 /*
- * Publishes socket.max_message for senders to the socket of this name.  A
- * failure is one line in the log.
+ * For senders to the socket of this name.  Makes the directory of the link,
+ * where the socket for lanes may be, too.
  */
-void limits_publish(struct limits *l, const char *socket,
-		    const struct config *cfg);
-/* Publishes the name of the lanes' socket, too. */
-void limits_add_lanes(struct limits *l, int lanes, const struct config *cfg);
+void limits_open(struct limits *l, const char *socket,
+		 const struct config *cfg);
+/*
+ * Publishes socket.max_message, and the name of the lanes' socket if there is
+ * one, or -1.  Both in one step: until then the link is that of the process
+ * before, and a client that finds no lanes in it takes it that this daemon
+ * knows none of its lanes.  A failure is one line in the log.
+ */
+void limits_publish(struct limits *l, int lanes, const struct config *cfg);
 /* Removes what limits_publish() made, if it is still there. */
 void limits_remove(struct limits *l);
 

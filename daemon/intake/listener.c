@@ -14,9 +14,12 @@
 #define DRAIN_MOST 65536
 /*
  * A datagram that was in a queue at a mark cannot be further back there: after
- * so many it has been read.
+ * so many it has been read.  The second number is for each socket, where the
+ * length of a queue is known: it is more than that only if the sysctl was
+ * lowered from more than that since the socket was made.
  */
 #define CATCH_UP 65536
+#define CATCH_UP_LEAST 1024
 /*
  * The patience of a start that gets on, if buffer.timeout is shorter: a common
  * recovery takes milliseconds, but a large one on a busy machine takes seconds,
@@ -35,6 +38,31 @@ bool listener_polls(const struct listener *l)
 
 /* -- batches ------------------------------------------------------------- */
 
+/* Who sent them?  Those of a sender above its limit are dropped. */
+static void judge_senders(struct listener *l, const struct mmsghdr *msgs,
+			  unsigned n)
+{
+	uint64_t most = l->ring->layout.geo.max_message, refused = 0;
+	struct sender_id id;
+	uint32_t len;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		id = receiver_sender(&msgs[i]);
+		len = msgs[i].msg_len;
+		if (senders_count(l->senders, &id, len, len > most,
+				  l->received_ns))
+			continue;
+		ring_refuse(l->ring, i);
+		stats_add(&l->stats.received_bytes, len);
+		refused++;
+	}
+	if (!refused)
+		return;
+	stats_add(&l->stats.sender_rate, refused);
+	drops_limited(&l->drops, refused, l->senders);
+}
+
 /* Into the ring. */
 static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n,
 			   int flags)
@@ -45,6 +73,8 @@ static unsigned take_batch(struct listener *l, struct mmsghdr *msgs, unsigned n,
 	if (!got)
 		return 0;
 	l->received_ns = clock_now();
+	if (l->senders)
+		judge_senders(l, msgs, got);
 	ring_publish(l->ring, got, l->received_ns, &batch);
 	stats_add(&l->stats.received_bytes, batch.bytes);
 	if (batch.too_large) {
@@ -181,6 +211,9 @@ static bool goes_on(struct listener *l, unsigned got, unsigned n, bool dropped)
 			return false;
 		}
 		l->drain_left -= got;
+		/* A flood at one socket does not keep the others waiting. */
+		if (got)
+			receiver_next(&l->receiver);
 		return true;
 	}
 	if (got == n) {
@@ -228,6 +261,8 @@ unsigned listener_read(struct listener *l, int flags)
 	}
 	if (taken)
 		feed_workers(&l->feed);
+	if (taken && l->names)
+		sender_names_note(l->names);
 	return taken;
 }
 
@@ -239,8 +274,10 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
 	memset(l, 0, sizeof(*l));
 	l->ours = ours;
 	l->cfg = cfg;
-	pace_open(&l->pace,
-		  receiver_open(&l->receiver, fd, &l->stats, &l->drops));
+	l->qlen = -1;
+	pace_open(&l->pace, receiver_open(&l->receiver, fd,
+					  cfg->senders_identify == SWITCH_YES,
+					  &l->stats, &l->drops));
 	drops_open(&l->drops, uv);
 	feed_open(&l->feed, uv);
 	uv_timer_init(uv, &l->wait_timer);
@@ -257,6 +294,15 @@ void listener_add(struct listener *l, int fd)
 	assert(!l->ring);
 	receiver_add(&l->receiver, fd);
 	pace_open(&l->pace, false);
+}
+
+void listener_identify(struct listener *l, struct senders *senders,
+		       struct sender_names *names)
+{
+	assert(!l->ring);
+	l->senders = senders;
+	l->names = names;
+	receiver_identify(&l->receiver, senders);
 }
 
 void listener_recovery_waits(struct listener *l)
@@ -282,6 +328,20 @@ void listener_close(struct listener *l)
 	drops_close(&l->drops);
 }
 
+void listener_know_qlen(struct listener *l, int qlen)
+{
+	l->qlen = qlen;
+}
+
+/* How many datagrams all queues can hold. */
+static uint64_t most_queued(const struct listener *l)
+{
+	uint64_t each = l->qlen > CATCH_UP_LEAST ? l->qlen : CATCH_UP_LEAST;
+	uint64_t most = l->receiver.sockets * (each + 1);
+
+	return l->qlen >= 0 && most < CATCH_UP ? most : CATCH_UP;
+}
+
 struct listener_mark listener_mark(const struct listener *l)
 {
 	return (struct listener_mark){ l->emptied,
@@ -292,21 +352,25 @@ static bool is_caught_up(const struct listener *l,
 			 const struct listener_mark *mark)
 {
 	return l->emptied != mark->emptied || l->state == LISTENER_STOPPED ||
-	       stats_get(&l->stats.received) - mark->received >= CATCH_UP;
+	       stats_get(&l->stats.received) - mark->received >= most_queued(l);
 }
 
 bool listener_catch_up(struct listener *l, const struct listener_mark *mark)
 {
+	if (is_caught_up(l, mark))
+		return true;
+	if (!listener_polls(l) || listener_is_stopping(l))
+		return false;
+	listener_read(l, MSG_DONTWAIT);
+	if (is_caught_up(l, mark))
+		return true;
 	/*
-	 * Each round takes a datagram, or finds all queues empty, or finds the
-	 * ring full and ends this, so there are CATCH_UP rounds at most.
+	 * A flood may keep the queues from being found empty: the loop has its
+	 * other work before the next read.
 	 */
-	while (!is_caught_up(l, mark)) {
-		if (!listener_polls(l) || listener_is_stopping(l))
-			return false;
-		listener_read(l, MSG_DONTWAIT);
-	}
-	return true;
+	if (listener_polls(l))
+		workers_notify(l->feed.workers);
+	return false;
 }
 
 void listener_resume(struct listener *l)
@@ -350,6 +414,8 @@ void listener_configure(struct listener *l, const struct config *cfg)
 	changed = l->cfg->buffer_timeout_ns != cfg->buffer_timeout_ns;
 	l->cfg = cfg;
 	feed_configure(&l->feed);
+	if (l->senders)
+		senders_configure(l->senders, cfg, clock_now());
 	if (!changed || l->state == LISTENER_READING || listener_is_stopping(l))
 		return;
 	/* There may be room in the ring: only a read can tell. */
@@ -375,8 +441,19 @@ void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg)
 		l->state = LISTENER_DRAIN_WAITING;
 	else
 		end_drain(l);
-	while (l->state == LISTENER_DRAINING)
+	/* Nobody adds to the queue of our own. */
+	while (l->ours && l->state == LISTENER_DRAINING)
 		listener_read(l, MSG_DONTWAIT);
+	listener_drain(l);
+}
+
+void listener_drain(struct listener *l)
+{
+	if (l->ours || l->state != LISTENER_DRAINING)
+		return;
+	listener_read(l, MSG_DONTWAIT);
+	if (l->state == LISTENER_DRAINING)
+		workers_notify(l->feed.workers);
 }
 
 void listener_abandon(struct listener *l)

@@ -51,7 +51,7 @@
  *	WAITING		STOPPED		[listener_stop: systemd's socket]
  *	DRAINING	DRAIN_WAITING	[ring_is_full: a socket of our own]
  *	DRAINING	STOPPED		[ring_is_full: systemd's socket;
- *					 listener_read: the queue is empty, or
+ *					 goes_on: the queue is empty, or
  *					 drain_left is used up;
  *					 listener_abandon]
  *	DRAIN_WAITING	DRAINING	[ring_has_room]
@@ -79,6 +79,7 @@
 #include "daemon/intake/feed.h"
 #include "daemon/intake/pace.h"
 #include "daemon/intake/receiver.h"
+#include "daemon/intake/sender_names.h"
 #include "daemon/region/ring.h"
 #include "daemon/worker/workers.h"
 
@@ -101,13 +102,16 @@ struct listener_mark {
 struct listener {
 	/* constant after listener_start() */
 	bool ours; /* bound by this process: no later one reads its queue */
+	int qlen;  /* most datagrams in a queue, or below 0: not known */
 	/* constant after listener_begin(), NULL before */
 	struct ring *ring;
 	/* loop thread */
 	const struct config *cfg;
 	enum listener_state state;
-	struct receiver receiver; /* the sockets */
-	struct feed feed;	  /* from the ring to the workers */
+	struct receiver receiver;   /* the sockets */
+	struct senders *senders;    /* who sends; NULL: not asked for */
+	struct sender_names *names; /* the same */
+	struct feed feed;	    /* from the ring to the workers */
 	struct pace pace;
 	struct drops drops;
 	uv_timer_t wait_timer; /* until WAITING, RESUMING -> DROPPING */
@@ -138,6 +142,12 @@ void listener_start(struct listener *l, uv_loop_t *uv, int fd, bool ours,
  */
 void listener_add(struct listener *l, int fd);
 /*
+ * With senders.identify: counts who sends, and holds them to senders.rate.
+ * Table and thread are the caller's.  Before the loop runs.
+ */
+void listener_identify(struct listener *l, struct senders *senders,
+		       struct sender_names *names);
+/*
  * The disk refuses what the start has to recover, which may take for ever: from
  * now on senders wait for buffer.timeout and no longer.
  */
@@ -157,13 +167,16 @@ bool listener_polls(const struct listener *l);
  * read, unless a slot came free.
  */
 unsigned listener_read(struct listener *l, int flags);
+/* What unix_socket_qlen() has returned; without it, it is not known. */
+void listener_know_qlen(struct listener *l, int qlen);
 /* This moment, for listener_catch_up(). */
 struct listener_mark listener_mark(const struct listener *l);
 /*
- * For a flush: reads now, until every datagram is taken that was in the
- * sockets' queues at the mark.  False: the listener does not read at this time,
- * because the ring is full or the daemon stops; the caller asks again when a
- * worker has notified.
+ * For a flush: reads now, as much as listener_read() does.  True: every datagram
+ * is taken that was in the sockets' queues at the mark.  False: more is there,
+ * and the workers' notify function was called, so that the loop comes back; or
+ * the listener does not read at this time, because the ring is full or the
+ * daemon stops.  The caller asks again when a worker has notified.
  */
 bool listener_catch_up(struct listener *l, const struct listener_mark *mark);
 /*
@@ -180,7 +193,7 @@ void listener_resume(struct listener *l);
  * the ring has room, and else dropped and counted.  Not while it stops.
  */
 void listener_replace(struct listener *l, unsigned i, int fd);
-/* New settings, of which buffer.timeout counts here. */
+/* New settings, of which buffer.timeout and those of [senders] count here. */
 void listener_configure(struct listener *l, const struct config *cfg);
 /*
  * Takes what is in the socket's queue, a bounded number, then stops and calls
@@ -188,6 +201,13 @@ void listener_configure(struct listener *l, const struct config *cfg);
  * refuses new datagrams, so that none is accepted and then lost.
  */
 void listener_stop(struct listener *l, void (*drained)(void *arg), void *arg);
+/*
+ * Takes the next part of a queue that is systemd's; nothing else.  The stop of
+ * a listener took the first part and called the workers' notify function, as
+ * each part does that leaves some: so the loop has its other work in between,
+ * and buffer.stop_timeout can end a drain.
+ */
+void listener_drain(struct listener *l);
 /*
  * Ends a drain that takes too long.  What is still in the queue of a socket of
  * our own is counted as dropped; systemd's queue stays as it is.

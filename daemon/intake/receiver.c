@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
+#include "daemon/base/unix_socket.h"
 #include "daemon/intake/pace.h"
 
 /* A bit for each socket. */
@@ -34,10 +36,12 @@ static bool make_blocking(int fd)
 	       !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most));
 }
 
-bool receiver_open(struct receiver *r, int fd, struct stats_listener *stats,
-		   struct drops *drops)
+bool receiver_open(struct receiver *r, int fd, bool identify,
+		   struct stats_listener *stats, struct drops *drops)
 {
 	memset(r, 0, sizeof(*r));
+	r->identify = identify;
+	unix_socket_ask_sender(fd, identify);
 	r->socket[0].fd = fd;
 	r->sockets = 1;
 	r->stats = stats;
@@ -49,14 +53,22 @@ bool receiver_open(struct receiver *r, int fd, struct stats_listener *stats,
 void receiver_add(struct receiver *r, int fd)
 {
 	assert(r->sockets < RECEIVER_SOCKETS);
+	unix_socket_ask_sender(fd, r->identify);
 	r->socket[r->sockets++].fd = fd;
 	receiver_ring_full(r);
 }
 
 void receiver_replace(struct receiver *r, unsigned i, int fd)
 {
+	unix_socket_ask_sender(fd, r->identify);
 	r->socket[i].fd = fd;
 	(void)make_blocking(fd);
+}
+
+void receiver_identify(struct receiver *r, struct senders *senders)
+{
+	assert(r->identify);
+	r->senders = senders;
 }
 
 void receiver_shut(struct receiver *r, unsigned i)
@@ -66,12 +78,46 @@ void receiver_shut(struct receiver *r, unsigned i)
 
 /* -- datagrams ------------------------------------------------------------ */
 
+/*
+ * The kernel changes msg_controllen with each datagram.  With SO_PASSCRED it
+ * writes the credentials of each one, first of all, and they use up the room
+ * (net/core/scm.c: scm_recv(), put_cmsg()).  So a descriptor that comes along
+ * has no room: scm_detach_fds() installs none, and the kernel drops it as it
+ * does without a control buffer, see unix_socket_refuse_descriptors().
+ */
+static void give_control(struct receiver *r, struct mmsghdr *msgs, unsigned n)
+{
+	unsigned i;
+
+	assert(n <= RING_BATCH);
+	for (i = 0; i < n; i++) {
+		msgs[i].msg_hdr.msg_control = r->control[i];
+		msgs[i].msg_hdr.msg_controllen = RECEIVER_CONTROL;
+	}
+}
+
+struct sender_id receiver_sender(const struct mmsghdr *msg)
+{
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&msg->msg_hdr);
+	struct ucred from;
+
+	/* Another kind has come first, or the kernel had nothing to say. */
+	if (!head || head->cmsg_level != SOL_SOCKET ||
+	    head->cmsg_type != SCM_CREDENTIALS ||
+	    head->cmsg_len < CMSG_LEN(sizeof(from)))
+		return (struct sender_id){ 0, UINT32_MAX };
+	memcpy(&from, CMSG_DATA(head), sizeof(from));
+	return (struct sender_id){ (uint32_t)from.pid, from.uid };
+}
+
 unsigned receiver_take(struct receiver *r, struct mmsghdr *msgs, unsigned n,
 		       int flags)
 {
 	struct receiver_socket *from = &r->socket[r->turn];
 	int got;
 
+	if (r->senders)
+		give_control(r, msgs, n);
 	(void)FAILPOINT("recv.before");
 	/*
 	 * MSG_TRUNC: msg_len is the datagram's own length, so that a too
@@ -90,6 +136,19 @@ unsigned receiver_take(struct receiver *r, struct mmsghdr *msgs, unsigned n,
 	return 0;
 }
 
+static void count_dropped(struct receiver *r, const struct mmsghdr *msgs,
+			  unsigned n)
+{
+	uint64_t now = clock_now();
+	struct sender_id id;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		id = receiver_sender(&msgs[i]);
+		senders_count(r->senders, &id, msgs[i].msg_len, true, now);
+	}
+}
+
 unsigned receiver_drop(struct receiver *r)
 {
 	struct mmsghdr msgs[RING_BATCH];
@@ -99,6 +158,8 @@ unsigned receiver_drop(struct receiver *r)
 	got = receiver_take(r, msgs, RING_BATCH, MSG_DONTWAIT);
 	for (i = 0; i < got; i++)
 		stats_add(&r->stats->received_bytes, msgs[i].msg_len);
+	if (r->senders)
+		count_dropped(r, msgs, got);
 	stats_add(&r->stats->ring_full, got);
 	return got;
 }

@@ -12,16 +12,21 @@
 #ifndef BUFWRITER_RECEIVER_H
 #define BUFWRITER_RECEIVER_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #include "daemon/base/stats.h"
 #include "daemon/intake/drops.h"
+#include "daemon/intake/senders.h"
 #include "daemon/region/ring_layout.h"
 
 /* Most sockets. */
 #define RECEIVER_SOCKETS 16
+
+/* Room for one control message with the sender's credentials. */
+#define RECEIVER_CONTROL CMSG_SPACE(sizeof(struct ucred))
 
 /* One socket.  The first is that of socket.path; more are rare. */
 struct receiver_socket {
@@ -44,15 +49,29 @@ struct receiver {
 	/* constant after receiver_open() */
 	struct stats_listener *stats;
 	struct drops *drops;
+	bool identify; /* the sockets ask for credentials */
+	/* constant after receiver_identify(), NULL before */
+	struct senders *senders;
+	/*
+	 * With senders: where the kernel puts the credentials of a batch.  The
+	 * room is for them alone, so that no descriptor finds any.
+	 */
+	alignas(struct cmsghdr) char control[RING_BATCH][RECEIVER_CONTROL];
 };
 
 /*
  * Receives from `fd` (SOCK_DGRAM, the caller's); counts in `stats` and reports
  * failures to `drops`, which outlive it.  True: the socket is blocking now,
  * with a timeout of PACE_RECEIVE_MS, so that a sleep in recvmmsg(2) ends.
+ * `identify`: this socket and later ones say who sends.
  */
-bool receiver_open(struct receiver *r, int fd, struct stats_listener *stats,
-		   struct drops *drops);
+bool receiver_open(struct receiver *r, int fd, bool identify,
+		   struct stats_listener *stats, struct drops *drops);
+/*
+ * From now on each datagram comes with its sender; the table outlives this.
+ * Before the first datagram is taken.
+ */
+void receiver_identify(struct receiver *r, struct senders *senders);
 /* One more socket. */
 void receiver_add(struct receiver *r, int fd);
 /* Another one in place of the i-th. */
@@ -69,6 +88,11 @@ void receiver_shut(struct receiver *r, unsigned i);
  */
 unsigned receiver_take(struct receiver *r, struct mmsghdr *msgs, unsigned n,
 		       int flags);
+/*
+ * Who sent a datagram of the last batch, after receiver_identify().  Process 0
+ * and no user (UINT32_MAX) where the kernel did not say it.
+ */
+struct sender_id receiver_sender(const struct mmsghdr *msg);
 /*
  * The same into nothing: at most RING_BATCH datagrams are dropped, and counted
  * as ring_full.

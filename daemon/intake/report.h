@@ -16,7 +16,7 @@
 #include "daemon/base/log.h"
 
 #define REPORT_EVERY_NS UINT64_C(10000000000)
-#define REPORT_LINES 3
+#define REPORT_LINES 4
 
 typedef void report_fn(void *arg);
 

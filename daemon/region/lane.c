@@ -104,16 +104,20 @@ static int map_parts(struct lane *l, int fd)
 	return 0;
 }
 
-/* Is this memory what lane_make() made for the entry? */
+static int check_seals(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	/* Without the seals a client could shrink it: a SIGBUS here. */
+	return seals >= 0 && (seals & SEALS) == SEALS ? 0 : -EBADMSG;
+}
+
+/* Is this memory what lane_make() or lane_keep() made for the entry? */
 static int check_memory(int fd, const struct lane_entry *e)
 {
 	struct lane_head head;
 	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
 
-	/* Without the seals a client could shrink it: a SIGBUS here. */
-	if (seals < 0 || (seals & SEALS) != SEALS)
-		return -EBADMSG;
 	if (fstat(fd, &st) || (uint64_t)st.st_size != LANE_HEAD_BYTES + e->size)
 		return -EBADMSG;
 	if (pread(fd, &head, sizeof(head), 0) != sizeof(head))
@@ -124,7 +128,7 @@ static int check_memory(int fd, const struct lane_entry *e)
 	return 0;
 }
 
-int lane_map(struct lane *l, int fd, struct lane_entry *e)
+static int map(struct lane *l, int fd, struct lane_entry *e)
 {
 	int err = check_memory(fd, e);
 
@@ -132,6 +136,35 @@ int lane_map(struct lane *l, int fd, struct lane_entry *e)
 	l->size = e->size;
 	l->entry = e;
 	return err ? err : map_parts(l, fd);
+}
+
+int lane_map(struct lane *l, int fd, struct lane_entry *e)
+{
+	int err = map(l, fd, e);
+
+	if (!err)
+		err = check_seals(fd);
+	if (err)
+		lane_unmap(l);
+	return err;
+}
+
+int lane_map_kept(struct lane *l, int fd, struct lane_entry *e)
+{
+	int err = map(l, fd, e);
+	uint64_t position = load_relaxed(&e->position), from, to;
+
+	if (err)
+		return err;
+	l->kept = true;
+	/* What is outside of these is a hole in the file. */
+	from = load_relaxed(&l->head->read);
+	to = load_relaxed(&l->head->written) & ~LANE_SEALED;
+	if (load_relaxed(&e->state) != LANE_ENTRY_OPEN ||
+	    (from <= position && position <= to))
+		return 0;
+	lane_unmap(l);
+	return -EBADMSG;
 }
 
 void lane_unmap(struct lane *l)
@@ -149,15 +182,20 @@ uint64_t lane_position(const struct lane *l)
 	return load_relaxed(&l->entry->position);
 }
 
-bool lane_written(const struct lane *l, uint64_t *written)
+static bool is_possible(const struct lane *l, uint64_t written)
 {
 	uint64_t position = lane_position(l);
 
+	/* Where the region was lost, the position is the client's, too. */
+	return written % LANE_ALIGN == 0 && position % LANE_ALIGN == 0 &&
+	       written - position <= l->size;
+}
+
+bool lane_written(const struct lane *l, uint64_t *written)
+{
 	/* pairs with the client's release: the records come first */
 	*written = load_acquire(&l->head->written);
-	/* Where the region was lost, the position is the client's, too. */
-	return *written % LANE_ALIGN == 0 && position % LANE_ALIGN == 0 &&
-	       *written - position <= l->size;
+	return is_possible(l, *written);
 }
 
 enum lane_found lane_record(const struct lane *l, uint64_t at, uint64_t to,
@@ -175,6 +213,19 @@ enum lane_found lane_record(const struct lane *l, uint64_t at, uint64_t to,
 	*len = load_relaxed((const _Atomic uint32_t *)record);
 	*data = record + LANE_RECORD;
 	return lane_record_bytes(*len) <= to - at ? LANE_FOUND : LANE_BROKEN;
+}
+
+uint64_t lane_count(const struct lane *l, uint64_t to)
+{
+	uint64_t at = lane_position(l), n = 0;
+	const uint8_t *data;
+	uint32_t len;
+
+	while (lane_record(l, at, to, &data, &len) == LANE_FOUND) {
+		at += lane_record_bytes(len);
+		n++;
+	}
+	return n;
 }
 
 /* -- what the client sees ------------------------------------------------ */
@@ -215,23 +266,54 @@ void lane_attend(struct lane *l, uint64_t attended)
 	(void)FAILPOINT("lane.attended");
 }
 
+/* What `written` was before, without the seal. */
+static uint64_t seal(struct lane *l)
+{
+	/* seq_cst: acquire as lane_written(), and before the look at `waiters` */
+	uint64_t written = atomic_fetch_or_explicit(
+		&l->head->written, LANE_SEALED, memory_order_seq_cst);
+
+	(void)FAILPOINT("lane.sealed");
+	return written & ~LANE_SEALED;
+}
+
+bool lane_seal(struct lane *l, uint64_t *written)
+{
+	*written = seal(l);
+	wake(l);
+	return is_possible(l, *written);
+}
+
+/* The client learns that nothing behind `final` is ever taken. */
+static void close_head(struct lane *l, uint64_t final)
+{
+	store_release(&l->head->read, final);
+	store_release(&l->head->final, final);
+	(void)FAILPOINT("lane.final");
+	/* release: pairs with the client's acquire; `final` comes first */
+	store_release(&l->head->attended, LANE_CLOSED);
+	wake(l);
+}
+
 void lane_finish(struct lane *l)
 {
-	uint64_t position = lane_position(l);
 
+	/* A lane that is broken or lost was not sealed. */
+	(void)seal(l);
 	/*
 	 * The entry first: a client that saw LANE_CLOSED sends the rest
 	 * itself, so no later life may go on with this lane.
 	 */
 	if (load_relaxed(&l->entry->state) != LANE_ENTRY_CLOSED)
 		lane_entry_close(l->entry);
-	store_release(&l->head->read, position);
-	store_release(&l->head->final, position);
-	(void)FAILPOINT("lane.final");
-	/* release: pairs with the client's acquire; `final` comes first */
-	store_release(&l->head->attended, LANE_CLOSED);
-	wake(l);
+	close_head(l, lane_position(l));
 	(void)FAILPOINT("lane.finished");
+}
+
+void lane_hand_over(struct lane *l, uint64_t to)
+{
+	close_head(l, to);
+	(void)FAILPOINT("lane.handed");
 }
 
 void lane_revive(struct lane *l)
@@ -242,5 +324,8 @@ void lane_revive(struct lane *l)
 	 */
 	store_release(&l->head->read, lane_position(l));
 	lane_attend(l, LANE_ASLEEP);
+	/* release: pairs with the client, which may write again */
+	atomic_fetch_and_explicit(&l->head->written, ~LANE_SEALED,
+				  memory_order_release);
 	wake(l);
 }

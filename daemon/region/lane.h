@@ -21,6 +21,7 @@ struct lane {
 	uint8_t *data;
 	uint64_t size; /* bytes, a power of two */
 	struct lane_entry *entry;
+	bool kept; /* it is a copy in a file, see lane_keep.h */
 };
 
 /*
@@ -34,6 +35,9 @@ int lane_make(const struct lane_entry *e);
  * lane_make() for this entry; -errno.  The descriptor may be closed.
  */
 int lane_map(struct lane *l, int fd, struct lane_entry *e);
+/* The same of a copy that lane_keep() made.  -EBADMSG also if the copy does not
+ * hold what the entry's position says is next. */
+int lane_map_kept(struct lane *l, int fd, struct lane_entry *e);
 void lane_unmap(struct lane *l);
 
 /* Whoever reads the lane: how far that is. */
@@ -43,6 +47,11 @@ uint64_t lane_position(const struct lane *l);
  * False: that cannot be.
  */
 bool lane_written(const struct lane *l, uint64_t *written);
+/*
+ * Whoever reads the lane: the same, and no record gets into the lane from here
+ * on.  The client is woken if it waits for room.
+ */
+bool lane_seal(struct lane *l, uint64_t *written);
 
 enum lane_found {
 	LANE_NONE,   /* `to` is reached */
@@ -66,7 +75,17 @@ void lane_release(struct lane *l, uint64_t position);
 void lane_attend(struct lane *l, uint64_t attended);
 /* Whoever reads the lane: nothing more is taken.  The entry is CLOSED first. */
 void lane_finish(struct lane *l);
-/* Recovery: the client is told what the region knows. */
+/*
+ * How many records lie between the position and `to`, which lane_seal() has
+ * returned, as far as they make sense.
+ */
+uint64_t lane_count(const struct lane *l, uint64_t to);
+/*
+ * The end of the process, with the rest up to `to` in a copy: the client is
+ * told that all of it was taken.  The entry stays OPEN.
+ */
+void lane_hand_over(struct lane *l, uint64_t to);
+/* Recovery: the client is told what the region knows, and may write again. */
 void lane_revive(struct lane *l);
 
 #endif

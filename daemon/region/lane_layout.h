@@ -10,6 +10,11 @@
  * client writes a record and then moves `written`; the daemon copies what is
  * below `written` and then moves `read`.
  *
+ * A lane ends when the daemon sets LANE_SEALED in `written`.  The client moves
+ * `written` by a compare and exchange from the value that it stored last, so
+ * one of the two is first: the record is below the seal, or it is refused, and
+ * the client sends it by another road.
+ *
  * The client can write any byte of this memory at any time.  So the daemon
  * reads three words of the head only (`written`, `waiters` and the client's
  * own counters), each once, and checks it.  How far it has read stands in the
@@ -23,15 +28,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LANE_MAGIC "BWLANE1"
+#define LANE_MAGIC "BWLANE2"
 #define LANE_HEAD_BYTES 4096
 #define LANE_ALIGN 8  /* bytes: a record's length is a multiple of this */
 #define LANE_RECORD 8 /* bytes before the message: its length, and zero */
 
 /* Values of `attended` that are no time. */
-#define LANE_ASLEEP 0  /* ring the doorbell after each record */
-#define LANE_CLOSING 1 /* wait for another value */
-#define LANE_CLOSED 2  /* `final` holds, nothing more is taken */
+#define LANE_ASLEEP 0 /* ring the doorbell after each record */
+#define LANE_CLOSED 1 /* `final` holds, nothing more is taken */
+
+/* In `written`, beside the position: the daemon takes nothing behind it. */
+#define LANE_SEALED UINT64_C(1)
 
 struct lane_head {
 	/* constant */
@@ -41,13 +48,13 @@ struct lane_head {
 	uint64_t size;
 	uint64_t id;
 	uint64_t large; /* 0: an ordinary lane; else bytes of its one message */
-	/* the client: the end of the complete records */
+	/* the client: the end of the complete records; the daemon: LANE_SEALED */
 	alignas(64) _Atomic uint64_t written;
 	/* the daemon: the end of what it has taken */
 	alignas(64) _Atomic uint64_t read;
 	/*
 	 * CLOCK_MONOTONIC, ms, until which the daemon looks without a doorbell;
-	 * or LANE_ASLEEP, LANE_CLOSING, LANE_CLOSED.
+	 * or LANE_ASLEEP, LANE_CLOSED.
 	 */
 	_Atomic uint64_t attended;
 	_Atomic uint64_t final;	    /* with LANE_CLOSED: the last `read` */
@@ -109,6 +116,12 @@ struct lane_entry {
 	alignas(64) _Atomic uint64_t position; /* the end of what was taken */
 	_Atomic uint64_t state;		       /* enum lane_entry_state */
 	_Atomic uint64_t closed_ns; /* CLOCK_REALTIME; the oldest goes first */
+	/*
+	 * The loop thread at the end: messages that it could neither file nor
+	 * copy, and whose client has ended; zero in a region of a daemon that
+	 * did not know this word.
+	 */
+	_Atomic uint64_t unkept;
 };
 
 #define LANE_ID_MAX INT64_MAX
@@ -116,5 +129,6 @@ struct lane_entry {
 _Static_assert(sizeof(struct lane_entry) == 128, "region layout");
 _Static_assert(offsetof(struct lane_entry, check) == 32, "region layout");
 _Static_assert(offsetof(struct lane_entry, position) == 64, "region layout");
+_Static_assert(offsetof(struct lane_entry, unkept) == 88, "region layout");
 
 #endif

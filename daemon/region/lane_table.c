@@ -147,6 +147,7 @@ void lane_entry_open(struct lane_entry *e, uint64_t id, uint64_t size,
 	e->check = entry_check(e);
 	store_relaxed(&e->position, position);
 	store_relaxed(&e->closed_ns, 0);
+	store_relaxed(&e->unkept, 0);
 	(void)FAILPOINT("lane.entry");
 	/* release: all of it comes first; recovery relies on it */
 	store_release(&e->state, LANE_ENTRY_OPEN);
@@ -188,6 +189,7 @@ static struct lane_entry *carry_one(struct lane_table *to,
 		return NULL;
 	lane_entry_open(new, e->id, e->size, e->large, e->uid, e->pid,
 			load_relaxed(&e->position));
+	store_relaxed(&new->unkept, load_relaxed(&e->unkept));
 	return new;
 }
 

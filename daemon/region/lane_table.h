@@ -23,6 +23,15 @@ struct lane_table {
 	uint64_t entries;
 };
 
+/* Large lanes at one time, in all.  lanes.count does not include them. */
+#define LANE_TABLE_LARGE 2
+
+/* Entries for lanes that are OPEN, and for as many that are CLOSED. */
+static inline uint64_t lane_table_entries(uint64_t lanes_count)
+{
+	return lanes_count ? 2 * (lanes_count + LANE_TABLE_LARGE) : 0;
+}
+
 /* Bytes of the region for so many entries, a multiple of the page size. */
 size_t lane_table_bytes(uint64_t entries);
 /*

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/base/systemd.h"
+#include "daemon/region/lane_keep.h"
 #include "daemon/region/region_file.h"
 #include "daemon/region/region_v1.h"
 #include "daemon/region/ring_check.h"
@@ -122,6 +124,29 @@ int region_create(struct region *s, const struct config *cfg,
 	return region_create_with(s, cfg, &none, error);
 }
 
+/*
+ * Entries that the table must have: for the lanes of the region before, and for
+ * those that systemd has stored, and for copies, of which that region may know
+ * nothing.
+ */
+static uint64_t least_lanes(const struct config *cfg,
+			    const struct lane_table *former)
+{
+	uint64_t used = lane_table_used(former);
+	uint64_t stored = systemd_stored_count();
+	uint64_t least = used > stored ? used : stored;
+
+	if (cfg->state_path[0])
+		least += lane_keep_unknown(cfg->state_path, former);
+	return least < LANE_TABLE_MOST ? least : LANE_TABLE_MOST;
+}
+
+bool region_fits(const struct region *s, const struct config *cfg)
+{
+	return region_header_fits(s->header, cfg) &&
+	       s->lanes.entries >= least_lanes(cfg, &s->lanes);
+}
+
 int region_create_with(struct region *s, const struct config *cfg,
 		       const struct lane_table *lanes, struct failure *error)
 {
@@ -134,7 +159,7 @@ int region_create_with(struct region *s, const struct config *cfg,
 	h = malloc(sizeof(*h));
 	if (!h)
 		return failure_set(error, -ENOMEM, "out of memory");
-	region_header_describe(h, cfg, lane_table_used(lanes));
+	region_header_describe(h, cfg, least_lanes(cfg, lanes));
 	if (!s->anonymous) {
 		fd = region_file_make(cfg->state_path, h->total_bytes, made,
 				      error);

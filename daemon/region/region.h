@@ -56,6 +56,11 @@ int region_create_with(struct region *s, const struct config *cfg,
 int region_open_old(struct region *s, const char *path,
 		    enum config_framing framing, struct failure *error);
 
+/*
+ * An old region has the layout that these settings want, and room for each lane
+ * that is left from a former life.
+ */
+bool region_fits(const struct region *s, const struct config *cfg);
 /* Takes over an old region from which everything was filed, for these settings.
  */
 void region_adopt(struct region *s, const struct config *cfg);

@@ -14,6 +14,9 @@
 #include "daemon/base/path.h"
 #include "daemon/region/region_header.h"
 
+#define LOCK_TRIES 100
+#define LOCK_PAUSE_NS 10000000
+
 static int refuse_busy(int fd, const char *path, struct failure *error)
 {
 	char owner[32] = "";
@@ -46,11 +49,21 @@ static int write_owner(int fd)
  * The lock file can be removed, the region cannot be swapped: a region that is
  * open anywhere is locked itself, too.  A mapping keeps the open file, and so
  * the lock, when its descriptor is closed.
+ *
+ * Whoever reads /proc/PID, such as ps(1), can keep the mapping of a process for
+ * a moment after that was killed and waited for.  So a lock that is held is
+ * tried again for a second.
  */
 static int lock_region(int fd, const char *path, struct failure *error)
 {
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		return 0;
+	const struct timespec pause = { 0, LOCK_PAUSE_NS };
+	unsigned tries;
+
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
 	return failure_set(error, -EBUSY,
 			   "state.path: %s is in use by another process, "
 			   "although its lock file was removed; stop that "
@@ -201,6 +214,12 @@ int region_file_make(const char *path, size_t bytes, char made[PATH_MAX],
 	}
 	close(fd);
 	unlink(made);
+	/* The process came to its limit: the caller says so. */
+	if (err == EFBIG)
+		return failure_set(error, -err,
+				   "state.path: cannot allocate %zu bytes for "
+				   "%s: %s",
+				   bytes, path, strerror(err));
 	return failure_set(error, -err,
 			   "state.path: cannot allocate %zu bytes for %s: "
 			   "%s; make its file system larger, or lower "

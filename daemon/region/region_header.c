@@ -245,7 +245,7 @@ void region_header_describe(struct region_header *h, const struct config *cfg,
 	h->workers = cfg->buffer_workers;
 	h->size = cfg->buffer_size_bytes;
 	h->arena_bytes = arena_bytes(h->size, h->ring.max_message);
-	h->lanes = 2 * cfg->lanes_count;
+	h->lanes = lane_table_entries(cfg->lanes_count);
 	if (h->lanes < lanes)
 		h->lanes = lanes;
 	h->total_bytes = total_bytes(h, ring_bytes(&h->ring));

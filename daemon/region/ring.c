@@ -201,16 +201,25 @@ static void complete_slot(struct ring *r, uint64_t ticket, uint64_t slot,
 	/* relaxed: ordered by the stores of head and published that follow */
 	store_relaxed(&l->meta[slot], ring_make_meta(l, slot, ticket));
 	l->received_ns[slot] = now_ns;
-	batch->bytes += len;
-	if (len > l->geo.max_message) {
+	if (len == RING_REFUSED) {
+		batch->refused++;
+	} else if (len > l->geo.max_message) {
 		batch->too_large++;
 		batch->too_large_bytes += len;
 		if (len > batch->largest)
 			batch->largest = len;
 	}
+	if (len != RING_REFUSED)
+		batch->bytes += len;
 	if (l->geo.overflows &&
 	    (len <= l->geo.inlined || len > l->geo.max_message))
 		r->spare[r->spares++] = l->overflow_of[slot];
+}
+
+void ring_refuse(struct ring *r, unsigned i)
+{
+	assert(i < r->armed - r->next_ticket);
+	r->layout.msgs[r->next_slot + i].msg_len = RING_REFUSED;
 }
 
 void ring_publish(struct ring *r, unsigned n, uint64_t now_ns,

@@ -51,10 +51,12 @@ struct ring {
 
 /* What ring_publish() saw in a batch. */
 struct ring_batch {
-	uint64_t bytes;	    /* of all datagrams, also of too large ones */
+	/* of all datagrams, also of too large ones, but not of refused ones */
+	uint64_t bytes;
 	uint64_t too_large; /* datagrams */
 	uint64_t too_large_bytes;
 	uint64_t largest; /* bytes of the largest too large one */
+	uint64_t refused; /* datagrams, see ring_refuse() */
 };
 
 /*
@@ -86,6 +88,12 @@ static inline uint64_t ring_slots(const struct ring *r)
  * for recvmmsg(2) into *msgs.  Returns how many; 0: the ring is full.
  */
 unsigned ring_arm(struct ring *r, unsigned want, struct mmsghdr **msgs);
+/*
+ * Loop thread, between the receipt and ring_publish(): drops the datagram of the
+ * i-th armed slot.  It gets a ticket without bytes, as one that is too large,
+ * so a kill at any moment leaves it dropped or, before this, received.
+ */
+void ring_refuse(struct ring *r, unsigned i);
 /*
  * Loop thread.  Publishes the first n armed slots, which the kernel filled
  * at now_ns (CLOCK_MONOTONIC).

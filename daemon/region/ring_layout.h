@@ -31,6 +31,8 @@
 
 /* msg_len of an armed slot that has not received anything yet. */
 #define RING_NOTHING UINT32_MAX
+/* msg_len of a datagram that ring_refuse() dropped: longer than any. */
+#define RING_REFUSED (UINT32_MAX - 1)
 
 /* What decides the layout of a ring.  Part of the region's header. */
 struct ring_geometry {

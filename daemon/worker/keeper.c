@@ -39,15 +39,20 @@ const char *keeper_admits(struct keeper *k, const struct config *cfg,
 {
 	uint64_t keep = cfg->files_keep_bytes,
 		 room = cfg->files_keep_free_bytes;
+	/* relaxed: a sum, which orders nothing */
+	uint64_t bytes = load_relaxed(&k->bytes);
 	const char *limit = NULL;
 
-	/* relaxed: a sum, which orders nothing */
-	if (keep && load_relaxed(&k->bytes) + len > keep)
+	/* One large message can be longer: it has room where no file is. */
+	if (keep && bytes && bytes + len > keep)
 		limit = "files.keep";
 	else if (room && retain_free(cfg) < room + len)
 		limit = "files.keep_free";
-	if (limit)
-		wake(k);
+	if (!limit)
+		return NULL;
+	/* relaxed: wake() orders it; any of several workers' is enough */
+	store_relaxed(&k->asked, len);
+	wake(k);
 	return cfg->files_when_full == FULL_WAIT ? limit : NULL;
 }
 
@@ -179,11 +184,21 @@ static bool is_reached(const struct keeper *k, uint64_t keep)
 	       keep;
 }
 
+/* Is there none for the file that a worker was not admitted with? */
+static bool is_refused(struct keeper *k, uint64_t keep)
+{
+	/* relaxed: wait_for_work() orders it */
+	uint64_t asked = atomic_exchange_explicit(&k->asked, 0,
+						  memory_order_relaxed);
+
+	return asked && load_relaxed(&k->bytes) + asked > keep;
+}
+
 static void hold_keep(struct keeper *k, uint64_t keep)
 {
 	bool deletes = k->retain.cfg->files_when_full == FULL_DELETE_OLDEST;
 
-	if (!is_reached(k, keep))
+	if (!is_refused(k, keep) && !is_reached(k, keep))
 		return;
 	/* A worker that waits asks again and again. */
 	if (!deletes && clock_now() - k->scanned_ns < SCAN_NS)

@@ -39,6 +39,7 @@ struct keeper {
 	sem_t wake;
 	_Atomic bool woken;	 /* a post that the keeper has not seen yet */
 	_Atomic uint64_t wanted; /* bytes that the disk has refused, or 0 */
+	_Atomic uint64_t asked;	 /* bytes that a limit does not admit, or 0 */
 	/* shared, atomic: workers add, the keeper corrects */
 	_Atomic uint64_t bytes; /* of the complete files */
 	/* shared, atomic: written by the keeper */

@@ -2,12 +2,10 @@
 /*
  * See lanes.h.
  *
- * Sleep and doorbell.  The client stores `written`, then loads `attended`; the
- * attendant stores LANE_ASLEEP, then loads `written`.  Each has a full fence in
- * between, so one of them sees the other: the client rings, or the attendant
- * stays awake.  The doorbell's side is the same once more: the loop thread sets
- * `rung`, then looks for a parked worker; a worker says that it is parked, then
- * looks at `rung`.
+ * Doorbell.  The loop thread sets `rung`, then looks for a parked worker; a
+ * worker says that it is parked, then looks at `rung`.  Each has a full fence
+ * in between, so one of them sees the other.  How a lane falls asleep is in
+ * lanes_slot.c.
  */
 #include "daemon/worker/lanes.h"
 
@@ -21,27 +19,6 @@
 #include "daemon/base/failpoint.h"
 
 #define BITS 64
-
-/* -- claims and bits ----------------------------------------------------- */
-
-static bool claim(struct lanes_slot *s)
-{
-	/* acquire: pairs with unclaim(), whoever read the lane before */
-	return !atomic_exchange_explicit(&s->claimed, true,
-					 memory_order_acquire);
-}
-
-static void unclaim(struct lanes_slot *s)
-{
-	/* pairs with claim() */
-	store_release(&s->claimed, false);
-}
-
-static bool is_open(const struct lanes_slot *s)
-{
-	/* pairs with the releases of `state` */
-	return load_acquire(&s->state) == LANES_OPEN;
-}
 
 /* The first slot from `from` on whose bit is set; ls->slots: none. */
 static uint64_t next_open(const struct lanes *ls, uint64_t from)
@@ -98,20 +75,9 @@ void lanes_close(struct lanes *ls)
 void lanes_add(struct lanes *ls, struct lane *lane)
 {
 	unsigned i = lane_entry_index(ls->table, lane->entry);
-	struct lanes_slot *s = &ls->slot[i];
 
-	assert(i < ls->slots && load_relaxed(&s->state) == LANES_FREE);
-	s->lane = *lane;
-	s->lease_ms = LANE_ASLEEP;
-	s->ending = s->looked_again = s->broken = false;
-	store_relaxed(&s->messages, 0);
-	store_relaxed(&s->bytes, 0);
-	store_relaxed(&s->too_large, 0);
-	store_relaxed(&s->end, false);
-	store_relaxed(&s->flush_to, 0);
-	memset(lane, 0, sizeof(*lane));
-	/* release: the slot comes first; pairs with is_open() */
-	store_release(&s->state, LANES_OPEN);
+	assert(i < ls->slots);
+	lanes_slot_fill(&ls->slot[i], lane);
 	/* release: a hint for next_open() */
 	atomic_fetch_or_explicit(&ls->open[i / BITS], UINT64_C(1) << i % BITS,
 				 memory_order_release);
@@ -119,21 +85,12 @@ void lanes_add(struct lanes *ls, struct lane *lane)
 
 bool lanes_remove(struct lanes *ls, unsigned slot)
 {
-	struct lanes_slot *s = &ls->slot[slot];
-
-	/* Whoever has the claim may not have seen yet that the lane ended. */
-	if (!claim(s))
-		return false;
-	assert(load_relaxed(&s->state) == LANES_ENDED);
-	lane_unmap(&s->lane);
-	store_release(&s->state, LANES_FREE);
-	unclaim(s);
-	return true;
+	return lanes_slot_empty(&ls->slot[slot]);
 }
 
 void lanes_end(struct lanes *ls, unsigned slot)
 {
-	/* release: pairs with the acquire in prepare() */
+	/* release: pairs with lanes_slot_find_end() */
 	store_release(&ls->slot[slot].end, true);
 	lanes_ring(ls);
 }
@@ -148,20 +105,11 @@ void lanes_ring(struct lanes *ls)
 
 void lanes_mark_flush(struct lanes *ls)
 {
-	uint64_t i, written, position;
-	struct lanes_slot *s;
+	uint64_t i;
 
-	for (i = next_open(ls, 0); i < ls->slots; i = next_open(ls, i + 1)) {
-		s = &ls->slot[i];
-		if (!is_open(s))
-			continue;
-		written = load_acquire(&s->lane.head->written);
-		position = load_relaxed(&s->lane.entry->position);
-		/* Else it will be found broken. */
-		if (written - position <= s->lane.size)
-			/* pairs with find_end() */
-			store_release(&s->flush_to, written);
-	}
+	for (i = next_open(ls, 0); i < ls->slots; i = next_open(ls, i + 1))
+		if (lanes_slot_is_open(&ls->slot[i]))
+			lanes_slot_mark_flush(&ls->slot[i]);
 	lanes_ring(ls);
 }
 
@@ -172,59 +120,13 @@ static void end_lane(struct lanes *ls, struct lanes_slot *s,
 {
 	uint64_t i = (uint64_t)(s - ls->slot);
 
-	lane_finish(&s->lane);
 	atomic_fetch_and_explicit(&ls->open[i / BITS],
 				  ~(UINT64_C(1) << i % BITS),
 				  memory_order_relaxed);
-	/* release: all of it comes first; pairs with the loop thread */
-	store_release(&s->state, LANES_ENDED);
+	lanes_slot_end(s);
 	/* release: pairs with the loop thread, which looks for the slot then */
 	atomic_fetch_add_explicit(&ls->ended, 1, memory_order_release);
 	look->notify = true;
-}
-
-/*
- * Up to where the lane may be taken.  False: it is broken.  So it is when its
- * client takes back what a flush covers: the flush would wait for ever.
- */
-static bool find_end(struct lanes_slot *s, uint64_t *to)
-{
-	uint64_t flush_to;
-
-	/* pairs with lanes_end() */
-	if (!s->ending && load_acquire(&s->end)) {
-		s->lease_ms = LANE_CLOSING;
-		lane_attend(&s->lane, LANE_CLOSING);
-		/* seq_cst: as when the lane is put to sleep */
-		atomic_thread_fence(memory_order_seq_cst);
-		if (!lane_written(&s->lane, &s->last))
-			return false;
-		s->ending = true;
-	}
-	/*
-	 * A client that was writing meanwhile has one more record, and sees then
-	 * that the lane is closed.  If it has no time to wait for the end, the
-	 * record stays here.
-	 */
-	if (s->ending && !s->looked_again &&
-	    lane_position(&s->lane) == s->last) {
-		s->looked_again = true;
-		if (!lane_written(&s->lane, &s->last))
-			return false;
-	}
-	*to = s->last;
-	if (s->ending)
-		return true;
-	/* pairs with lanes_mark_flush(), which has read `written` before */
-	flush_to = load_acquire(&s->flush_to);
-	return lane_written(&s->lane, to) && *to >= flush_to;
-}
-
-/* Everything was taken that is ever taken. */
-static bool is_at_end(const struct lanes_slot *s)
-{
-	return s->ending && s->looked_again &&
-	       lane_position(&s->lane) == s->last;
 }
 
 static void note_fill(struct lanes_look *look, const struct lanes_slot *s,
@@ -278,7 +180,7 @@ static enum transfer_result take(struct lanes *ls, struct lanes_slot *s,
 	struct lane_taken taken = { 0 };
 	uint64_t to = 0, bytes;
 
-	taken.broken = !find_end(s, &to);
+	taken.broken = !lanes_slot_find_end(s, &to);
 	bytes = taken.broken ? 0 : to - lane_position(&s->lane);
 	if (bytes) {
 		note_fill(look, s, bytes);
@@ -288,14 +190,17 @@ static enum transfer_result take(struct lanes *ls, struct lanes_slot *s,
 		else
 			result = transfer_lane(&s->lane, to, a, ls->max_message,
 					       now_ns, &taken);
-		if (s->lane.entry->large && taken.messages)
+		if (s->lane.entry->large && taken.messages) {
 			look->held = s;
+			/* release: the take comes first; pairs with put_to_sleep() */
+			store_release(&s->filing, true);
+		}
 		count(ls, s, &taken, look, stats);
 		look->more |= taken.more;
 		look->moved = to - lane_position(&s->lane) != bytes;
 	}
 	s->broken = taken.broken;
-	if (taken.broken || is_at_end(s))
+	if (taken.broken || lanes_slot_is_at_end(s))
 		end_lane(ls, s, look);
 	else
 		look->more |= s->ending;
@@ -320,15 +225,6 @@ static void begin_look(struct lanes *ls, struct lanes_look *look)
 					 memory_order_seq_cst);
 }
 
-/* The attendant looks again before the lease is over. */
-static void promise(struct lanes_slot *s, uint64_t now_ms)
-{
-	if (!is_open(s) || s->ending || s->lease_ms >= now_ms + LANES_RENEW_MS)
-		return;
-	s->lease_ms = now_ms + LANES_LEASE_MS;
-	lane_attend(&s->lane, s->lease_ms);
-}
-
 enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 				struct arena *a, struct stats_worker *stats)
 {
@@ -343,15 +239,15 @@ enum transfer_result lanes_take(struct lanes *ls, struct lanes_look *look,
 	for (i = next_open(ls, look->next); i < ls->slots;
 	     i = next_open(ls, i + 1)) {
 		s = &ls->slot[i];
-		if (!claim(s))
+		if (!lanes_slot_claim(s))
 			continue;
-		if (is_open(s)) {
+		if (lanes_slot_is_open(s)) {
 			result = take(ls, s, look, a, stats, now_ns);
 			if (attends)
-				promise(s, now_ns / CLOCK_MS);
+				lanes_slot_promise(s, now_ns / CLOCK_MS);
 		}
 		if (look->held != s)
-			unclaim(s);
+			lanes_slot_unclaim(s);
 		if (result != TRANSFER_EMPTY) {
 			/* relaxed: a hint, of whichever worker comes last */
 			store_relaxed(&ls->taken_ns, now_ns);
@@ -375,12 +271,14 @@ void lanes_filed(struct lanes *ls, struct lanes_look *look, struct arena *a)
 	if (!s)
 		return;
 	look->held = NULL;
+	store_relaxed(&s->filing, false);
 	transfer_large_done(&s->lane, a);
-	if (is_at_end(s))
+	if (lanes_slot_is_at_end(s))
 		end_lane(ls, s, look);
-	else if (s->ending)
+	else
+		/* The lane may have an end by now, and was not put to sleep. */
 		lanes_ring(ls);
-	unclaim(s);
+	lanes_slot_unclaim(s);
 }
 
 bool lanes_reached(const struct lanes *ls)
@@ -394,8 +292,9 @@ bool lanes_reached(const struct lanes *ls)
 		 * acquire: whoever took the rest has committed it; the entry
 		 * stays mapped.  relaxed: ordered by the request's number
 		 */
-		if (is_open(s) && load_acquire(&ls->table->entry[i].position) <
-					  load_relaxed(&s->flush_to))
+		if (lanes_slot_is_open(s) &&
+		    load_acquire(&ls->table->entry[i].position) <
+			    load_relaxed(&s->flush_to))
 			return false;
 	}
 	return true;
@@ -403,26 +302,21 @@ bool lanes_reached(const struct lanes *ls)
 
 /* -- the attendant ------------------------------------------------------- */
 
-/* False: a record came, or a lane could not be looked at. */
+/*
+ * False: a record came, or the lane could not be looked at.  A lane whose large
+ * message is being written into a file needs no look until that is done, and
+ * then lanes_filed() rings: a slow disk keeps nobody awake.
+ */
 static bool put_to_sleep(struct lanes_slot *s)
 {
-	uint64_t written;
 	bool calm = true;
 
-	if (!claim(s))
-		return false;
-	if (is_open(s)) {
-		if (s->lease_ms != LANE_ASLEEP && !s->ending) {
-			s->lease_ms = LANE_ASLEEP;
-			lane_attend(&s->lane, LANE_ASLEEP);
-		}
-		/* Publish, then check again: see the head of this file. */
-		atomic_thread_fence(memory_order_seq_cst);
-		calm = lane_written(&s->lane, &written) &&
-		       written == lane_position(&s->lane) &&
-		       !load_acquire(&s->end);
-	}
-	unclaim(s);
+	if (!lanes_slot_claim(s))
+		/* pairs with take(): what is written by then is taken */
+		return load_acquire(&s->filing);
+	if (lanes_slot_is_open(s))
+		calm = lanes_slot_sleep(s);
+	lanes_slot_unclaim(s);
 	return calm;
 }
 

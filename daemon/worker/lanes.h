@@ -3,9 +3,8 @@
  * The open lanes, as the workers and the loop thread share them.
  *
  * A worker claims a lane for a moment, takes what is there into its arena, and
- * gives the claim back.  The claim is one word of private memory; whoever does
- * not get it goes on to the next lane.  Under the claim a lane has one reader,
- * and one writer of everything that the daemon writes into it.
+ * gives the claim back; whoever does not get the claim goes on to the next
+ * lane.
  *
  * Who looks.  A client that writes does not tell anybody as long as the lane is
  * attended: one worker, the attendant, looks at all lanes again and again, and
@@ -15,13 +14,7 @@
  * sleep:  the next record rings the doorbell (intake/lane_clients.h), which
  * wakes a worker.  A worker that goes to the disk hands the task on.
  *
- *	slot		FROM	TO	[function, thread]
- *			FREE	OPEN	[lanes_add, loop thread]
- *			OPEN	ENDED	[take, worker: under the claim]
- *			ENDED	FREE	[lanes_remove, loop thread]
- *
- * A lane ends when its client is gone, or the daemon stops, and all that was
- * written by then is taken; or when its content cannot be a lane's.
+ * What is done with one lane, under its claim, is in lanes_slot.h.
  */
 #ifndef BUFWRITER_LANES_H
 #define BUFWRITER_LANES_H
@@ -35,37 +28,15 @@
 #include "daemon/filing/transfer_lane.h"
 #include "daemon/region/lane.h"
 #include "daemon/region/ring_layout.h"
+#include "daemon/worker/lanes_slot.h"
 
 /* Without a record for so long, the lanes are put to sleep. */
 #define LANES_CALM_NS UINT64_C(10000000)
 /* How long the attendant sleeps between two looks. */
 #define LANES_LOOK_MIN_NS UINT64_C(50000)
 #define LANES_LOOK_MAX_NS UINT64_C(1000000)
-/* How long clients rely on the attendant, and when that is renewed. */
-#define LANES_LEASE_MS UINT64_C(100)
-#define LANES_RENEW_MS UINT64_C(80)
 /* Lanes that a worker takes from before it looks at the ring again. */
 #define LANES_TURN 4
-
-enum lanes_state { LANES_FREE, LANES_OPEN, LANES_ENDED };
-
-struct lanes_slot {
-	/* the loop thread, while the slot is FREE or ENDED */
-	alignas(CACHE_LINE) struct lane lane;
-	/* whoever holds the claim */
-	uint64_t lease_ms; /* the last `attended` that was stored */
-	uint64_t last;	   /* with `ending`: nothing behind it is taken */
-	bool ending;	   /* `last` holds */
-	bool looked_again; /* `last` is from the second look */
-	bool broken;
-	/* shared, atomic: written under the claim */
-	stats_counter messages, bytes, too_large;
-	/* shared, atomic */
-	alignas(CACHE_LINE) _Atomic bool claimed;
-	_Atomic int state;	   /* enum lanes_state */
-	_Atomic bool end;	   /* the loop thread: end this lane */
-	_Atomic uint64_t flush_to; /* the loop thread: a flush covers this */
-};
 
 struct lanes {
 	/* constant after start */

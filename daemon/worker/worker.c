@@ -89,8 +89,10 @@ void worker_give_back(struct worker *w, bool full)
 	/* seq_cst, both: pair with wants_back and state in reclaim() */
 	atomic_store_explicit(&w->state, full ? WORKER_FLUSHING : WORKER_PARKED,
 			      memory_order_seq_cst);
+	/* Nor was it there to be woken for the lanes: pass_lanes_on(). */
 	if (full ||
-	    atomic_load_explicit(&w->wants_back, memory_order_seq_cst)) {
+	    atomic_load_explicit(&w->wants_back, memory_order_seq_cst) ||
+	    lanes_lack_attendant(w->orders->lanes)) {
 		store_relaxed(&w->wants_back, false);
 		worker_wake(w);
 	}

@@ -19,9 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/lib/ask.h"
 #include "tests/lib/bed.h"
 #include "tests/lib/examples.h"
 #include "tests/lib/sender.h"
+#include "tests/lib/store.h"
 #include "tests/lib/tally.h"
 
 #define TABLE "client/cases/cases.txt"
@@ -67,6 +69,7 @@ static const struct client {
 };
 
 #define CLIENTS (int)(sizeof(clients) / sizeof(clients[0]))
+#define GO 3 /* in the table */
 
 static struct tally tally;
 static struct {
@@ -127,19 +130,18 @@ static void program_end(void)
 		      "the program ended with wait status %d", status);
 }
 
-static void ask(const char *verb, const char *data, size_t len)
+static void request(const char *verb, const char *data, size_t len)
 {
-	static char request[2 * LARGEST + 64];
-	char *to = request + sprintf(request, "%s ", verb);
+	static char line[2 * LARGEST + 64];
+	char *to = line + sprintf(line, "%s ", verb);
 	size_t done = 0, i;
 	ssize_t n;
 
 	for (i = 0; i < len; i++)
 		to += sprintf(to, "%02x", (unsigned char)data[i]);
 	*to++ = '\n';
-	while (done < (size_t)(to - request)) {
-		n = write(program.in, request + done,
-			  (size_t)(to - request) - done);
+	while (done < (size_t)(to - line)) {
+		n = write(program.in, line + done, (size_t)(to - line) - done);
 		REQUIRE(n > 0, TABLE ":%d: the program is gone", line_number);
 		done += (size_t)n;
 	}
@@ -208,7 +210,7 @@ static size_t decode(const char *text, char *to)
 /* The words of a line's rest as settings of the daemon. */
 static void start_daemon(char *settings)
 {
-	const char *list[8] = { NULL };
+	const char *list[9] = { NULL };
 	char *word;
 	int n = 1;
 
@@ -216,6 +218,8 @@ static void start_daemon(char *settings)
 		if (*word && n < 6)
 			list[n++] = bed_text("%s", word);
 	list[n++] = "files.framing=length";
+	/* With lanes the library also sends what no datagram holds. */
+	list[n++] = "lanes.count=0";
 	list[n] = NULL;
 	daemon_spawn_list(list);
 	REQUIRE(daemon_ready(), "the daemon did not start");
@@ -253,6 +257,18 @@ static void fill(void)
 		tally_expect(&tally, FILL, strlen(FILL));
 }
 
+/*
+ * A write waits for nothing where the queue has room.  Without this, a daemon
+ * that gets no processor for 100 ms is a timeout.
+ */
+static void wait_for_room(void)
+{
+	struct pollfd p = { .fd = send_open(), .events = POLLOUT };
+
+	UNTIL(poll(&p, 1, 0) == 1 && (p.revents & POLLOUT));
+	close(p.fd);
+}
+
 /* `write` and `fork`: RESULT MESSAGE. */
 static void take_message(const char *verb, const char *rest)
 {
@@ -268,7 +284,9 @@ static void take_message(const char *verb, const char *rest)
 		text++;
 	ck_assert_msg(len == 13, TABLE ":%d: %s", line_number, rest);
 	len = decode(text, message);
-	ask(verb, message, len);
+	if (!strcmp(result, "ok"))
+		wait_for_room();
+	request(verb, message, len);
 	said = answer();
 	if (!strcmp(verb, "fork") && !strcmp(said, "unsupported"))
 		return;
@@ -365,6 +383,90 @@ START_TEST(a_client_does_what_the_cases_say)
 }
 END_TEST
 
+/* --- lanes without the library -------------------------------------------- */
+
+/* Where the daemon is killed, while it takes from a lane or ends one. */
+static const struct kill {
+	const char *point;
+	bool in_stop;
+} kills[] = {
+	{ "commit.after=kill@20", false },  { "lane.position=kill@1", false },
+	{ "lane.position=kill@20", false }, { "lane.read=kill@20", false },
+	{ "lane.sealed=kill@1", true },	    { "lane.final=kill@1", true },
+	{ "lane.finished=kill@1", true },
+};
+
+#define KILLS (int)(sizeof(kills) / sizeof(kills[0]))
+
+/* Messages of a flood that may be in the files. */
+#define FLOOD_MOST 5000000
+
+static void expect_flood(unsigned long count)
+{
+	char text[64];
+	unsigned long i;
+
+	ck_assert_uint_le(count, FLOOD_MOST);
+	tally_open(&tally);
+	for (i = 0; i < count; i++) {
+		snprintf(text, sizeof(text), "[flood %lu]", i);
+		tally_expect(&tally, text, strlen(text));
+	}
+	tally_read(&tally, bed.files, NEWLINE);
+	tally_require_exact(&tally);
+	tally_close(&tally);
+}
+
+START_TEST(a_kill_at_any_point_of_a_lane_of_go_loses_and_doubles_nothing)
+{
+	const struct client *client = &clients[GO];
+	const char *build = getenv("BW_BUILD");
+	const struct kill *kill = &kills[_i % KILLS];
+	/* With systemd's store the program does not notice the kill. */
+	const bool has_store = _i >= KILLS;
+	unsigned long before;
+
+	if (!is_chosen(client))
+		return;
+	if (!script_has(client->needs)) {
+		suite_skip("go is not installed");
+		return;
+	}
+	ck_assert_ptr_nonnull(realpath(build ? build : "build", directory));
+	bed_hold_socket();
+	if (has_store) {
+		bed_hold_lanes();
+		store_open();
+	}
+	bed.points = bed_text("%s", kill->point);
+	daemon_spawn("buffer.timeout=never", "lanes.size=64K");
+	REQUIRE(daemon_ready(), "the daemon did not start");
+	set_environment();
+	ck_assert_int_eq(system(bed_text("cd %s && %s", source_path("."),
+					 client->compile)),
+			 0);
+	program_start(client->command);
+	request("flood", "", 0);
+	if (kill->in_stop) {
+		UNTIL(ask_number("counters.lane_messages") > 10000);
+		daemon_signal(SIGTERM);
+	}
+	UNTIL(!daemon_alive());
+	daemon_kill();
+	bed.points = NULL;
+	daemon_start("buffer.timeout=never", "lanes.size=64K");
+	before = (unsigned long)ask_number("messages.received");
+	UNTIL(ask_number("messages.received") > (double)before + 10000);
+	request("end", "", 0);
+	before = strtoul(answer(), NULL, 10);
+	program_end();
+	daemon_stop(NULL);
+	if (has_store)
+		store_close();
+	expect_flood(before);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("clients");
@@ -373,6 +475,10 @@ int main(void)
 	tcase_set_timeout(cases, 600);
 	tcase_add_loop_test(cases, a_client_does_what_the_cases_say, 0,
 			    CLIENTS);
+	tcase_add_loop_test(
+		cases,
+		a_kill_at_any_point_of_a_lane_of_go_loses_and_doubles_nothing,
+		0, 2 * KILLS);
 	signal(SIGPIPE, SIG_IGN);
 	return suite_run(suite, CK_NOFORK);
 }

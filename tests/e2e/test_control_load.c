@@ -28,6 +28,7 @@
 #include "tests/lib/random.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
+#include "tests/lib/threads.h"
 
 #define CROWD 1000
 
@@ -59,6 +60,16 @@ static uint64_t switches(void)
 	return all;
 }
 
+/* It has done what there was to do.  The threads of a sanitizer wake up. */
+static bool is_idle(void)
+{
+	uint64_t before = switches();
+
+	suite_sleep_ms(200);
+	return suite_sanitized() ||
+	       (threads_sleep((int)bed.pid, "") && switches() == before);
+}
+
 START_TEST(an_idle_daemon_is_not_woken)
 {
 	uint64_t before;
@@ -70,10 +81,9 @@ START_TEST(an_idle_daemon_is_not_woken)
 	send_one(fd, "one", 3);
 	UNTIL(ask_number("messages.written") == 1);
 	UNTIL(ask_number("gauges.control_open") == 1);
-	suite_sleep_ms(200);
+	UNTIL(is_idle());
 	before = switches();
 	suite_sleep_ms(2500);
-	/* The threads of a sanitizer wake up. */
 	if (!suite_sanitized())
 		ck_assert_uint_eq(switches(), before);
 	daemon_stop(NULL);
@@ -191,6 +201,7 @@ static void attack(unsigned kind)
 
 START_TEST(a_flood_changes_nothing_for_messages)
 {
+	const double since = suite_now();
 	struct flow some = flow;
 	struct sender *sender;
 	unsigned fds, i;
@@ -204,26 +215,31 @@ START_TEST(a_flood_changes_nothing_for_messages)
 	command("metrics");
 	fds = process_descriptors(bed.pid);
 	rss = process_resident(bed.pid);
-	for (i = 0; i < 3; i++) {
-		pids[i] = fork();
-		if (!pids[i])
-			attack(i);
-	}
 	some.id = 2;
 	sender = sender_start(&some);
+	/* A slow machine may need more than one flood until commands pause. */
+	do {
+		for (i = 0; i < 3; i++) {
+			pids[i] = fork();
+			if (!pids[i])
+				attack(i);
+		}
+		UNTIL(!sender_running(sender));
+		suite_sleep_ms(500);
+		REQUIRE(process_descriptors(bed.pid) <= fds + 64 + 6,
+			"%u descriptors, %u before",
+			process_descriptors(bed.pid), fds);
+		require_no_growth(rss);
+		for (i = 0; i < 3; i++) {
+			kill(pids[i], SIGKILL);
+			waitpid(pids[i], NULL, 0);
+		}
+		/* The daemon has read all that they sent, and is as before. */
+		UNTIL(command("status --check") == 0);
+		suite_heed_limit(since, "a pause", __FILE__, __LINE__);
+	} while (ask_number("counters.control_pauses") == 0);
 	sender_wait(sender);
-	suite_sleep_ms(500);
-	REQUIRE(process_descriptors(bed.pid) <= fds + 64 + 6,
-		"%u descriptors, %u before", process_descriptors(bed.pid), fds);
-	require_no_growth(rss);
-	for (i = 0; i < 3; i++) {
-		kill(pids[i], SIGKILL);
-		waitpid(pids[i], NULL, 0);
-	}
-	/* The daemon has read all that they sent, and is as before. */
-	UNTIL(command("status --check") == 0);
 	ck_assert_double_gt(ask_number("counters.control_wrong"), 0);
-	ck_assert_double_gt(ask_number("counters.control_pauses"), 0);
 	UNTIL(process_descriptors(bed.pid) <= fds);
 	daemon_stop(NULL);
 }
@@ -261,8 +277,14 @@ static int shows(struct terminal *t, const char *part)
 {
 	ssize_t n;
 	struct pollfd p = { .fd = t->fd, .events = POLLIN };
+	const size_t half = sizeof(t->screen) / 2;
 
 	while (poll(&p, 1, 0) > 0) {
+		/* Who waits for long needs what came last. */
+		if (t->len > half + half / 2) {
+			memmove(t->screen, t->screen + t->len - half, half);
+			t->len = half;
+		}
 		n = read(t->fd, t->screen + t->len,
 			 sizeof(t->screen) - t->len - 1);
 		if (n <= 0)
@@ -271,6 +293,28 @@ static int shows(struct terminal *t, const char *part)
 	}
 	t->screen[t->len] = 0;
 	return strstr(t->screen, part) != NULL;
+}
+
+/* A whole picture has come, with the first part and without the second. */
+static bool shows_without(struct terminal *t, const char *part,
+			  const char *missing)
+{
+	static const char home[] = "\033[H";
+	char *begin, *end;
+	bool is_so;
+
+	shows(t, "");
+	begin = strstr(t->screen, home);
+	end = begin ? strstr(begin + 1, home) : NULL;
+	if (!end)
+		return false;
+	*end = '\0';
+	is_so = strstr(begin, part) && !strstr(begin, missing);
+	*end = home[0];
+	/* The next look begins with the next picture. */
+	t->len -= (size_t)(end - t->screen);
+	memmove(t->screen, end, t->len);
+	return is_so;
 }
 
 /* The terminal has the same settings before and after. */
@@ -315,11 +359,7 @@ START_TEST(top_shows_and_gives_the_terminal_back)
 	/* A smaller terminal: the lines are cut at once. */
 	t.len = 0;
 	ck_assert_int_eq(ioctl(t.fd, TIOCSWINSZ, &size), 0);
-	suite_sleep_ms(400);
-	shows(&t, "");
-	t.len = 0;
-	UNTIL(shows(&t, "received"));
-	ck_assert(!shows(&t, "flush latency"));
+	UNTIL(shows_without(&t, "received", "flush latency"));
 	close_terminal(&t);
 	daemon_stop(NULL);
 }

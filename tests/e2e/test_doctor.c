@@ -157,6 +157,23 @@ START_TEST(drops_by_a_full_ring_are_found)
 }
 END_TEST
 
+START_TEST(drops_above_the_limit_of_a_sender_are_found)
+{
+	int fd, i;
+
+	set_queue_length("512\n");
+	daemon_start("senders.identify=yes", "senders.rate=1");
+	fd = send_open();
+	for (i = 0; i < 50; i++)
+		send_one(fd, "x", 1);
+	UNTIL(ask_number("dropped.sender_rate") > 0);
+	expect_finding("messages were dropped because their sender is above "
+		       "senders.rate");
+	close(fd);
+	daemon_stop(NULL);
+}
+END_TEST
+
 START_TEST(a_limit_that_senders_cannot_read_is_found)
 {
 	set_queue_length("512\n");
@@ -223,6 +240,7 @@ int main(void)
 	tcase_add_test(t, a_short_queue_of_the_kernel_is_found);
 	tcase_add_test(t, messages_that_do_not_suit_the_settings_are_found);
 	tcase_add_test(t, drops_by_a_full_ring_are_found);
+	tcase_add_test(t, drops_above_the_limit_of_a_sender_are_found);
 	tcase_add_test(t, a_limit_that_senders_cannot_read_is_found);
 	tcase_add_test(t, a_directory_of_files_that_is_gone_is_found);
 	tcase_add_test(t, the_rights_of_the_caller_are_looked_at);

@@ -32,7 +32,8 @@ static const struct row {
 	const char *files;
 } rows[] = {
 	{ README, "console", "user 17", SHOWS, "user 17 logged in\n" },
-	{ README, "sh", "make demo", IS_MAKE, "" },
+	{ README, "sh", "make demo\n", IS_MAKE, "" },
+	{ README, "sh", "make demo-edge\n", IS_MAKE, "" },
 	{ README, "sh", "make check", IS_MAKE, "" },
 	{ README, "sh", "make install", IS_MAKE, "" },
 	{ README, "c", "hello from C", SENDS, "hello from C\n" },

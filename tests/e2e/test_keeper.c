@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 
 #include "tests/lib/ask.h"
 #include "tests/lib/bed.h"
+#include "tests/lib/files.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
@@ -26,18 +28,27 @@ static uint64_t counter(const char *name)
 	return (uint64_t)ask_number(bed_text("counters.%s", name));
 }
 
+/* The keeper deletes a file and then counts it. */
+static void keeper_rests(void)
+{
+	UNTIL(counter("files") - counter("deleted_files") ==
+	      files_count(bed.files));
+}
+
 /*
  * The files hold the messages that were written and not deleted, each whole
  * and once, and the numbers say so.
  */
 static void expect_the_rest(const struct sender *s)
 {
-	uint64_t deleted = counter("deleted_messages");
-	uint64_t files = counter("files") - counter("deleted_files");
-	uint64_t bytes = counter("file_bytes") - counter("deleted_bytes");
+	uint64_t deleted, files, bytes;
 	struct totals totals;
 	struct tally tally;
 
+	keeper_rests();
+	deleted = counter("deleted_messages");
+	files = counter("files") - counter("deleted_files");
+	bytes = counter("file_bytes") - counter("deleted_bytes");
 	ck_assert_uint_gt(deleted, 0);
 	ck_assert_uint_eq(counter("deleted_uncounted"), 0);
 	daemon_stop(&totals);
@@ -92,6 +103,45 @@ START_TEST(the_oldest_files_make_room_for_new_ones)
 	expect_the_rest(s);
 	ck_assert_uint_eq(log_count("files.when_full: deleted ", " more files"),
 			  1);
+}
+END_TEST
+
+/* Is one of the files about to be deleted, so that who opens it has to wait? */
+static bool meets_a_lease(void)
+{
+	DIR *dir = opendir(bed.files);
+	const struct dirent *e;
+	bool waits = false;
+	int fd;
+
+	ck_assert_ptr_nonnull(dir);
+	while (!waits && (e = readdir(dir))) {
+		if (e->d_name[0] == '.')
+			continue;
+		fd = openat(dirfd(dir), e->d_name,
+			    O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		waits = fd < 0 && errno == EWOULDBLOCK;
+		if (fd >= 0)
+			close(fd);
+	}
+	closedir(dir);
+	return waits;
+}
+
+/* The kernel tells the daemon so, by a signal that kills by default. */
+START_TEST(a_reader_may_open_a_file_that_is_being_deleted)
+{
+	struct sender *s;
+
+	bed_block();
+	bed.points = bed_point("retain.delete", "stall", "");
+	daemon_start("buffer.workers=2", "buffer.size=8K", "files.keep=300K",
+		     "files.when_full=delete-oldest");
+	s = sender_start(&flow);
+	UNTIL(meets_a_lease());
+	bed_release();
+	sender_wait(s);
+	daemon_stop(NULL);
 }
 END_TEST
 
@@ -269,6 +319,124 @@ START_TEST(a_recovery_makes_room_on_a_full_disk)
 }
 END_TEST
 
+/* A complete file of so many bytes, older than those with a larger number. */
+static void make_complete(unsigned i, size_t bytes)
+{
+	static char data[256 << 10];
+
+	ck_assert_uint_le(bytes, sizeof(data));
+	memset(data, '\n', bytes);
+	file_write(bed_text("%s/0_1_%u.log", bed.files, i), data, bytes);
+}
+
+static bool is_complete(unsigned i)
+{
+	return file_exists(bed_text("%s/0_1_%u.log", bed.files, i));
+}
+
+/* Leaves one message of so many bytes in the region. */
+static void leave_message(size_t bytes)
+{
+	static char text[60000];
+	int fd;
+
+	ck_assert_uint_le(bytes, sizeof(text));
+	memset(text, 'x', bytes);
+	daemon_start("buffer.workers=1", "buffer.forced=0");
+	fd = send_open();
+	send_one(fd, text, bytes);
+	send_drain(fd);
+	close(fd);
+	daemon_kill();
+}
+
+START_TEST(a_recovery_waits_for_a_shipper_at_the_limit)
+{
+	leave_message(10000);
+	make_complete(1, 250 << 10);
+	make_complete(2, 45 << 10);
+	daemon_spawn("buffer.workers=1", "buffer.size=8K", "files.keep=300K");
+	UNTIL(log_count("error: recovery: files.keep ", bed.files,
+			"Disk quota exceeded; let a shipper take files away"));
+	ck_assert_int_eq(command("status --check"), 2);
+	command_expect("let a shipper take files away");
+	ck_assert_uint_eq(files_count(bed.files), 2);
+	ck_assert_int_eq(unlink(bed_text("%s/0_1_1.log", bed.files)), 0);
+	REQUIRE(daemon_ready(), "the daemon did not start");
+	ck_assert_uint_eq(log_count("recovered: messages=1"), 1);
+	ck_assert(is_complete(2));
+	ck_assert_uint_eq(files_count(bed.files), 2);
+	daemon_stop(NULL);
+}
+END_TEST
+
+/* And no more files than it needs; the keeper goes on when there is one. */
+START_TEST(a_recovery_holds_the_limit_by_deleting_the_oldest)
+{
+	leave_message(10000);
+	make_complete(1, 250 << 10);
+	make_complete(2, 45 << 10);
+	bed.points = bed_point("recover.done", "stall", "");
+	bed_block();
+	daemon_spawn("buffer.workers=1", "buffer.size=8K", "files.keep=300K",
+		     "files.when_full=delete-oldest");
+	UNTIL(log_count("recovery: files.when_full: files.keep is reached; "
+			"deleted the oldest files: files=1 messages=256000 "
+			"bytes=256000"));
+	UNTIL(files_count(bed.files) == 2);
+	ck_assert(is_complete(2));
+	bed_release();
+	REQUIRE(daemon_ready(), "the daemon did not start");
+	ck_assert_uint_eq(counter("deleted_files"), 1);
+	ck_assert_uint_eq(counter("deleted_bytes"), 256000);
+	daemon_stop(NULL);
+}
+END_TEST
+
+START_TEST(a_recovery_leaves_as_much_free_as_is_wanted)
+{
+	if (!mount_disk("1m"))
+		return;
+	leave_message(10000);
+	make_complete(1, 200 << 10);
+	make_complete(2, 200 << 10);
+	daemon_start("buffer.workers=1", "buffer.size=8K",
+		     "files.keep_free=700K", "files.when_full=delete-oldest");
+	ck_assert_uint_eq(log_count("recovery: files.when_full: "
+				    "files.keep_free is reached; deleted the "
+				    "oldest files: files=1 "),
+			  1);
+	ck_assert(!is_complete(1));
+	ck_assert(is_complete(2));
+	ck_assert_uint_eq(log_count("recovered: messages=1"), 1);
+	daemon_stop(NULL);
+	umount2(bed.files, MNT_DETACH);
+}
+END_TEST
+
+/*
+ * The keeper knows 250K of files, which a shipper has taken since.  A message
+ * that has no room beside these is filed: the keeper looks again.
+ */
+START_TEST(a_message_larger_than_buffer_size_does_not_wait_for_ever)
+{
+	static char text[60000];
+	int fd;
+
+	make_complete(1, 250 << 10);
+	daemon_start("buffer.workers=1", "buffer.size=8K", "files.keep=300K");
+	fd = send_open();
+	send_one(fd, "small", 5);
+	ck_assert_int_eq(command("flush"), 0);
+	ck_assert_int_eq(unlink(bed_text("%s/0_1_1.log", bed.files)), 0);
+	memset(text, 'x', sizeof(text));
+	send_one(fd, text, sizeof(text));
+	UNTIL(files_count(bed.files) == 2);
+	close(fd);
+	daemon_stop(NULL);
+}
+END_TEST
+
 /* SIGKILL before, at and after a deletion: no message comes twice. */
 START_TEST(a_kill_of_a_daemon_that_deletes_doubles_nothing)
 {
@@ -335,6 +503,7 @@ START_TEST(a_stop_that_gives_up_tells_of_every_deleted_file)
 	sender_wait(s);
 	ck_assert_int_eq(command("flush"), 0);
 	UNTIL(held() <= 8 * 1024);
+	keeper_rests();
 	deleted = counter("deleted_messages");
 	ck_assert_uint_gt(deleted, 20);
 	bed_block();
@@ -394,9 +563,14 @@ int main(void)
 	TCase *t = bed_case(suite, "limits");
 
 	tcase_add_test(t, the_oldest_files_make_room_for_new_ones);
+	tcase_add_test(t, a_reader_may_open_a_file_that_is_being_deleted);
 	tcase_add_test(t, without_a_limit_nothing_is_deleted);
 	tcase_add_test(t, a_worker_waits_for_a_shipper_at_the_limit);
 	tcase_add_test(t, a_reload_lets_a_waiting_worker_go_on);
+	tcase_add_test(
+		t, a_message_larger_than_buffer_size_does_not_wait_for_ever);
+	tcase_add_test(t, a_recovery_waits_for_a_shipper_at_the_limit);
+	tcase_add_test(t, a_recovery_holds_the_limit_by_deleting_the_oldest);
 	tcase_add_test(t, a_kill_of_a_daemon_that_deletes_doubles_nothing);
 	tcase_add_test(t, a_stop_that_gives_up_tells_of_every_deleted_file);
 	tcase_add_test(t, a_stop_that_gives_up_tells_of_every_drop);
@@ -406,5 +580,6 @@ int main(void)
 	tcase_add_test(t, a_worker_waits_where_too_little_would_remain_free);
 	tcase_add_test(t, a_full_disk_is_made_room_on);
 	tcase_add_test(t, a_recovery_makes_room_on_a_full_disk);
+	tcase_add_test(t, a_recovery_leaves_as_much_free_as_is_wanted);
 	return suite_run(suite, CK_NOFORK);
 }

@@ -224,37 +224,31 @@ static void publish_text(struct lane_client *c, uint64_t n)
 	char text[512];
 	uint32_t len = text_of(text, 0, n);
 
-	lane_publish(c, text, len);
+	ck_assert(lane_publish(c, text, len));
 	tally_expect(&tally, text, len);
 }
 
 /*
- * A client with a timeout does not wait for the end of a lane that is being
- * closed: what it has published then is the daemon's, also if it dies.
+ * What is published before the lane is sealed is the daemon's, also if the
+ * client dies at once; what comes later is refused at once.
  */
-START_TEST(what_is_published_while_a_lane_is_closed_is_taken)
+START_TEST(a_sealed_lane_takes_what_was_published_before)
 {
-	const char *copied = bed_text("%s/copied", bed.root);
 	struct lane_client c;
 
 	tally_open(&tally);
-	bed.points = bed_text("lane.attended=stall:%s;lane.copied=stall:%s",
-			      bed.block, copied);
-	bed.points_log = bed_text("%s/points", bed.root);
+	bed.points = bed_text("lane.sealed=stall:%s", bed.block);
 	daemon_start("buffer.workers=1");
 	ck_assert_int_eq(lane_open(&c), 0);
 	UNTIL(lane_get(&c, AT_ATTENDED) == ASLEEP);
 	bed_block();
-	file_touch(copied);
-	daemon_signal(SIGTERM);
-	UNTIL(lane_get(&c, AT_ATTENDED) == CLOSING);
+	/* No ring: the daemon does not look before it ends the lane. */
 	publish_text(&c, 0);
-	bed_release();
-	UNTIL(!system(bed_text("grep -q lane.copied %s", bed.points_log)));
-	/* the daemon has decided up to where it reads */
-	publish_text(&c, 1);
+	daemon_signal(SIGTERM);
+	UNTIL(lane_is_sealed(&c));
+	ck_assert(!lane_publish(&c, "refused", 7));
 	lane_end(&c);
-	unlink(copied);
+	bed_release();
 	ck_assert_int_eq(daemon_wait(), 0);
 	require_all();
 }
@@ -512,6 +506,8 @@ START_TEST(a_large_message_is_a_file_of_its_own)
 }
 END_TEST
 
+static const uint32_t lengths_slow[] = { 1000000, 64 << 20 };
+
 static const char *const large_steps[] = {
 	"flush.begin", "flush.open", "flush.marked",  "flush.renamed",
 	"flush.reset", "lane.large", "lane.position",
@@ -540,6 +536,22 @@ START_TEST(a_kill_while_a_large_message_is_filed_neither_loses_nor_doubles_it)
 }
 END_TEST
 
+/* With files.when_full = wait, it has room where no other file is. */
+START_TEST(a_large_message_above_the_limit_of_files_is_filed)
+{
+	struct lane_client c;
+
+	tally_open(&tally);
+	daemon_start("buffer.workers=1", "buffer.size=8K", "files.keep=300K");
+	ck_assert_int_eq(open_large(&c, 500000), 0);
+	write_large(&c, 500000);
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	lane_end(&c);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
 START_TEST(large_lanes_have_bounds)
 {
 	struct lane_client c, more;
@@ -549,15 +561,82 @@ START_TEST(large_lanes_have_bounds)
 	ck_assert_int_eq(open_large(&c, (1 << 20) + 1), -EMSGSIZE);
 	lane_end(&c);
 	ck_assert_int_eq(open_large(&c, 1 << 20), 0);
+	/* It asks again, which is no refusal. */
 	ck_assert_int_eq(open_large(&more, 1), -EAGAIN);
 	lane_end(&more);
+	ck_assert_double_eq(ask_number("counters.lanes_refused"), 1);
 	/* longer than it asked for */
 	write_large(&c, (1 << 20) + 1);
 	ck_assert_int_eq(lane_reply(&c, NULL).status, -ECONNRESET);
 	lane_end(&c);
 	UNTIL(ask_number("counters.lanes_broken") == 1);
 	daemon_stop(NULL);
+	ck_assert_uint_eq(log_count("got no lane", "Message too long"), 1);
+	ck_assert_uint_eq(log_count("got no lane"), 1);
 	tally_close(&tally);
+}
+END_TEST
+
+/* The program that waits for one may have the only ordinary lane itself. */
+START_TEST(large_lanes_are_beyond_the_ordinary_ones)
+{
+	struct lane_client ordinary, c;
+
+	tally_open(&tally);
+	daemon_start("lanes.count=1");
+	ck_assert_int_eq(lane_open(&ordinary), 0);
+	ck_assert_int_eq(open_large(&c, 100000), 0);
+	write_large(&c, 100000);
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	lane_end(&c);
+	UNTIL(ask_number("gauges.lanes_open") == 1);
+	lane_end(&ordinary);
+	UNTIL(ask_number("gauges.lanes_open") == 0);
+	/* nor does a large one take an ordinary one's place */
+	ck_assert_int_eq(open_large(&c, 100000), 0);
+	ck_assert_int_eq(lane_open(&ordinary), 0);
+	lane_end(&ordinary);
+	lane_end(&c);
+	daemon_stop(NULL);
+	tally_close(&tally);
+}
+END_TEST
+
+/*
+ * The attendant takes a large message, and the disk takes it very slowly.  All
+ * other lanes are attended by another worker, fall asleep, and are woken.
+ */
+START_TEST(other_lanes_do_not_wait_for_a_large_message_at_a_slow_disk)
+{
+	struct lane_client c, before;
+	uint64_t n, most = suite_scale(20000);
+
+	tally_open(&tally);
+	bed.points = bed_point("flush.write", "stall", "@2");
+	bed_block();
+	daemon_start("buffer.workers=2", "buffer.forced=0", "buffer.size=64K");
+	ck_assert_int_eq(lane_open(&before), 0);
+	write_one(&before, 0, 0);
+	UNTIL(lane_get(&before, AT_READ) == before.written);
+	/* So that the large message finds empty arenas. */
+	ck_assert_int_eq(command("flush"), 0);
+	ck_assert_int_eq(open_large(&c, lengths_slow[_i]), 0);
+	write_large(&c, lengths_slow[_i]);
+	UNTIL(strstr(ask("status"), "\"state\":\"writing\""));
+	/* More than the lane and both arenas hold. */
+	for (n = 1; n < most; n++)
+		write_one(&before, 0, n);
+	UNTIL(lane_get(&before, AT_READ) == before.written);
+	UNTIL(lane_get(&before, AT_ATTENDED) == ASLEEP);
+	write_one(&before, 0, n);
+	UNTIL(lane_get(&before, AT_READ) == before.written);
+	ck_assert_uint_eq(lane_get(&c, AT_READ), 0);
+	bed_release();
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	lane_end(&c);
+	lane_end(&before);
+	daemon_stop(NULL);
+	require_all();
 }
 END_TEST
 
@@ -754,20 +833,25 @@ int main(void)
 	t = bed_case(suite, "kills");
 	tcase_add_test(t, with_a_store_clients_notice_no_kill_of_the_daemon);
 	tcase_add_test(t, without_a_store_the_daemon_says_how_far_it_was);
-	tcase_add_test(t, what_is_published_while_a_lane_is_closed_is_taken);
+	tcase_add_test(t, a_sealed_lane_takes_what_was_published_before);
 	tcase_add_loop_test(
 		t, half_a_lane_in_the_store_is_read_to_its_end_or_closed, 0, 2);
 	tcase_add_loop_test(t, fewer_lanes_than_before_are_read_to_their_ends,
 			    0, 2);
 	tcase_add_test(t, fewer_lanes_than_before_are_still_known);
 	t = bed_case(suite, "large messages");
+	tcase_add_loop_test(
+		t, other_lanes_do_not_wait_for_a_large_message_at_a_slow_disk,
+		0, 2);
 	tcase_add_loop_test(t, a_large_message_is_a_file_of_its_own, 0,
 			    sizeof(lengths_large) / sizeof(lengths_large[0]));
 	tcase_add_loop_test(
 		t,
 		a_kill_while_a_large_message_is_filed_neither_loses_nor_doubles_it,
 		0, sizeof(large_steps) / sizeof(large_steps[0]));
+	tcase_add_test(t, a_large_message_above_the_limit_of_files_is_filed);
 	tcase_add_test(t, large_lanes_have_bounds);
+	tcase_add_test(t, large_lanes_are_beyond_the_ordinary_ones);
 	t = bed_case(suite, "hostile clients");
 	tcase_add_loop_test(
 		t, a_lane_that_makes_no_sense_is_closed_and_harms_nobody, 0,

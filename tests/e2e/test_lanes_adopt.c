@@ -65,6 +65,21 @@ START_TEST(a_lane_whose_region_is_lost_goes_on)
 }
 END_TEST
 
+/* What is in it is the daemon's already, whatever the settings say now. */
+START_TEST(a_lane_whose_region_is_lost_is_read_where_no_lanes_are_given_out)
+{
+	struct lane_client c;
+
+	lose_region(&c);
+	write_one(&c, "between");
+	daemon_start("lanes.count=0");
+	UNTIL(lane_get(&c, AT_READ) == c.written);
+	lane_end(&c);
+	daemon_stop(NULL);
+	require_all();
+}
+END_TEST
+
 /* What a client can say of its lane while there is no daemon. */
 static const struct {
 	unsigned at;
@@ -127,6 +142,9 @@ int main(void)
 	TCase *t = bed_case(suite, "region lost");
 
 	tcase_add_test(t, a_lane_whose_region_is_lost_goes_on);
+	tcase_add_test(
+		t,
+		a_lane_whose_region_is_lost_is_read_where_no_lanes_are_given_out);
 	tcase_add_loop_test(t,
 			    a_head_that_a_client_has_changed_harms_nobody_else,
 			    0, HEADS);

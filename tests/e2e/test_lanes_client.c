@@ -21,6 +21,7 @@
 #include "client/library/bufwriter.h"
 #include "tests/lib/ask.h"
 #include "tests/lib/bed.h"
+#include "tests/lib/handle.h"
 #include "tests/lib/random.h"
 #include "tests/lib/store.h"
 #include "tests/lib/tally.h"
@@ -39,14 +40,7 @@ static struct progress {
 
 static struct bw *client(int timeout_ms, int lanes)
 {
-	struct bw_options options = BW_OPTIONS;
-	struct bw *bw;
-
-	options.socket = bed.sock;
-	options.timeout = timeout_ms;
-	options.lanes = lanes;
-	ck_assert_int_eq(bw_open(&bw, &options), 0);
-	return bw;
+	return handle_open(bed.sock, timeout_ms, lanes);
 }
 
 static size_t text_of(char *to, unsigned program, unsigned thread, uint64_t n)
@@ -213,6 +207,46 @@ START_TEST(an_orderly_restart_fails_no_write)
 }
 END_TEST
 
+START_TEST(reloads_fail_no_write)
+{
+	unsigned i;
+
+	bed_write_conf("[buffer]\nforced = 1ms\n");
+	daemon_start();
+	start_programs(suite_scale(20000), BW_LANES_ALWAYS);
+	for (i = 0; i < 40 && programs_run(); i++) {
+		bed_write_conf(
+			bed_text("[buffer]\nforced = %ums\n", 2 + i % 2));
+		daemon_signal(SIGHUP);
+		suite_sleep_ms(5);
+	}
+	end_programs();
+	UNTIL(log_count("reload: buffer.forced changed") > 0);
+	require_all();
+}
+END_TEST
+
+/* No lanes, fewer than the programs ask for, and no socket to ask on. */
+START_TEST(where_lanes_are_refused_datagrams_go)
+{
+	const char *const refusals[] = {
+		"lanes.count=0",
+		"lanes.count=1",
+		bed_text("lanes.path=%s/plain/lanes", bed.root),
+	};
+
+	ck_assert_int_eq(system(bed_text("touch %s/plain", bed.root)), 0);
+
+	daemon_start(refusals[_i]);
+	start_programs(suite_scale(3000), BW_LANES_ALWAYS);
+	end_programs();
+	if (_i != 1)
+		ck_assert_double_eq(ask_number("counters.lanes_opened"), 0);
+	ck_assert_double_gt(ask_number("counters.received"), 0);
+	require_all();
+}
+END_TEST
+
 /* _i: is there a store that keeps the lanes? */
 START_TEST(a_killed_daemon_loses_nothing)
 {
@@ -236,6 +270,59 @@ START_TEST(a_killed_daemon_loses_nothing)
 	}
 	end_programs();
 	require_all();
+}
+END_TEST
+
+/*
+ * The steps in which the daemon makes a lane that a program asks for.  Each
+ * program asks for several, so some have a lane and some wait for the answer.
+ */
+static const char *const making[] = { "lane.entry", "lane.stored",
+				      "lane.mapped", "lane.made" };
+
+#define MAKING (sizeof(making) / sizeof(making[0]))
+#define PASSES 3
+
+static void die_while_making(const char *step, unsigned pass)
+{
+	int status;
+
+	bed.points = bed_text("%s=kill@%u", step, pass);
+	daemon_start();
+	atomic_store(&progress->go, 1);
+	UNTIL(!daemon_alive());
+	status = daemon_wait();
+	REQUIRE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		"%s was not passed %u times: %#x", step, pass, status);
+	bed.points = NULL;
+	daemon_start();
+}
+
+static void kill_while_making(int which, bool stores)
+{
+	bed_hold_socket();
+	bed_hold_lanes();
+	/* See above. */
+	fork_programs(suite_scale(5000), BW_LANES_ALWAYS);
+	if (stores)
+		store_open();
+	die_while_making(making[which / PASSES], 1 + (unsigned)which % PASSES);
+	end_programs();
+	UNTIL(ask_number("gauges.lanes_open") == 0);
+	if (stores)
+		UNTIL(store_count() == 0);
+	require_all();
+}
+
+START_TEST(a_daemon_that_dies_while_it_makes_a_lane_loses_nothing)
+{
+	kill_while_making(_i, true);
+}
+END_TEST
+
+START_TEST(nor_does_one_without_a_store)
+{
+	kill_while_making(_i, false);
 }
 END_TEST
 
@@ -334,7 +421,14 @@ int main(void)
 
 	tcase_add_loop_test(tc, programs_with_many_threads_lose_nothing, 0, 2);
 	tcase_add_test(tc, an_orderly_restart_fails_no_write);
+	tcase_add_test(tc, reloads_fail_no_write);
+	tcase_add_loop_test(tc, where_lanes_are_refused_datagrams_go, 0, 3);
 	tcase_add_loop_test(tc, a_killed_daemon_loses_nothing, 0, 2);
+	tcase_add_loop_test(
+		tc, a_daemon_that_dies_while_it_makes_a_lane_loses_nothing, 0,
+		MAKING * PASSES);
+	tcase_add_loop_test(tc, nor_does_one_without_a_store, 0,
+			    MAKING * PASSES);
 	tcase_add_test(tc, a_killed_program_loses_nothing_it_had_written);
 	tcase_add_loop_test(tc, what_was_flushed_is_in_files, 0, 2);
 	tcase_add_test(tc, lines_of_a_pipe_are_in_files_once);

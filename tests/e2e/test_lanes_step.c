@@ -114,7 +114,7 @@ static void get_lane(struct lane_client *c)
 
 static bool is_closed(struct lane_client *c)
 {
-	while (lane_get(c, AT_ATTENDED) == CLOSING)
+	while (lane_is_sealed(c) && lane_get(c, AT_ATTENDED) != CLOSED)
 		usleep(100);
 	return lane_get(c, AT_ATTENDED) == CLOSED;
 }
@@ -123,12 +123,17 @@ static void write_all(void)
 {
 	struct lane_client c;
 	char text[512];
+	uint32_t len;
 	uint64_t n;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	get_lane(&c);
 	for (n = 0; n < MESSAGES; n++) {
-		if (!lane_write(&c, text, text_of(text, n)) && is_closed(&c)) {
+		len = text_of(text, n);
+		/* A seal may be broken again. */
+		while (!lane_write(&c, text, len)) {
+			if (!is_closed(&c))
+				continue;
 			send_rest(&c, lane_get(&c, AT_FINAL));
 			get_lane(&c);
 		}

@@ -21,6 +21,9 @@
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
 
+/* With lanes the library also sends what no datagram holds. */
+#define NO_LANES "lanes.count=0"
+
 static char large[100000];
 
 static struct bw *open_handle(const char *path)
@@ -63,7 +66,7 @@ START_TEST(the_library_refuses_what_the_daemon_would_drop)
 	struct iovec pieces[2] = { { large, 600 }, { large, 401 } };
 	struct bw *bw;
 
-	daemon_start("socket.max_message=1000");
+	daemon_start("socket.max_message=1000", NO_LANES);
 	bw = open_handle(bed.sock);
 	ck_assert_int_eq(bw_write(bw, large, 1001), BW_TOO_LARGE);
 	ck_assert_int_eq(bw_write(bw, large, sizeof(large)), BW_TOO_LARGE);
@@ -82,7 +85,7 @@ START_TEST(send_says_that_a_message_is_too_large)
 {
 	FILE *whole;
 
-	daemon_start();
+	daemon_start(NO_LANES);
 	whole = fopen(bed_text("%s/whole", bed.root), "w");
 	ck_assert_uint_eq(fwrite(large, 70000, 1, whole), 1);
 	fclose(whole);
@@ -101,7 +104,7 @@ START_TEST(another_limit_after_a_restart_is_learnt)
 	struct bw *bw;
 
 	bed_hold_socket();
-	daemon_start("socket.max_message=10000");
+	daemon_start("socket.max_message=10000", NO_LANES);
 	bw = open_handle(bed.sock);
 	ck_assert_int_eq(bw_write(bw, large, 20000), BW_TOO_LARGE);
 	ck_assert_int_eq(bw_write(bw, large, 10000), 0);
@@ -110,12 +113,12 @@ START_TEST(another_limit_after_a_restart_is_learnt)
 	ck_assert_str_eq(published(link_path()), "max_message=10000");
 	ck_assert_int_eq(bw_write(bw, large, 20000), BW_TOO_LARGE);
 	/* A larger one at once ... */
-	daemon_start("socket.max_message=30000");
+	daemon_start("socket.max_message=30000", NO_LANES);
 	ck_assert_int_eq(bw_write(bw, large, 20000), 0);
 	require_written(1);
 	daemon_stop(NULL);
 	/* ... and a smaller one within a second. */
-	daemon_start("socket.max_message=5000");
+	daemon_start("socket.max_message=5000", NO_LANES);
 	suite_sleep_ms(1100);
 	ck_assert_int_eq(bw_write(bw, large, 20000), BW_TOO_LARGE);
 	ck_assert_int_eq(bw_write(bw, large, 5000), 0);
@@ -130,12 +133,12 @@ START_TEST(another_limit_is_learnt_with_a_new_connection)
 {
 	struct bw *bw;
 
-	daemon_start("socket.max_message=10000");
+	daemon_start("socket.max_message=10000", NO_LANES);
 	bw = open_handle(bed.sock);
 	ck_assert_int_eq(bw_write(bw, large, 3000), 0);
 	daemon_stop(NULL);
 	ck_assert_ptr_null(published(link_path()));
-	daemon_start("socket.max_message=2000");
+	daemon_start("socket.max_message=2000", NO_LANES);
 	/* Not larger than what needs a look, but a connection is one. */
 	ck_assert_int_eq(bw_write(bw, large, 3000), BW_TOO_LARGE);
 	ck_assert_int_eq(bw_write(bw, large, 2000), 0);
@@ -182,7 +185,7 @@ START_TEST(the_limit_is_beside_the_socket_or_in_its_directory)
 	struct bw *bw;
 
 	daemon_start(bed_text("socket.path=%s", sock),
-		     "socket.max_message=1234");
+		     "socket.max_message=1234", NO_LANES);
 	ck_assert_str_eq(published(bed_text("%s/limits", dir)),
 			 "max_message=1234");
 	/* Senders are other users. */
@@ -215,7 +218,7 @@ START_TEST(what_is_no_link_is_not_replaced)
 		system(bed_text("cd %s && %s", bed.root, ways[_i / 2])), 0);
 	ck_assert_int_eq(rename(bed_text("%s/way", bed.root), at), 0);
 	ck_assert_int_eq(lstat(at, &before), 0);
-	daemon_start("socket.max_message=1000");
+	daemon_start("socket.max_message=1000", NO_LANES);
 	ck_assert_uint_eq(log_count("socket.max_message cannot be published "
 				    "as",
 				    link_path(), strerror(EEXIST)),
@@ -240,7 +243,7 @@ START_TEST(a_link_is_replaced_and_not_followed)
 	ck_assert_int_eq(system(bed_text("echo precious >%s", precious)), 0);
 	ck_assert_int_eq(symlink(precious, link_path()), 0);
 	ck_assert_int_eq(symlink(precious, bed_text("%s.new", link_path())), 0);
-	daemon_start("socket.max_message=1000");
+	daemon_start("socket.max_message=1000", NO_LANES);
 	ck_assert_str_eq(published(link_path()), "max_message=1000");
 	daemon_stop(NULL);
 	file = fopen(precious, "r");
@@ -268,6 +271,35 @@ START_TEST(nothing_is_published_among_the_files)
 }
 END_TEST
 
+/*
+ * A client whose daemon was killed asks the next one how far its lane was taken.
+ * Where the link has no lanes, it believes that nobody knows, and sends messages
+ * again that are in files.
+ */
+START_TEST(a_start_at_no_time_says_that_there_are_no_lanes)
+{
+	char before[256] = "", during[256] = "";
+	char log[300], look[400];
+
+	snprintf(log, sizeof(log), "%s/points", bed.root);
+	snprintf(look, sizeof(look), "grep -qs '^start.lanes' %s", log);
+	daemon_start();
+	ck_assert_int_gt(readlink(link_path(), before, sizeof(before) - 1), 0);
+	ck_assert_ptr_nonnull(strstr(before, ",lanes="));
+	daemon_kill();
+	bed_block();
+	bed.points = bed_point("start.lanes", "stall", "");
+	bed.points_log = log;
+	daemon_spawn();
+	UNTIL(system(look) == 0);
+	ck_assert_int_gt(readlink(link_path(), during, sizeof(during) - 1), 0);
+	ck_assert_str_eq(during, before);
+	bed_release();
+	REQUIRE(daemon_ready(), "the daemon did not start");
+	daemon_stop(NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("limits");
@@ -284,5 +316,6 @@ int main(void)
 			    2 * sizeof(ways) / sizeof(ways[0]));
 	tcase_add_test(t, a_link_is_replaced_and_not_followed);
 	tcase_add_test(t, nothing_is_published_among_the_files);
+	tcase_add_test(t, a_start_at_no_time_says_that_there_are_no_lanes);
 	return suite_run(suite, CK_NOFORK);
 }

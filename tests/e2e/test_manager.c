@@ -229,7 +229,8 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 	expect_told("READY=1\nSTATUS=Listening.");
 	start = suite_now();
 	sender = sender_start(&flow);
-	while (suite_now() < start + 2.5) {
+	while (suite_now() < start + 2.5 || told == 0) {
+		suite_heed_limit(start, "a status", __FILE__, __LINE__);
 		if (!take_told(text)) {
 			suite_sleep_ms(1);
 			continue;
@@ -238,7 +239,6 @@ START_TEST(systemd_is_told_once_a_second_at_most)
 		told++;
 	}
 	sender_finish(sender);
-	ck_assert_uint_ge(told, 1);
 	ck_assert_double_le(told, suite_now() - start + 1);
 	/* No message follows if that was the last one. */
 	UNTIL(listening || is_told("STATUS=Listening."));

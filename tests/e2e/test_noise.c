@@ -13,10 +13,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -78,20 +80,36 @@ static void find_messages(void)
 		       sizeof(unsigned));
 }
 
+/* Shared memory: a fork does not have to copy it. */
+static uint8_t *map_shared(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(p, MAP_FAILED);
+	return p;
+}
+
+static void free_region(void)
+{
+	if (!region)
+		return;
+	munmap(region, region_len);
+	munmap(damaged, 2 * region_len);
+	munmap(is_message, region_len);
+}
+
 static void load_region(void)
 {
 	struct stat st;
 	int fd = open(bed.state, O_RDONLY);
 
 	REQUIRE(fd >= 0 && !fstat(fd, &st), "no region was left");
+	free_region();
 	region_len = (size_t)st.st_size;
-	free(region);
-	free(damaged);
-	free(is_message);
-	region = malloc(region_len);
-	damaged = malloc(2 * region_len);
-	is_message = malloc(region_len);
-	ck_assert(region && damaged && is_message);
+	region = map_shared(region_len);
+	damaged = map_shared(2 * region_len);
+	is_message = map_shared(region_len);
 	ck_assert_int_eq(read(fd, region, region_len), (ssize_t)region_len);
 	close(fd);
 	find_messages();
@@ -126,8 +144,7 @@ static void leave_region(const char *moment)
 	snprintf(filed, sizeof(filed), "%s/filed", bed.root);
 	snprintf(left, sizeof(left), "%s/left", bed.root);
 	ck_assert_int_eq(rename(bed.files, filed), 0);
-	ck_assert_int_eq(system(bed_text("cp -a '%s' '%s'", bed.temp, left)),
-			 0);
+	dir_copy(bed.temp, left);
 	/*
 	 * What a recovery of the undamaged region files, and the files of
 	 * before.
@@ -232,15 +249,30 @@ static void make_noise(int spare)
 	write_region(len);
 }
 
-/* As at the moment of death, but for the final files. */
+/* Removes what was set aside. */
+static void remove_aside(void)
+{
+	glob_t found;
+	size_t i;
+
+	if (glob(bed_text("%s.bad*", bed.state), 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++)
+		ck_assert_int_eq(unlink(found.gl_pathv[i]), 0);
+	globfree(&found);
+}
+
+/*
+ * As at the moment of death, but for the final files.  No shell and no cp: on
+ * some machines a program costs as much as the daemon's whole life here.
+ */
 static void restore_files(void)
 {
-	const char *shell = bed_text("rm -rf '%s' '%s' %s.bad* && mkdir '%s' &&"
-				     " cp -a '%s' '%s'",
-				     bed.files, bed.temp, bed.state, bed.files,
-				     left, bed.temp);
-
-	ck_assert_int_eq(system(shell), 0);
+	dir_remove(bed.files);
+	dir_remove(bed.temp);
+	remove_aside();
+	ck_assert_int_eq(mkdir(bed.files, 0777), 0);
+	dir_copy(left, bed.temp);
 }
 
 /*

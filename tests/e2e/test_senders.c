@@ -181,30 +181,31 @@ static int path_too_long(void)
 		       0;
 }
 
+#define NAMED(error) error, #error
 static const struct {
 	const char *what;
 	int (*provoke)(void);
 	int expected;
+	const char *name; /* not every C library has a function for it */
 } errors[] = {
-	{ "no socket", no_socket, ENOENT },
-	{ "no directory", no_directory, ENOTDIR },
-	{ "nobody listens", nobody_listens, ECONNREFUSED },
-	{ "made anew, the first send", made_anew_first, ECONNREFUSED },
-	{ "made anew, a later send", made_anew_later, ENOTCONN },
-	{ "the control socket", control_socket, EPROTOTYPE },
-	{ "a stream socket", stream_sender, EPROTOTYPE },
-	{ "larger than SO_SNDBUF", too_large, EMSGSIZE },
-	{ "the queue is full", queue_full, EAGAIN },
-	{ "another user", not_permitted, EACCES },
-	{ "a long path", path_too_long, EINVAL },
+	{ "no socket", no_socket, NAMED(ENOENT) },
+	{ "no directory", no_directory, NAMED(ENOTDIR) },
+	{ "nobody listens", nobody_listens, NAMED(ECONNREFUSED) },
+	{ "made anew, the first send", made_anew_first, NAMED(ECONNREFUSED) },
+	{ "made anew, a later send", made_anew_later, NAMED(ENOTCONN) },
+	{ "the control socket", control_socket, NAMED(EPROTOTYPE) },
+	{ "a stream socket", stream_sender, NAMED(EPROTOTYPE) },
+	{ "larger than SO_SNDBUF", too_large, NAMED(EMSGSIZE) },
+	{ "the queue is full", queue_full, NAMED(EAGAIN) },
+	{ "another user", not_permitted, NAMED(EACCES) },
+	{ "a long path", path_too_long, NAMED(EINVAL) },
 };
 
 /* The manual says something about this errno to senders. */
-static int is_explained(int err)
+static int is_explained(const char *name)
 {
 	char *text = source_read(PAGE);
 	char *from = strstr(text, ".Sh WHAT SENDERS SEE");
-	const char *name = strerrorname_np(err);
 	int found = 0;
 	char *line;
 
@@ -222,8 +223,8 @@ START_TEST(each_error_of_a_sender_is_in_the_manual)
 
 	ck_assert_msg(err == errors[_i].expected, "%s: %s", errors[_i].what,
 		      strerror(err));
-	ck_assert_msg(is_explained(err), PAGE " says nothing about %s",
-		      strerrorname_np(err));
+	ck_assert_msg(is_explained(errors[_i].name),
+		      PAGE " says nothing about %s", errors[_i].name);
 }
 END_TEST
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "tests/lib/bed.h"
 #include "tests/lib/examples.h"
 #include "tests/lib/ship.h"
+#include "tests/lib/terminal.h"
 
 /* Moves each file, and notes what it got. */
 #define MOVE                                                      \
@@ -83,6 +85,59 @@ START_TEST(what_is_no_file_of_the_daemon_is_left_and_named_once)
 }
 END_TEST
 
+/* The order by name may be wrong, and nothing is lost. */
+START_TEST(files_of_a_clock_that_was_wrong_by_years_are_shipped)
+{
+	static const char *const odd[] = {
+		"0_77_1000000000.log",		 /* 1970 */
+		"1_77_4102444800000000000.log",	 /* 2100 */
+		"2_77_18446744073709551615.log", /* 2554 */
+	};
+	char *names;
+	unsigned i;
+
+	ship_files(0, 3);
+	for (i = 0; i < 3; i++)
+		file_write(bed_text("%s/%s", bed.files, odd[i]), "x\n", 2);
+	ship_command(MOVE);
+	ck_assert_int_eq(ship_once("ship.batch_files=2"), 0);
+	ck_assert_uint_eq(files_count(ship.to), 6);
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	names = all();
+	ck_assert_ptr_eq(strstr(names, odd[0]), names);
+	ck_assert_ptr_nonnull(
+		strstr(names, bed_text("\n%s\n%s\n", odd[1], odd[2])));
+	free(names);
+}
+END_TEST
+
+/* Its memory does not grow with the backlog. */
+#define MOST_KB (32L << 10)
+
+START_TEST(a_backlog_of_100000_files_goes_oldest_first)
+{
+	const unsigned files = (unsigned)suite_scale(100000);
+	struct rusage used;
+	char *names, *line, *rest;
+	unsigned n = 0;
+
+	ship_files(0, files);
+	ship_command(MOVE);
+	ck_assert_int_eq(ship_once("ship.batch_files=5000"), 0);
+	ck_assert_uint_eq(files_count(bed.files), 0);
+	names = rest = all();
+	while ((line = strsep(&rest, "\n")) && *line)
+		ck_assert_str_eq(line, ship_name(n++));
+	ck_assert_uint_eq(n, files);
+	free(names);
+	ck_assert_uint_eq(ship_number("files_total", NULL), files);
+	/* the largest of all processes so far, among them this shipper */
+	ck_assert_int_eq(getrusage(RUSAGE_CHILDREN, &used), 0);
+	if (!suite_sanitized())
+		ck_assert_int_lt(used.ru_maxrss, MOST_KB);
+}
+END_TEST
+
 START_TEST(a_dry_run_changes_nothing)
 {
 	ship_files(0, 20);
@@ -116,15 +171,24 @@ END_TEST
 
 START_TEST(a_centre_that_is_away_is_told_once_until_it_is_back)
 {
+	char *names, *line, *rest;
+	unsigned n = 0;
+
 	ship_files(0, 30);
 	ship_command("[ -e $ROOT/back ] || { cat >/dev/null; "
 		     "echo the centre sleeps >&2; exit 75; }; " MOVE);
-	ship_start("ship.batch_files=10");
+	ship_start("ship.batch_files=100");
 	UNTIL(ship_said("status 75: the centre sleeps; ") == 1);
+	ship_files(30, 1000);
 	UNTIL(ship_number("runs_total", "failed") >= 2);
 	ck_assert_uint_eq(ship_number("failing", NULL), 1);
 	file_touch(bed_text("%s/back", bed.root));
-	UNTIL(files_count(ship.to) == 30);
+	UNTIL(files_count(ship.to) == 1000);
+	names = rest = all();
+	while ((line = strsep(&rest, "\n")) && *line)
+		ck_assert_str_eq(line, ship_name(n++));
+	ck_assert_uint_eq(n, 1000);
+	free(names);
 	UNTIL(ship_said("ships again, after") == 1);
 	ck_assert_int_eq(ship_stop(), 0);
 	ck_assert_uint_eq(ship_said("the centre sleeps"), 1);
@@ -286,6 +350,27 @@ START_TEST(the_status_shows_what_waits_with_and_without_a_shipper)
 }
 END_TEST
 
+START_TEST(a_terminal_shows_the_progress)
+{
+	static struct terminal t;
+
+	ship_files(0, 3);
+	ship_command("cat >$ROOT/l; mv 0_* $ROOT/to; "
+		     "until [ -e $ROOT/go ]; do sleep 0.1; done; "
+		     "xargs -0 sh -c 'for f; do [ ! -e $f ] || mv $f $ROOT/to; "
+		     "done' - <$ROOT/l");
+	terminal_start(&t, 80,
+		       bed_text("bufwriter ship --once -ofiles.path=%s "
+				"-ocontrol.path=%s '-oship.command=%s'",
+				bed.files, bed.control, ship.command));
+	UNTIL(terminal_find(&t, "1 files shipped, 6 B, "));
+	UNTIL(terminal_find(&t, "B/s; 2 files wait, 12 B"));
+	file_touch(bed_text("%s/go", bed.root));
+	ck_assert_int_eq(terminal_end(&t), 0);
+	ck_assert_uint_eq(files_count(ship.to), 3);
+}
+END_TEST
+
 /* --- settings ------------------------------------------------------------ */
 
 START_TEST(without_a_destination_or_a_host_it_does_not_start)
@@ -379,6 +464,9 @@ int main(void)
 	tcase_add_test(tc, the_oldest_go_first_in_batches_of_the_limits);
 	tcase_add_test(tc,
 		       what_is_no_file_of_the_daemon_is_left_and_named_once);
+	tcase_add_test(tc,
+		       files_of_a_clock_that_was_wrong_by_years_are_shipped);
+	tcase_add_test(tc, a_backlog_of_100000_files_goes_oldest_first);
 	tcase_add_test(tc, a_dry_run_changes_nothing);
 	tcase_add_test(tc, a_command_that_is_not_there_is_told_in_one_line);
 	tcase_add_test(tc, a_centre_that_is_away_is_told_once_until_it_is_back);
@@ -392,6 +480,7 @@ int main(void)
 	tcase_add_test(tc, a_second_shipper_waits_for_the_first);
 	tcase_add_test(tc,
 		       the_status_shows_what_waits_with_and_without_a_shipper);
+	tcase_add_test(tc, a_terminal_shows_the_progress);
 	tcase_add_test(tc, without_a_destination_or_a_host_it_does_not_start);
 	tcase_add_loop_test(tc, the_destination_of_the_documents_is_accepted, 0,
 			    2);

@@ -5,21 +5,19 @@
  * moment.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
 #include "tests/lib/examples.h"
+#include "tests/lib/port.h"
+#include "tests/lib/process.h"
 #include "tests/lib/random.h"
 #include "tests/lib/ship.h"
 
@@ -28,32 +26,6 @@ static char host[256];
 static char in[512], done[512];
 
 /* --- the centre ---------------------------------------------------------- */
-
-/* A port that nobody listens on. */
-static int free_port(void)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, len), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-	close(fd);
-	return ntohs(addr.sin_port);
-}
-
-static bool answers(int port)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_port = htons((uint16_t)port),
-				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	bool yes = !connect(fd, (struct sockaddr *)&addr, sizeof(addr));
-
-	close(fd);
-	return yes;
-}
 
 /* The directories of a host at the centre. */
 static void make_centre(void)
@@ -82,7 +54,7 @@ static void serve(int port)
 				       "--address=127.0.0.1 --port=%d "
 				       "--config=%s; done",
 				       port, conf));
-	UNTIL(answers(port));
+	UNTIL(port_answers(port));
 }
 
 static void end_group(int *group)
@@ -128,7 +100,7 @@ static unsigned count_and_check(const char *dir)
 
 START_TEST(files_go_to_an_rsync_daemon)
 {
-	int port = free_port();
+	int port = port_free();
 
 	make_centre();
 	serve(port);
@@ -147,7 +119,7 @@ END_TEST
 START_TEST(a_centre_that_has_moved_a_file_does_not_get_it_again)
 {
 	const char *name = ship_name(1);
-	int port = free_port();
+	int port = port_free();
 
 	make_centre();
 	serve(port);
@@ -184,7 +156,7 @@ START_TEST(a_wrong_destination_is_told_in_one_line)
 {
 	const char *text = wrong[_i].destination;
 	const char *at = strstr(text, "PORT");
-	int port = free_port();
+	int port = port_free();
 
 	make_centre();
 	serve(port);
@@ -231,12 +203,12 @@ static void serve_silence(int port)
 				       " c.sendall(b\"@RSYNCD: 31.0\\n\")\n"
 				       " k.append(c)\n'",
 				       port));
-	UNTIL(answers(port));
+	UNTIL(port_answers(port));
 }
 
 START_TEST(rsync_that_hangs_after_the_handshake_is_ended)
 {
-	int port = free_port();
+	int port = port_free();
 
 	if (!script_has("python3")) {
 		suite_skip("python3 plays the server");
@@ -279,7 +251,7 @@ static void start_sshd(int port)
 	server = script_start(bed.root, bed_text("exec /usr/sbin/sshd -D -e -f "
 						 "%s/sshd_config",
 						 bed.root));
-	UNTIL(answers(port));
+	UNTIL(port_answers(port));
 }
 
 static void use_key(int port, const char *key, const char *hosts)
@@ -293,7 +265,7 @@ static void use_key(int port, const char *key, const char *hosts)
 
 START_TEST(files_go_over_ssh_to_a_directory_of_their_own)
 {
-	int port = free_port();
+	int port = port_free();
 	const char *to = bed_text("ship.destination=127.0.0.1:/in/%%H/");
 
 	if (getuid() || access("/usr/sbin/sshd", X_OK) ||
@@ -313,7 +285,7 @@ START_TEST(files_go_over_ssh_to_a_directory_of_their_own)
 	unlink(ship.said);
 	use_key(port, "key", "/dev/null");
 	ck_assert_int_eq(ship_once(to), 75);
-	ck_assert_uint_eq(ship_said("Host key verification failed.?; put the "
+	ck_assert_uint_eq(ship_said("Host key verification failed.; put the "
 				    "centre's host key into known_hosts"),
 			  1);
 
@@ -326,38 +298,6 @@ START_TEST(files_go_over_ssh_to_a_directory_of_their_own)
 END_TEST
 
 /* --- everything dies ------------------------------------------------------ */
-
-/* A random process of this parent, or of this group but `not`; or 0. */
-static int pick(int parent, int group, int not )
-{
-	int pid, ppid, pgrp, n = 0, picked = 0;
-	struct dirent *entry;
-	char path[300];
-	FILE *from;
-	DIR *proc = opendir("/proc");
-
-	ck_assert_ptr_nonnull(proc);
-	while ((entry = readdir(proc))) {
-		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-		from = fopen(path, "r");
-		if (!from)
-			continue;
-		if (fscanf(from, "%d (%*[^)]) %*c %d %d", &pid, &ppid, &pgrp) ==
-			    3 &&
-		    (ppid == parent || pgrp == group) &&
-		    pid != not &&random_below((uint64_t)++n) == 0)
-			picked = pid;
-		fclose(from);
-	}
-	closedir(proc);
-	return picked;
-}
-
-static void kill_pid(int pid)
-{
-	if (pid > 1)
-		kill(pid, SIGKILL);
-}
 
 static void start_mover(void)
 {
@@ -372,7 +312,7 @@ static void start_mover(void)
 START_TEST(each_file_is_there_once_whoever_is_killed)
 {
 	unsigned kills = (unsigned)suite_scale(24), files = 0, i;
-	int port = free_port();
+	int port = port_free();
 	char to[128];
 
 	random_seed = suite_number("BW_SEED", (uint64_t)getpid());
@@ -397,10 +337,10 @@ START_TEST(each_file_is_there_once_whoever_is_killed)
 		suite_sleep_ms((unsigned)random_below(300));
 		switch (random_below(4)) {
 		case 0:
-			kill_pid(pick(ship.pid, -1, 0));
+			process_kill_one(ship.pid, -1, 0);
 			break;
 		case 1:
-			kill_pid(pick(-1, server, server));
+			process_kill_one(-1, server, server);
 			break;
 		case 2:
 			end_group(&mover);

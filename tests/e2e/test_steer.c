@@ -632,11 +632,11 @@ static int upgrade(void)
 	script_write(bed_text("%s/systemctl", bed.root),
 		     bed_text("echo \"$@\" >>%s/asked\n", bed.root), 0755);
 	return system(bed_text(
-		"sed 's:/usr/sbin:%s:g; s:/etc/bufwriter:%s/etc:g; "
-		"s:/run/systemd/system:%s:g; s:/lib/systemd/[a-z-]*:true:g' "
+		"sed 's:/etc/bufwriter:%s/etc:g; s:/run/systemd/system:%s:g; "
+		"s:/lib/systemd/[a-z-]*:true:g' "
 		"systemd/debian/bufwriter.postinst >%s/postinst && "
-		"PATH=%s:$PATH sh %s/postinst configure 0.0.1 2>%s/said",
-		build ? build : "build", bed.root, bed.root, bed.root, bed.root,
+		"PATH=%s:%s:$PATH sh %s/postinst configure 0.0.1 2>%s/said",
+		bed.root, bed.root, bed.root, bed.root, build ? build : "build",
 		bed.root, bed.root));
 }
 

@@ -48,18 +48,26 @@ static const char *status_of(const char *number)
 		"\"bytes\":%1$s,\"unread_bytes\":%1$s,\"waits\":%1$s}",
 		number);
 
+	const char *sender = bed_text(
+		"{\"pid\":4194304,\"uid\":4294967294,"
+		"\"command\":\"a command name!\",\"unit\":\"a.service\","
+		"\"messages_per_second\":%1$s,\"bytes_per_second\":%1$s,"
+		"\"messages\":%1$s,\"bytes\":%1$s,\"dropped\":%1$s}",
+		number);
+
 	return bed_text(
 		"{\"version\":\"10.20.30\",\"pid\":4194304,\"uptime\":%1$s,"
 		"\"health\":\"degraded\",\"why\":\"of numbers\","
 		"\"listener\":\"waiting\",\"rates\":{\"now\":%2$s,"
 		"\"minute\":%2$s},\"dropped\":{\"too_large\":%1$s,"
-		"\"ring_full\":%1$s},\"gauges\":{\"in_ring\":%1$s,"
+		"\"ring_full\":%1$s,\"sender_rate\":%1$s},\"gauges\":{\"in_ring\":%1$s,"
 		"\"ring_slots\":%1$s,\"ring_high\":%1$s,\"in_arenas\":%1$s,"
 		"\"arena_bytes\":%1$s,\"oldest_seconds\":%1$s},"
 		"\"histograms\":{\"flush_seconds\":{\"le\":[0.0256,60],"
 		"\"counts\":[0,%1$s,0]}},\"workers\":[%3$s],"
+		"\"senders\":{\"identify\":true,\"busiest\":[%5$s]},"
 		"\"lanes\":{\"busiest\":[%4$s]}}\n",
-		number, rates, worker, lane_user);
+		number, rates, worker, lane_user, sender);
 }
 
 /* The columns of a line that ends before `end`, without escape sequences. */

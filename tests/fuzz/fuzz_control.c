@@ -274,7 +274,7 @@ static void disconnect(struct peer *p)
 /* False: the connection is at its end. */
 static bool hear(struct peer *p)
 {
-	size_t room = 2 * show_room(WORKERS);
+	size_t room = 2 * show_room(WORKERS, false);
 	ssize_t n;
 
 	if (!p->answer)

@@ -25,7 +25,7 @@
 struct bed bed = { .held = -1, .held_lanes = -1 };
 
 /* The last texts handed out by bed_text(). */
-static char *texts[256];
+static char *texts[BED_TEXTS];
 static unsigned ntexts;
 
 const char *bed_text(const char *fmt, ...)
@@ -34,7 +34,7 @@ const char *bed_text(const char *fmt, ...)
 	int n;
 
 	/* A test may start hundreds of daemons: the oldest text is freed. */
-	char **place = &texts[ntexts++ % (sizeof(texts) / sizeof(texts[0]))];
+	char **place = &texts[ntexts++ % BED_TEXTS];
 
 	free(*place);
 	va_start(ap, fmt);
@@ -104,6 +104,8 @@ void bed_close(void)
 		close(bed.held);
 	if (bed.held_lanes >= 0)
 		close(bed.held_lanes);
+	while (bed.also)
+		close(bed.held_also[--bed.also]);
 	bed.held = bed.held_lanes = -1;
 	store_close();
 	if (bed.root[0] && !getenv("BW_KEEP"))
@@ -172,12 +174,34 @@ void bed_hold_lanes(void)
 	ck_assert_int_eq(listen(bed.held_lanes, SOMAXCONN), 0);
 }
 
-int bed_queue_empty(void)
+const char *bed_also(unsigned i)
+{
+	return bed_text("%s.also%u", bed.sock, i);
+}
+
+void bed_hold_also(unsigned sockets)
+{
+	ck_assert_uint_le(sockets, BED_ALSO);
+	for (; bed.also < sockets; bed.also++)
+		bed.held_also[bed.also] = hold(SOCK_DGRAM, bed_also(bed.also));
+}
+
+static bool is_empty(int fd)
 {
 	char byte;
 
-	return recv(bed.held, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
 	       errno == EAGAIN;
+}
+
+int bed_queue_empty(void)
+{
+	unsigned i;
+
+	for (i = 0; i < bed.also; i++)
+		if (!is_empty(bed.held_also[i]))
+			return 0;
+	return is_empty(bed.held);
 }
 
 /* What the daemon has said by now is in the log, or waits for a reader. */

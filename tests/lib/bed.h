@@ -22,6 +22,7 @@
 #include "tests/lib/suite.h"
 
 #define BED_PATH 112
+#define BED_ALSO 2
 
 struct bed {
 	char root[DIR_PATH];
@@ -35,10 +36,14 @@ struct bed {
 	char block[BED_PATH]; /* the file of bed_block() */
 	int held;	      /* socket passed as systemd does, or -1 */
 	int held_lanes;	      /* the lanes' socket, the same */
+	unsigned also;	      /* further sockets passed as systemd does */
+	int held_also[BED_ALSO];
 	bool own_timeout;     /* buffer.timeout is in the settings file */
 	int unprivileged;     /* run the daemon as nobody */
 	int is_process_1;     /* in a namespace of its own; as root */
 	unsigned descriptors; /* the daemon's limit; 0: the test's limit */
+	int limited;	      /* RLIMIT_..., for `limit`, which is a soft one */
+	uint64_t limit;	      /* 0: none */
 	int nice;	      /* nice value that the daemon starts with */
 	int nice_limit;	      /* RLIMIT_NICE, 20 - the lowest; -1: the test's */
 	const char *points;   /* BW_FAILPOINTS of the next daemon, or NULL */
@@ -53,7 +58,9 @@ extern struct bed bed;
 
 /* The numbers of the daemon's last line. */
 struct totals {
-	uint64_t received, written, dropped, too_large, ring_full, files, bytes;
+	uint64_t received, written, dropped, too_large, ring_full, sender_rate;
+	uint64_t lane_lost;
+	uint64_t files, bytes;
 };
 
 /* Checked fixtures: make a new directory; stop and remove everything. */
@@ -76,7 +83,11 @@ void bed_release(void);
 /* "NAME=ACTION:<block>SUFFIX" for bed.points; lives as bed_text(). */
 const char *bed_point(const char *name, const char *action, const char *suffix);
 
-/* A text put together; it lives until 255 more were. */
+/*
+ * A text put together; it lives until so many more were.  A condition that a
+ * test waits for may make one each time it is looked at, a thousand a second.
+ */
+#define BED_TEXTS 65536
 const char *bed_text(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2)));
 
@@ -94,7 +105,10 @@ int bed_mount(const char *dir, const char *size);
 void bed_hold_socket(void);
 /* The same of the lanes' socket. */
 void bed_hold_lanes(void);
-/* Nothing is left in the held socket's queue. */
+/* The same of so many further datagram sockets, and the path of one. */
+void bed_hold_also(unsigned sockets);
+const char *bed_also(unsigned i);
+/* Nothing is left in the held sockets' queues. */
 int bed_queue_empty(void);
 
 /*

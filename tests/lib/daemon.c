@@ -66,24 +66,38 @@ static unsigned add_option(const char **args, unsigned n, const char *key,
 
 /* What systemd passes, from descriptor 3 on. */
 static struct {
-	int fd[STORE_MOST + 2];
-	const char *name[STORE_MOST + 2];
+	int fd[STORE_MOST + BED_ALSO + 2];
+	const char *name[STORE_MOST + BED_ALSO + 2];
 	unsigned n;
 } passed;
+
+static void pass(int fd)
+{
+	if (fd < 0)
+		return;
+	passed.fd[passed.n] = fd;
+	passed.name[passed.n++] = "bufwriter.socket";
+}
 
 /* Up to store_release() the store stays as it is. */
 static void list_passed(void)
 {
+	unsigned i;
+
 	passed.n = 0;
-	if (bed.held >= 0) {
-		passed.fd[passed.n] = bed.held;
-		passed.name[passed.n++] = "bufwriter.socket";
-	}
-	if (bed.held_lanes >= 0) {
-		passed.fd[passed.n] = bed.held_lanes;
-		passed.name[passed.n++] = "bufwriter.socket";
-	}
+	pass(bed.held);
+	for (i = 0; i < bed.also; i++)
+		pass(bed.held_also[i]);
+	pass(bed.held_lanes);
 	passed.n += store_hold(&passed.fd[passed.n], &passed.name[passed.n]);
+}
+
+/* In the child, whose standard error is the test's or already the log. */
+static void no_start(const char *what)
+{
+	dprintf(STDERR_FILENO, "the test cannot start the daemon: %s: %s\n",
+		what, strerror(errno));
+	_exit(126);
 }
 
 /* In the child. */
@@ -100,13 +114,13 @@ static void pass_descriptors(void)
 		passed.fd[i] = fcntl(passed.fd[i], F_DUPFD_CLOEXEC,
 				     (int)passed.n + 10);
 		if (passed.fd[i] < 0)
-			_exit(126);
+			no_start("a descriptor to pass");
 		len += (size_t)snprintf(names + len, sizeof(names) - len,
 					"%s%s", i ? ":" : "", passed.name[i]);
 	}
 	for (i = 0; i < passed.n; i++)
 		if (dup2(passed.fd[i], 3 + (int)i) < 0)
-			_exit(126);
+			no_start("a passed descriptor");
 	snprintf(number, sizeof(number), "%d", (int)getpid());
 	setenv("LISTEN_PID", number, 1);
 	snprintf(number, sizeof(number), "%u", passed.n);
@@ -136,7 +150,7 @@ static void become_nobody(void)
 	const struct passwd *pw = getpwnam("nobody");
 
 	if (!pw || setgid(pw->pw_gid) || setuid(pw->pw_uid))
-		_exit(126);
+		no_start("nobody");
 }
 
 static void limit(int what, rlim_t n)
@@ -144,14 +158,25 @@ static void limit(int what, rlim_t n)
 	struct rlimit limit = { n, n };
 
 	if (setrlimit(what, &limit))
-		_exit(126);
+		no_start("a limit");
+}
+
+static void limit_softly(int what, rlim_t n)
+{
+	struct rlimit limit;
+
+	if (getrlimit((__rlimit_resource_t)what, &limit))
+		no_start("a limit");
+	limit.rlim_cur = n;
+	if (setrlimit((__rlimit_resource_t)what, &limit))
+		no_start("a limit");
 }
 
 static void set_nice(void)
 {
 	if (bed.nice != getpriority(PRIO_PROCESS, 0) &&
 	    setpriority(PRIO_PROCESS, 0, bed.nice))
-		_exit(126);
+		no_start("the nice value");
 	if (bed.nice_limit >= 0)
 		limit(RLIMIT_NICE, (rlim_t)bed.nice_limit);
 }
@@ -169,7 +194,7 @@ static void child(int binary, const char **args)
 	    dup2(bed.standard_error ? bed.standard_error : log, STDERR_FILENO) <
 		    0 ||
 	    dup2(null, STDIN_FILENO) < 0)
-		_exit(126);
+		no_start("the log");
 	close(log);
 	close(null);
 	if (bed.bare)
@@ -181,6 +206,8 @@ static void child(int binary, const char **args)
 		become_nobody();
 	if (bed.descriptors)
 		limit(RLIMIT_NOFILE, bed.descriptors);
+	if (bed.limit)
+		limit_softly(bed.limited, bed.limit);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execveat(binary, "", (char *const *)args, environ, AT_EMPTY_PATH);
 	_exit(127);
@@ -248,9 +275,11 @@ int daemon_alive(void)
 /* 1 if the loop thread sleeps. */
 static int is_idle(void)
 {
-	FILE *stat = fopen(bed_text("/proc/%d/stat", (int)bed.pid), "r");
-	char state = 'S';
+	char path[32], state = 'S';
+	FILE *stat;
 
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)bed.pid);
+	stat = fopen(path, "r");
 	if (stat) {
 		if (fscanf(stat, "%*d %*s %c", &state) != 1)
 			state = 'S';
@@ -259,11 +288,23 @@ static int is_idle(void)
 	return state == 'S';
 }
 
+/* True if the log is longer than `*seen`, which becomes its length. */
+static bool log_grew(off_t *seen)
+{
+	struct stat st;
+
+	if (stat(bed.log, &st) || st.st_size == *seen)
+		return false;
+	*seen = st.st_size;
+	return true;
+}
+
 int daemon_ready(void)
 {
 	double since = suite_now();
+	off_t seen = 0;
 
-	while (!log_count("ready: ")) {
+	while (!log_grew(&seen) || !log_count("ready: ")) {
 		if (!daemon_alive())
 			return log_count("ready: ") > 0;
 		suite_waiting(since, "ready line", __FILE__, __LINE__);
@@ -346,10 +387,11 @@ int daemon_totals(struct totals *t)
 				 "stopped: received=%" SCNu64
 				 " written=%" SCNu64 " dropped=%" SCNu64
 				 " (too_large=%" SCNu64 " ring_full=%" SCNu64
+				 " sender_rate=%" SCNu64 " lane_lost=%" SCNu64
 				 ") files=%" SCNu64 " bytes=%" SCNu64,
 				 &t->received, &t->written, &t->dropped,
-				 &t->too_large, &t->ring_full, &t->files,
-				 &t->bytes) == 7)
+				 &t->too_large, &t->ring_full, &t->sender_rate,
+				 &t->lane_lost, &t->files, &t->bytes) == 9)
 			found = 0;
 	}
 	fclose(log);

@@ -18,6 +18,11 @@ void dir_make(char path[DIR_PATH]);
  * Removes a directory and its content, and unmounts what a test mounted in it.
  */
 void dir_remove(const char *path);
+/*
+ * Makes the directory `to` with copies of the files in `from`, which has no
+ * directories; modes and times stay.
+ */
+void dir_copy(const char *from, const char *to);
 /* True if the directory is empty or missing. */
 bool dir_empty(const char *path);
 

@@ -103,7 +103,7 @@ void lane_use(struct lane_client *c, const struct lane_reply *reply)
 	c->id = reply->value1;
 	c->size = reply->value2;
 	map(c);
-	ck_assert_str_eq((char *)c->head, "BWLANE1");
+	ck_assert_str_eq((char *)c->head, "BWLANE2");
 	ck_assert_uint_eq(lane_get(c, AT_ID), c->id);
 	ck_assert_uint_eq(lane_get(c, AT_SIZE), c->size);
 }
@@ -166,16 +166,26 @@ bool lane_has_room(const struct lane_client *c, uint32_t len)
 	       record_bytes(len);
 }
 
-void lane_publish(struct lane_client *c, const void *data, uint32_t len)
+bool lane_is_sealed(const struct lane_client *c)
+{
+	return lane_get(c, AT_WRITTEN) & SEALED;
+}
+
+bool lane_publish(struct lane_client *c, const void *data, uint32_t len)
 {
 	uint8_t *at = c->data + c->written % c->size;
+	uint64_t from = c->written;
 
 	memcpy(at + 8, data, len);
 	memcpy(at, &len, sizeof(len));
 	memset(at + 4, 0, 4);
-	c->written += record_bytes(len);
 	/* seq_cst: before `attended` is read */
-	lane_set(c, AT_WRITTEN, c->written);
+	if (!atomic_compare_exchange_strong(
+		    (_Atomic uint64_t *)(c->head + AT_WRITTEN), &from,
+		    from + record_bytes(len)))
+		return false;
+	c->written += record_bytes(len);
+	return true;
 }
 
 void lane_ring(struct lane_client *c)
@@ -193,7 +203,7 @@ void lane_wait(struct lane_client *c)
 	uint32_t seen = atomic_load(wake);
 
 	atomic_store(waiters, 1);
-	if (lane_get(c, AT_READ) == read)
+	if (lane_get(c, AT_READ) == read && !lane_is_sealed(c))
 		syscall(SYS_futex, wake, FUTEX_WAIT, seen, &ts, NULL, 0);
 	atomic_store(waiters, 0);
 }
@@ -206,27 +216,23 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* Rings if nobody promised to look.  False: closing or closed. */
-static bool look(struct lane_client *c)
+/* Rings if nobody promised to look. */
+static void look(struct lane_client *c)
 {
-	uint64_t attended = lane_get(c, AT_ATTENDED);
-
-	if (attended > now_ms())
-		return true;
-	if (attended == CLOSING || attended == CLOSED)
-		return false;
-	lane_ring(c);
-	return true;
+	if (lane_get(c, AT_ATTENDED) <= now_ms())
+		lane_ring(c);
 }
 
 bool lane_write(struct lane_client *c, const void *data, uint32_t len)
 {
 	while (!lane_has_room(c, len)) {
-		if (lane_get(c, AT_ATTENDED) == CLOSED)
+		if (lane_is_sealed(c))
 			return false;
 		look(c);
 		lane_wait(c);
 	}
-	lane_publish(c, data, len);
-	return look(c);
+	if (!lane_publish(c, data, len))
+		return false;
+	look(c);
+	return true;
 }

@@ -14,7 +14,9 @@
 #define LANE_TEST_SIZE 262144
 
 /* Values of `attended`. */
-enum { ASLEEP, CLOSING, CLOSED };
+enum { ASLEEP, CLOSED };
+/* In `written`: the daemon takes nothing behind it. */
+#define SEALED UINT64_C(1)
 
 /* Words of the head, as offsets. */
 enum {
@@ -70,14 +72,18 @@ void lane_set(struct lane_client *c, unsigned offset, uint64_t value);
 
 /* Is there room for a message of this length? */
 bool lane_has_room(const struct lane_client *c, uint32_t len);
-/* Puts the record and moves `written`, and does nothing else. */
-void lane_publish(struct lane_client *c, const void *data, uint32_t len);
+bool lane_is_sealed(const struct lane_client *c);
+/*
+ * Puts the record and moves `written`, and does nothing else.  False: the lane
+ * is sealed, and the record is not in it.
+ */
+bool lane_publish(struct lane_client *c, const void *data, uint32_t len);
 void lane_ring(struct lane_client *c);
 /* Waits in the futex until the daemon took something, 50 ms at most. */
 void lane_wait(struct lane_client *c);
 /*
  * A whole write, as the library's: waits for room, publishes, rings if nobody
- * looks.  False: the lane is closing or closed; the record was published.
+ * looks.  False: the lane is sealed, and the record is not in it.
  */
 bool lane_write(struct lane_client *c, const void *data, uint32_t len);
 

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,10 +20,10 @@
 
 #include "client/library/bufwriter.h"
 #include "client/library/lane.h"
+#include "tests/lib/handle.h"
 
 #define LANES_MAX 128
 #define MAGIC 0x314c5742
-#define LEASE_MS 100
 #define KEPT_MAX 4096
 
 struct lane_stub lane_stub;
@@ -31,6 +33,7 @@ struct given {
 	int memory;	/* -1: no lane */
 	bool is_gone;	/* the client is; what is left is read */
 	bool is_closed;
+	bool is_used; /* a message came */
 	struct bw_lane_head *head;
 	char *data;
 	uint64_t size, id, read;
@@ -58,6 +61,7 @@ static unsigned kept_first, kept_end;
 
 static pthread_t thread;
 static bool has_thread;
+static atomic_bool works; /* the thread */
 
 #define NEED(condition)                                                       \
 	do {                                                                  \
@@ -107,7 +111,7 @@ static void wake(struct given *g, bool always)
 /* Reads at most `bytes`.  True: something was read. */
 static bool take_lane(struct given *g, uint64_t bytes)
 {
-	uint64_t written = atomic_load(&g->head->written);
+	uint64_t written = atomic_load(&g->head->written) & ~BW_LANE_SEALED;
 	uint64_t start = g->read;
 	struct bw_record record;
 	uint64_t at;
@@ -118,6 +122,9 @@ static bool take_lane(struct given *g, uint64_t bytes)
 		memcpy(&record, g->data + at, sizeof(record));
 		NEED(record.zero == 0);
 		NEED(BW_RECORD_BYTES(record.len) <= written - g->read);
+		if (!g->is_used)
+			atomic_fetch_add(&lane_stub.used, 1);
+		g->is_used = true;
 		message(g->head->large ? LARGE_LANE : LANE,
 			g->data + at + sizeof(record), record.len);
 		g->read += BW_RECORD_BYTES(record.len);
@@ -136,6 +143,7 @@ static bool take_lane(struct given *g, uint64_t bytes)
 
 static void close_lane(struct given *g)
 {
+	atomic_fetch_or(&g->head->written, BW_LANE_SEALED);
 	atomic_store(&g->head->final, g->read);
 	atomic_store(&g->head->attended, BW_LANE_CLOSED);
 	g->is_closed = true;
@@ -199,7 +207,7 @@ static void make_lane(struct given *g, uint64_t large)
 	if (lane_stub.spoils == SPOIL_SIZE)
 		g->head->size *= 2;
 	if (lane_stub.attends)
-		atomic_store(&g->head->attended, now_ms() + LEASE_MS);
+		atomic_store(&g->head->attended, now_ms() + lane_stub.lease_ms);
 }
 
 /* --- packets, with the mutex ----------------------------------------------- */
@@ -319,9 +327,9 @@ static void mind(struct given *g)
 	if (g->memory >= 0 && !g->is_closed) {
 		if (lane_stub.takes)
 			take_lane(g, 65536);
-		atomic_store(&g->head->attended, lane_stub.attends ?
-							 now_ms() + LEASE_MS :
-							 BW_LANE_ASLEEP);
+		atomic_store(&g->head->attended,
+			     lane_stub.attends ? now_ms() + lane_stub.lease_ms :
+						 BW_LANE_ASLEEP);
 	}
 	if (g->is_gone && (g->memory < 0 || g->is_closed ||
 			   atomic_load(&g->head->written) == g->read))
@@ -341,7 +349,8 @@ static void accept_all(void)
 	}
 }
 
-static void take_datagrams(void)
+/* False: there was none. */
+static bool take_datagrams(void)
 {
 	static char data[1 << 20];
 	ssize_t n;
@@ -350,15 +359,18 @@ static void take_datagrams(void)
 	for (i = 0; i < 64 && receiver.fd >= 0; i++) {
 		n = receiver_take(receiver.fd, data, sizeof(data));
 		if (n < 0)
-			return;
+			break;
 		message(DATAGRAM, data, (uint32_t)n);
 	}
+	return i > 0;
 }
 
 static void *run_stub(void *arg)
 {
+	unsigned busy = 0;
 	int i;
 
+	atomic_store(&works, true);
 	for (;;) {
 		pthread_mutex_lock(&mutex);
 		if (stops) {
@@ -369,9 +381,14 @@ static void *run_stub(void *arg)
 		for (i = 0; i < LANES_MAX; i++)
 			mind(&given[i]);
 		if (lane_stub.datagrams)
-			take_datagrams();
+			busy = take_datagrams() ? busy + 1 : 0;
 		pthread_mutex_unlock(&mutex);
-		usleep(50);
+		/*
+		 * A sender must be able to be fast enough for a lane, and who
+		 * waits for the mutex must get it.
+		 */
+		if (busy % 16 == 0)
+			usleep(50);
 	}
 }
 
@@ -387,6 +404,7 @@ void lane_stub_setup(void)
 	lane_stub.datagrams = true;
 	lane_stub.size = 65536;
 	lane_stub.large = 64 << 20;
+	lane_stub.lease_ms = 100;
 	for (i = 0; i < LANES_MAX; i++)
 		given[i].connection = given[i].memory = -1;
 	dead_count = kept_first = kept_end = 0;
@@ -421,9 +439,13 @@ void lane_stub_start(void)
 	stops = false;
 	pthread_mutex_unlock(&mutex);
 	publish();
-	if (!has_thread)
-		NEED(!pthread_create(&thread, NULL, run_stub, NULL));
+	if (has_thread)
+		return;
+	NEED(!pthread_create(&thread, NULL, run_stub, NULL));
 	has_thread = true;
+	/* A client's short timeout must not include the start of the thread. */
+	while (!atomic_load(&works))
+		usleep(50);
 }
 
 void lane_stub_die(void)
@@ -454,6 +476,14 @@ void lane_stub_freeze(void)
 
 void lane_stub_thaw(void)
 {
+	pthread_mutex_unlock(&mutex);
+}
+
+void lane_stub_stop_taking(void)
+{
+	/* With the mutex, the thread is not about to read. */
+	pthread_mutex_lock(&mutex);
+	lane_stub.takes = false;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -490,7 +520,8 @@ void lane_stub_close_lanes(uint64_t limit, unsigned ms)
 	pthread_mutex_lock(&mutex);
 	for (i = 0; i < LANES_MAX; i++)
 		if (given[i].memory >= 0 && !given[i].is_closed)
-			atomic_store(&given[i].head->attended, BW_LANE_CLOSING);
+			atomic_fetch_or(&given[i].head->written,
+					BW_LANE_SEALED);
 	suite_sleep_ms(ms);
 	for (i = 0; i < LANES_MAX; i++)
 		if (given[i].memory >= 0 && !given[i].is_closed) {
@@ -509,6 +540,7 @@ void lane_stub_teardown(void)
 	if (has_thread)
 		pthread_join(thread, NULL);
 	has_thread = false;
+	atomic_store(&works, false);
 	receiver_teardown();
 }
 
@@ -569,14 +601,45 @@ void lane_stub_expect_none(void)
 
 struct bw *lane_stub_client(int timeout_ms, int lanes)
 {
-	struct bw_options options = BW_OPTIONS;
+	return handle_open(receiver.path, timeout_ms, lanes);
+}
+
+void lane_stub_expect_no_datagrams(void)
+{
+	int waiting;
+
+	UNTIL(!ioctl(receiver.fd, SIOCINQ, &waiting) && !waiting);
+	/* The thread may still hold the last one. */
+	pthread_mutex_lock(&mutex);
+	pthread_mutex_unlock(&mutex);
+}
+
+struct bw *lane_stub_client_with_lane(int timeout_ms)
+{
+	const unsigned opened = lane_stub.opened;
+	const unsigned connections = lane_stub_connections();
 	struct bw *bw;
 
-	options.socket = receiver.path;
-	options.timeout = timeout_ms;
-	options.lanes = lanes;
-	ck_assert_int_eq(bw_open(&bw, &options), 0);
-	return bw;
+	for (;;) {
+		bw = lane_stub_client(timeout_ms, BW_LANES_ALWAYS);
+		if (handle_has_lane(bw))
+			return bw;
+		bw_close(bw);
+		UNTIL(lane_stub.opened == opened + 1);
+		UNTIL(lane_stub_connections() == connections);
+		lane_stub.opened = opened;
+	}
+}
+
+uint64_t lane_stub_written(void)
+{
+	uint64_t written = 0;
+
+	pthread_mutex_lock(&mutex);
+	if (last_head)
+		written = atomic_load(&last_head->written);
+	pthread_mutex_unlock(&mutex);
+	return written;
 }
 
 struct bw_lane_head *lane_stub_head(void)

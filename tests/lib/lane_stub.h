@@ -19,6 +19,9 @@
 
 #include "tests/lib/receiver.h"
 
+/* A lease that outlasts every test. */
+#define LEASE_LONG 3600000
+
 /* The roads on which a message can come. */
 enum road { DATAGRAM, LANE, LARGE_LANE, ROADS };
 
@@ -49,6 +52,11 @@ struct lane_stub {
 	 */
 	atomic_uint forgets;
 	atomic_uint slow_us; /* pause between two records */
+	/*
+	 * How long a lease lasts (100).  The stub's thread may get no processor
+	 * for that long; a test that must not see a lease end says LEASE_LONG.
+	 */
+	atomic_uint lease_ms;
 
 	/* set before lane_stub_start() */
 	uint64_t size;	/* of an ordinary lane */
@@ -61,6 +69,7 @@ struct lane_stub {
 
 	/* what the thread has seen */
 	atomic_uint opened, rings, asked, flushes, open;
+	atomic_uint used; /* lanes in which a message came */
 	atomic_uint messages[ROADS];
 };
 
@@ -82,12 +91,14 @@ void lane_stub_die(void);
 void lane_stub_forget(void);
 /*
  * It closes all lanes in order, at most `limit` bytes behind what it has read.
- * CLOSING stays for so many milliseconds.
+ * The seal is there for so many milliseconds before that.
  */
 void lane_stub_close_lanes(uint64_t limit, unsigned ms);
 /* Between these two it does nothing at all. */
 void lane_stub_freeze(void);
 void lane_stub_thaw(void);
+/* From the return on it reads no lane, until the test sets `takes`. */
+void lane_stub_stop_taking(void);
 /* Connections that it has. */
 unsigned lane_stub_connections(void);
 /* For a child of the test. */
@@ -100,10 +111,20 @@ void lane_stub_expect(enum road road, const void *data, size_t len);
 /* Everything that was written in open lanes was read, and nothing is left. */
 void lane_stub_expect_none(void);
 
+/* Every datagram that was sent was read. */
+void lane_stub_expect_no_datagrams(void);
+
 /* A handle of the library to the receiver's socket. */
 struct bw *lane_stub_client(int timeout_ms, int lanes);
+/*
+ * With BW_LANES_ALWAYS, and its first lane is open: see handle.h.  Of tries
+ * that got none, nothing is seen in `opened`.
+ */
+struct bw *lane_stub_client_with_lane(int timeout_ms);
 
 /* The head of the lane that was given out last. */
 struct bw_lane_head *lane_stub_head(void);
+/* How much was written to it; 0: there is none. */
+uint64_t lane_stub_written(void);
 
 #endif

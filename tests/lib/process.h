@@ -10,4 +10,12 @@ unsigned process_descriptors(pid_t pid);
 /* Pages in memory. */
 long process_resident(pid_t pid);
 
+/* Processes of the group that still run; nobody may wait for the others. */
+unsigned process_group_runs(pid_t group);
+/*
+ * Sends SIGKILL to a random process that is a child of `parent` or in `group`,
+ * but is not `besides`, if there is one.
+ */
+void process_kill_one(pid_t parent, pid_t group, pid_t besides);
+
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "client/library/bufwriter.h"
+#include "tests/lib/handle.h"
 
 struct receiver receiver = { .fd = -1 };
 
@@ -90,13 +91,7 @@ void receiver_expect_none(void)
 
 struct bw *receiver_open(int timeout_ms)
 {
-	struct bw_options options = BW_OPTIONS;
-	struct bw *bw;
-
-	options.socket = receiver.path;
-	options.timeout = timeout_ms;
-	ck_assert_int_eq(bw_open(&bw, &options), 0);
-	return bw;
+	return handle_open(receiver.path, timeout_ms, BW_LANES_AUTO);
 }
 
 int64_t receiver_now_ms(void)

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,13 +123,13 @@ unsigned send_fill(const char *path, const char *text)
 	return n;
 }
 
-int send_open(void)
+static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int room = 2 * FLOW_LARGEST;
 
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", bed.sock);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.107s", path);
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
@@ -139,6 +140,11 @@ int send_open(void)
 		return -error;
 	}
 	return fd;
+}
+
+int send_open(void)
+{
+	return connect_to(bed.sock);
 }
 
 void send_one(int fd, const void *data, size_t len)
@@ -177,19 +183,22 @@ static int send_timed(int fd, const uint8_t *buf, size_t len,
 	return 0;
 }
 
-static void run(const struct flow *flow, struct sender_page *page)
+static void run(const char *path, const struct flow *flow,
+		struct sender_page *page)
 {
-	static uint8_t buf[FLOW_LARGEST];
+	static uint8_t buf[256 + FLOW_LARGEST];
+	size_t head = flow->header ? strlen(flow->header) : 0, len;
+	int fd = connect_to(path);
 	uint64_t i;
-	size_t len;
-	int fd = send_open();
 
 	if (fd < 0) {
 		page->error = -fd;
 		_exit(1);
 	}
+	if (head)
+		memcpy(buf, flow->header, head);
 	for (i = 0; (!flow->count || i < flow->count) && !page->stop; i++) {
-		len = flow_message(flow, i, buf);
+		len = head + flow_message(flow, i, buf + head);
 		page->error = send_timed(fd, buf, len, page);
 		if (page->error)
 			_exit(1);
@@ -215,6 +224,11 @@ static struct sender_page *new_page(void)
 
 struct sender *sender_start(const struct flow *flow)
 {
+	return sender_start_to(bed.sock, flow);
+}
+
+struct sender *sender_start_to(const char *path, const struct flow *flow)
+{
 	struct sender *s = senders;
 
 	while (s < senders + MAX_SENDERS && s->page)
@@ -226,7 +240,7 @@ struct sender *sender_start(const struct flow *flow)
 	ck_assert_int_ge(s->pid, 0);
 	if (s->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		run(flow, s->page);
+		run(path, flow, s->page);
 	}
 	return s;
 }
@@ -317,7 +331,8 @@ static void ship(const char *to)
 		 * RENAME_NOREPLACE: an older file of this name would be lost
 		 * otherwise.
 		 */
-		if (renameat2(-1, from_path, -1, to_path, RENAME_NOREPLACE))
+		if (syscall(SYS_renameat2, -1, from_path, -1, to_path,
+			    1 /* RENAME_NOREPLACE */))
 			_exit(1);
 	}
 	if (dir)

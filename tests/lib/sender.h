@@ -23,6 +23,7 @@ struct flow {
 	uint64_t count;	   /* messages; 0: until sender_finish() */
 	uint32_t min, max; /* bytes; as often 10 to 99 as 100 to 999 */
 	int binary;
+	const char *header;  /* sent before each message, or NULL */
 	uint32_t pause_us;   /* after each message */
 	uint32_t pause_each; /* ... or only after so many, if not 0 */
 };
@@ -42,11 +43,13 @@ struct sender {
 	struct sender_page *page;
 };
 
-/* Message `number` of the flow into buf[FLOW_LARGEST]; its size. */
+/* Message `number` of the flow, without header, into buf[max]; its size. */
 size_t flow_message(const struct flow *flow, uint64_t number, uint8_t *buf);
 
 /* Starts a process that sends the flow to bed.sock with blocking sends. */
 struct sender *sender_start(const struct flow *flow);
+/* The same to another socket. */
+struct sender *sender_start_to(const char *path, const struct flow *flow);
 /* How many messages the daemon's socket has taken from it. */
 uint64_t sender_sent(const struct sender *sender);
 /* The longest of its sends so far, in seconds. */

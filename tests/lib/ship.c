@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "tests/lib/ship.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/lib/examples.h"
+#include "tests/lib/process.h"
 
 #define WORDS 64
 
@@ -128,8 +128,28 @@ void ship_start_list(const char *const *settings)
 	start(NULL, settings + 1);
 }
 
+/* Has it begun to catch SIGTERM, or ended?  Before that the signal kills it. */
+static bool catches_sigterm(void)
+{
+	unsigned long long caught = 0;
+	char path[32], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)ship.pid);
+	f = fopen(path, "r");
+	if (!f)
+		return true;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "SigCgt: %llx", &caught) == 1 ||
+		    !strncmp(line, "State:\tZ", 8))
+			break;
+	fclose(f);
+	return !strncmp(line, "State:", 6) || caught >> (SIGTERM - 1) & 1;
+}
+
 int ship_stop(void)
 {
+	UNTIL(catches_sigterm());
 	ck_assert_int_eq(kill(ship.pid, SIGTERM), 0);
 	return wait_end();
 }
@@ -201,35 +221,12 @@ static int group(void)
 	return pid;
 }
 
-/* Processes of the group that still run; nobody may wait for the others. */
-static int members(int pgrp)
-{
-	char path[300], state;
-	struct dirent *entry;
-	int n = 0, of;
-	FILE *from;
-	DIR *proc = opendir("/proc");
-
-	ck_assert_ptr_nonnull(proc);
-	while ((entry = readdir(proc))) {
-		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-		from = fopen(path, "r");
-		if (!from)
-			continue;
-		if (fscanf(from, "%*d (%*[^)]) %c %*d %d", &state, &of) == 2)
-			n += of == pgrp && state != 'Z';
-		fclose(from);
-	}
-	closedir(proc);
-	return n;
-}
-
 int ship_group_left(void)
 {
 	int pid = group();
 
 	ck_assert_int_gt(pid, 1);
-	return members(pid);
+	return (int)process_group_runs(pid);
 }
 
 void ship_kill_group(void)

@@ -99,7 +99,25 @@ void suite_sleep_ms(unsigned ms)
 	usleep(ms * 1000);
 }
 
-void suite_waiting(double since, const char *what, const char *file, int line)
+/*
+ * A look at a condition can cost more than a hundred system calls, and the
+ * daemon needs the processor more than who waits for it: the longer a wait
+ * has been, the longer is the next pause, a sixteenth of it.
+ */
+#define FIRST_PAUSE 0.0002
+#define LONGEST_PAUSE 0.001
+
+static void pause_after(double waited)
+{
+	double pause = FIRST_PAUSE + waited / 16;
+
+	if (pause > LONGEST_PAUSE)
+		pause = LONGEST_PAUSE;
+	usleep((useconds_t)(pause * 1e6));
+}
+
+void suite_heed_limit(double since, const char *what, const char *file,
+		      int line)
 {
 	if (suite_now() - since > suite_limit()) {
 		if (suite_dump)
@@ -107,5 +125,10 @@ void suite_waiting(double since, const char *what, const char *file, int line)
 		ck_abort_msg("%s:%d: waited %.0f s in vain for: %s", file, line,
 			     suite_limit(), what);
 	}
-	usleep(200);
+}
+
+void suite_waiting(double since, const char *what, const char *file, int line)
+{
+	suite_heed_limit(since, what, file, line);
+	pause_after(suite_now() - since);
 }

@@ -27,7 +27,10 @@
  * says.
  */
 int suite_run(Suite *suite, enum fork_status fork);
-/* A test case with these checked fixtures, added to the suite. */
+/*
+ * A test case with these checked fixtures, or NULL, added to the suite.  It has
+ * SUITE_TIMEOUT; libcheck would end a test after 4 s.
+ */
 TCase *suite_case(Suite *suite, const char *name, SFun setup, SFun teardown);
 /* Says why a case proves nothing here. */
 void suite_skip(const char *why);
@@ -53,6 +56,9 @@ void suite_sleep_ms(unsigned ms);
 
 /* What to print before a hang ends the test, or NULL. */
 extern void (*suite_dump)(void);
+/* Fails the test after suite_limit(). */
+void suite_heed_limit(double since, const char *what, const char *file,
+		      int line);
 /* One turn of UNTIL(): sleeps, or fails the test after suite_limit(). */
 void suite_waiting(double since, const char *what, const char *file, int line);
 

@@ -21,7 +21,7 @@ const char *const framing_words[3] = { "newline", "none", "length" };
 /* A content, by its 64-bit hash; 0 marks a free place. */
 struct tally_entry {
 	uint64_t hash;
-	uint32_t expected, found;
+	uint32_t expected, may, found;
 };
 
 static uint64_t hash_bytes(const void *data, size_t len)
@@ -41,7 +41,7 @@ static uint64_t hash_bytes(const void *data, size_t len)
 	return h ? h : 1;
 }
 
-static struct tally_entry *lookup(struct tally *t, uint64_t hash)
+static struct tally_entry *lookup(const struct tally *t, uint64_t hash)
 {
 	size_t i = hash & (t->room - 1);
 
@@ -105,7 +105,7 @@ static void complain(struct tally *t, const char *fmt, ...)
 			*p = '.';
 }
 
-void tally_expect(struct tally *t, const void *data, size_t len)
+static struct tally_entry *entry(struct tally *t, const void *data, size_t len)
 {
 	uint64_t hash = hash_bytes(data, len);
 	struct tally_entry *e;
@@ -116,8 +116,18 @@ void tally_expect(struct tally *t, const void *data, size_t len)
 	if (!e->hash)
 		t->used++;
 	e->hash = hash;
-	e->expected++;
+	return e;
+}
+
+void tally_expect(struct tally *t, const void *data, size_t len)
+{
+	entry(t, data, len)->expected++;
 	t->expected++;
+}
+
+void tally_may(struct tally *t, const void *data, size_t len)
+{
+	entry(t, data, len)->may++;
 }
 
 void tally_expect_sender(struct tally *t, const struct sender *s)
@@ -129,8 +139,7 @@ void tally_expect_sender(struct tally *t, const struct sender *s)
 		tally_expect(t, buf, flow_message(&s->flow, i, buf));
 }
 
-static void take(struct tally *t, const char *name, const char *data,
-		 size_t len)
+void tally_find(struct tally *t, const char *name, const char *data, size_t len)
 {
 	struct tally_entry *e;
 	int shown = len < 40 ? (int)len : 40;
@@ -142,13 +151,19 @@ static void take(struct tally *t, const char *name, const char *data,
 	e = lookup(t, hash_bytes(data, len));
 	t->found++;
 	if (e->hash) {
-		if (++e->found > e->expected)
+		if (++e->found > e->expected + e->may)
 			complain(t, "%s: again: %.*s (%zu bytes)", name, shown,
 				 data, len);
 		return;
 	}
 	t->torn++;
 	complain(t, "%s: never sent: %.*s (%zu bytes)", name, shown, data, len);
+}
+
+void tally_tear(struct tally *t, const char *name, size_t left)
+{
+	t->torn++;
+	complain(t, "%s: no message in the last %zu bytes", name, left);
 }
 
 /*
@@ -191,12 +206,10 @@ void tally_take(struct tally *t, const char *name, enum framing framing,
 	while (left) {
 		len = next(framing, data, left, &head, &tail);
 		if (len < 0) {
-			t->torn++;
-			complain(t, "%s: no message in the last %zu bytes",
-				 name, left);
+			tally_tear(t, name, left);
 			return;
 		}
-		take(t, name, data + head, (size_t)len);
+		tally_find(t, name, data + head, (size_t)len);
 		data += head + (size_t)len + tail;
 		left -= head + (size_t)len + tail;
 	}
@@ -266,18 +279,36 @@ void tally_expect_dir(struct tally *t, const char *path, enum framing framing)
 	t->expecting = 0;
 }
 
+bool tally_lacks(const struct tally *t, const void *data, size_t len)
+{
+	const struct tally_entry *e = lookup(t, hash_bytes(data, len));
+
+	return e->found < e->expected;
+}
+
+bool tally_doubles(const struct tally *t, const void *data, size_t len)
+{
+	const struct tally_entry *e = lookup(t, hash_bytes(data, len));
+
+	return e->found > e->expected + e->may;
+}
+
 void tally_judge(struct tally *t)
 {
 	const struct tally_entry *e;
 
 	REQUIRE(t->table, "the tally is not open");
-	t->lost = t->doubled = 0;
+	t->lost = t->doubled = t->maybe = 0;
 	for (e = t->table; e < t->table + t->room; e++) {
 		if (e->found < e->expected)
 			t->lost += e->expected - e->found;
+		if (e->found < e->expected + e->may)
+			t->maybe += e->expected + e->may - e->found;
 		else
-			t->doubled += e->found - e->expected;
+			t->doubled += e->found - e->expected - e->may;
 	}
+	/* What is lost is no doubt. */
+	t->maybe -= t->lost;
 }
 
 void tally_require_exact(struct tally *t)

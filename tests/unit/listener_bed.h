@@ -27,6 +27,9 @@ static int sock[2];
 static int more[2][2]; /* as sock, of the sockets beside the first */
 static unsigned sockets = 1;
 static unsigned drained;
+/* The setting, for a listener with a table of senders; NULL: without. */
+static const char *senders_rate;
+static struct senders senders;
 
 static inline void on_drained(void *arg)
 {
@@ -40,7 +43,11 @@ static inline void start_with(const char *timeout, bool ours, unsigned slots,
 	unsigned i;
 
 	log_set_level(0);
-	cfg = CORE_SETTINGS(timeout, "socket.max_message=100");
+	if (senders_rate)
+		cfg = CORE_SETTINGS(timeout, "socket.max_message=100",
+				    "senders.identify=yes", senders_rate);
+	else
+		cfg = CORE_SETTINGS(timeout, "socket.max_message=100");
 	core_ring_open(&c, slots, 100, 0);
 	workers.ring = &c.ring;
 	ck_assert_int_eq(
@@ -48,6 +55,10 @@ static inline void start_with(const char *timeout, bool ours, unsigned slots,
 	ck_assert_int_eq(loop_open(&loop), 0);
 	uv_async_init(&loop.uv, &never_waits, NULL);
 	listener_start(&listener, &loop.uv, sock[1], ours, cfg);
+	if (senders_rate) {
+		ck_assert_int_eq(senders_open(&senders, cfg, clock_now()), 0);
+		listener_identify(&listener, &senders, NULL);
+	}
 	for (i = 0; i + 1 < sockets; i++) {
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK,
 					    0, more[i]),
@@ -70,6 +81,7 @@ static inline void finish(void)
 	listener_close(&listener);
 	loop_close(&loop);
 	core_ring_close(&c);
+	senders_close(&senders);
 	config_free(cfg);
 	close(sock[0]);
 	close(sock[1]);
@@ -104,6 +116,30 @@ static inline void send_bytes(unsigned n, uint32_t len)
 
 	while (n--)
 		ck_assert_int_eq(send(sock[0], data, len, 0), len);
+}
+
+static inline void count_call(void *calls)
+{
+	++*(unsigned *)calls;
+}
+
+/* The listener has the loop come back: so often. */
+static inline void count_calls(unsigned *calls)
+{
+	workers.orders.notify = count_call;
+	workers.orders.arg = calls;
+}
+
+/* The first socket has an endless number of empty datagrams from now on. */
+static inline void flood(void)
+{
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	shutdown(pair[1], SHUT_RD);
+	ck_assert_int_eq(dup2(pair[1], sock[1]), sock[1]);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 /* As a worker: false if the ring was empty. */

@@ -16,14 +16,14 @@
 #include "client/library/lane.h"
 #include "tests/lib/lane_stub.h"
 
-/* A broken wait would take far longer. */
-#define SOON_MS 10000
+/* A broken wait would take longer than the test may. */
+#define SOON_MS 60000
 
 static struct bw *start(int timeout_ms)
 {
 	receiver_listen();
 	lane_stub_start();
-	return lane_stub_client(timeout_ms, BW_LANES_ALWAYS);
+	return lane_stub_client_with_lane(timeout_ms);
 }
 
 /* Numbered messages, and how often each one came. */
@@ -61,11 +61,17 @@ static void expect_each_once(uint32_t count)
 	ck_assert_uint_eq(came_sum, count);
 }
 
-static void stop_taking(void)
+/* A handle whose lane has the first ten numbers, which nobody reads. */
+static struct bw *start_with_numbers(uint32_t *n)
 {
-	lane_stub_freeze();
-	lane_stub.takes = false;
-	lane_stub_thaw();
+	struct bw *bw;
+
+	lane_stub.sink = count_number;
+	bw = start(SOON_MS);
+	lane_stub_stop_taking();
+	for (*n = 0; *n < 10; (*n)++)
+		ck_assert_int_eq(write_number(bw, *n), 0);
+	return bw;
 }
 
 /* --- an orderly end -------------------------------------------------------- */
@@ -77,14 +83,9 @@ static void stop_taking(void)
  */
 START_TEST(what_a_closing_daemon_leaves_is_sent)
 {
-	struct bw *bw;
 	uint32_t n;
+	struct bw *bw = start_with_numbers(&n);
 
-	lane_stub.sink = count_number;
-	bw = start(SOON_MS);
-	stop_taking();
-	for (n = 0; n < 10; n++)
-		ck_assert_int_eq(write_number(bw, n), 0);
 	lane_stub_close_lanes(16 * (uint64_t)_i, 0);
 	lane_stub.takes = true;
 	ck_assert_int_eq(write_number(bw, n++), 0);
@@ -98,14 +99,9 @@ END_TEST
 /* The handle is closed instead, and sends the rest as well. */
 START_TEST(bw_close_sends_what_a_closing_daemon_leaves)
 {
-	struct bw *bw;
 	uint32_t n;
+	struct bw *bw = start_with_numbers(&n);
 
-	lane_stub.sink = count_number;
-	bw = start(SOON_MS);
-	stop_taking();
-	for (n = 0; n < 10; n++)
-		ck_assert_int_eq(write_number(bw, n), 0);
 	lane_stub_close_lanes(48, 0);
 	bw_close(bw);
 	expect_each_once(n);
@@ -153,29 +149,58 @@ START_TEST(writes_go_on_while_lanes_close)
 }
 END_TEST
 
-/* A daemon that was killed while it closed goes on with the lane. */
-START_TEST(a_lane_may_be_opened_again)
+/* The daemon has taken the message "a" from the lane, and does no more. */
+static struct bw *start_and_freeze(struct bw_lane_head **head)
 {
-	struct bw *bw = start(20);
-	struct bw_lane_head *head;
+	struct bw *bw = start(60000);
 
 	ck_assert_int_eq(bw_write(bw, "a", 1), 0);
 	lane_stub_expect(LANE, "a", 1);
 	lane_stub_freeze();
-	head = lane_stub_head();
-	atomic_store(&head->attended, BW_LANE_CLOSING);
-	/* The message is in the lane, and the wait is over before the end. */
+	*head = lane_stub_head();
+	return bw;
+}
+
+/* A daemon that was killed after it sealed the lane goes on with it. */
+START_TEST(a_lane_may_be_opened_again)
+{
+	struct bw_lane_head *head;
+	struct bw *bw = start_and_freeze(&head);
+
+	atomic_fetch_or(&head->written, BW_LANE_SEALED);
+	/* The first one meets the seal; the second one knows of it. */
 	ck_assert_int_eq(bw_write(bw, "b", 1), 0);
-	ck_assert_uint_eq(head->written, 32);
-	/* Nobody may write to a lane that is about to be closed. */
 	ck_assert_int_eq(bw_write(bw, "c", 1), 0);
-	ck_assert_uint_eq(head->written, 32);
+	ck_assert_uint_eq(head->written, 16 | BW_LANE_SEALED);
+	atomic_fetch_and(&head->written, ~BW_LANE_SEALED);
 	lane_stub_thaw();
-	UNTIL(head->read == 32);
 	ck_assert_int_eq(bw_write(bw, "d", 1), 0);
-	ck_assert_uint_eq(head->written, 48);
+	ck_assert_uint_eq(head->written, 32);
 	bw_close(bw);
 	UNTIL(lane_stub_count() == 4);
+	ck_assert_uint_eq(lane_stub.messages[DATAGRAM], 2);
+}
+END_TEST
+
+/*
+ * The daemon takes the message, seals the lane and closes it before the writer
+ * looks again: the message was not refused.
+ */
+START_TEST(a_message_that_was_taken_before_the_look_is_not_sent_again)
+{
+	struct bw_lane_head *head;
+	struct bw *bw = start_and_freeze(&head);
+
+	/* What the daemon does between the exchange and the look. */
+	atomic_store(&head->read, 32);
+	atomic_store(&head->final, 32);
+	atomic_store(&head->attended, BW_LANE_CLOSED);
+	ck_assert_int_eq(bw_write(bw, "b", 1), 0);
+	ck_assert_uint_eq(head->written, 32);
+	ck_assert_int_eq(bw_write(bw, "c", 1), 0);
+	lane_stub_thaw();
+	bw_close(bw);
+	UNTIL(lane_stub_count() == 3);
 	ck_assert_uint_eq(lane_stub.messages[DATAGRAM], 1);
 }
 END_TEST
@@ -186,7 +211,7 @@ START_TEST(an_end_without_a_successor_is_an_error)
 	struct bw *bw;
 
 	bw = start(1000);
-	stop_taking();
+	lane_stub_stop_taking();
 	ck_assert_int_eq(bw_write(bw, "kept", 4), 0);
 	lane_stub_close_lanes(0, 0);
 	lane_stub_freeze();
@@ -223,7 +248,7 @@ START_TEST(a_killed_daemon_is_asked_for_by_its_successor)
 		ck_assert_int_eq(write_number(bw, n), 0);
 	UNTIL(came_sum == 10);
 	UNTIL(lane_stub_head()->read == 160);
-	stop_taking();
+	lane_stub_stop_taking();
 	for (; n < 20; n++)
 		ck_assert_int_eq(write_number(bw, n), 0);
 	lane_stub_die();
@@ -244,6 +269,25 @@ START_TEST(a_killed_daemon_is_asked_for_by_its_successor)
 	bw_close(bw);
 	expect_each_once(n);
 	ck_assert_uint_eq(lane_stub.asked, 1);
+}
+END_TEST
+
+/*
+ * Another daemon is there before a write can have noticed it.  A flush asks that
+ * one, and so it looks first whether the lane's daemon lives.
+ */
+START_TEST(a_flush_notices_that_the_daemon_is_another_one)
+{
+	uint32_t n;
+	struct bw *bw = start_with_numbers(&n);
+
+	lane_stub_die();
+	lane_stub.takes = true;
+	lane_stub_start();
+	ck_assert_int_eq(bw_flush(bw), 0);
+	expect_each_once(n);
+	bw_close(bw);
+	expect_each_once(n);
 }
 END_TEST
 
@@ -284,7 +328,7 @@ START_TEST(the_question_is_asked_until_it_is_answered)
 
 	lane_stub.sink = count_number;
 	bw = start(SOON_MS);
-	stop_taking();
+	lane_stub_stop_taking();
 	ck_assert_int_eq(write_number(bw, n++), 0);
 	ck_assert_int_eq(write_number(bw, n++), 0);
 	lane_stub_die();
@@ -323,7 +367,7 @@ START_TEST(a_successor_without_lanes_gets_the_rest)
 	ck_assert_int_eq(write_number(bw, 0), 0);
 	UNTIL(came_sum == 1);
 	UNTIL(lane_stub_head()->read == 16);
-	stop_taking();
+	lane_stub_stop_taking();
 	for (n = 1; n < 5; n++)
 		ck_assert_int_eq(write_number(bw, n), 0);
 	lane_stub_die();
@@ -342,14 +386,13 @@ START_TEST(bw_close_waits_for_a_bounded_time)
 	int64_t begin;
 
 	bw = start(200);
-	stop_taking();
+	lane_stub_stop_taking();
 	ck_assert_int_eq(bw_write(bw, "x", 1), 0);
 	if (_i == 0)
 		lane_stub_die();
 	begin = receiver_now_ms();
 	bw_close(bw);
 	ck_assert_int_ge(receiver_now_ms() - begin, 200);
-	ck_assert_int_lt(receiver_now_ms() - begin, SOON_MS);
 }
 END_TEST
 
@@ -403,9 +446,12 @@ int main(void)
 	tcase_add_test(tc, bw_close_sends_what_a_closing_daemon_leaves);
 	tcase_add_test(tc, writes_go_on_while_lanes_close);
 	tcase_add_test(tc, a_lane_may_be_opened_again);
+	tcase_add_test(
+		tc, a_message_that_was_taken_before_the_look_is_not_sent_again);
 	tcase_add_test(tc, an_end_without_a_successor_is_an_error);
 	tcase_add_loop_test(tc, a_killed_daemon_is_asked_for_by_its_successor,
 			    0, 4);
+	tcase_add_test(tc, a_flush_notices_that_the_daemon_is_another_one);
 	tcase_add_test(tc, a_daemon_killed_asleep_is_noticed);
 	tcase_add_test(tc, the_question_is_asked_until_it_is_answered);
 	tcase_add_test(tc, a_successor_without_lanes_gets_the_rest);

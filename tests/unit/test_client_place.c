@@ -18,14 +18,17 @@
 #include "tests/lib/lane_stub.h"
 #include "tests/lib/random.h"
 
-#define SOON_MS 20000
+/* A broken wait would take longer than the test may. */
+#define SOON_MS 60000
 #define MB (1 << 20)
 
 static struct bw *start(int timeout_ms, int lanes)
 {
 	receiver_listen();
 	lane_stub_start();
-	return lane_stub_client(timeout_ms, lanes);
+	return lanes == BW_LANES_ALWAYS ?
+		       lane_stub_client_with_lane(timeout_ms) :
+		       lane_stub_client(timeout_ms, lanes);
 }
 
 /* --- bw_reserve(), bw_commit() --------------------------------------------- */
@@ -103,9 +106,7 @@ START_TEST(a_commit_after_the_end_of_the_lane_is_sent)
 	struct bw *bw = start(SOON_MS, BW_LANES_ALWAYS);
 	void *place;
 
-	lane_stub_freeze();
-	lane_stub.takes = false;
-	lane_stub_thaw();
+	lane_stub_stop_taking();
 	ck_assert_int_eq(bw_write(bw, "before", 6), 0);
 	ck_assert_int_eq(bw_reserve(bw, 100, &place), 0);
 	memcpy(place, "the message", 11);
@@ -130,9 +131,7 @@ START_TEST(a_reservation_waits_for_room)
 
 	lane_stub.size = 4096;
 	bw = start(50, BW_LANES_ALWAYS);
-	lane_stub_freeze();
-	lane_stub.takes = false;
-	lane_stub_thaw();
+	lane_stub_stop_taking();
 	for (i = 0; i < 4; i++)
 		ck_assert_int_eq(bw_write(bw, lane_stub.sink, 0), 0);
 	while (bw_reserve(bw, 1000, &place) == 0) {
@@ -407,11 +406,14 @@ START_TEST(a_large_message_asks_again_without_an_answer)
 {
 	char *data = large_message(MB, 4);
 	struct bw *bw = start(_i ? SOON_MS : BW_FOREVER, BW_LANES_AUTO);
+	int64_t begin = receiver_now_ms();
 
 	lane_stub.forgets = 2;
 	ck_assert_int_eq(bw_write(bw, data, MB), 0);
 	ck_assert_uint_eq(lane_stub.forgets, 0);
-	ck_assert_uint_eq(lane_stub.opened, 1);
+	/* It waits a second for each answer. */
+	ck_assert_int_le(2 + (int)lane_stub.opened,
+			 1 + (int)((receiver_now_ms() - begin) / 1000));
 	lane_stub_expect(LARGE_LANE, data, MB);
 	bw_close(bw);
 	UNTIL(lane_stub_connections() == 0);
@@ -428,12 +430,15 @@ START_TEST(a_large_message_is_kept_until_it_is_taken)
 {
 	char *data = large_message(3 * MB, 5);
 	struct bw *bw = start(2000, BW_LANES_AUTO);
+	int err;
 
-	lane_stub_freeze();
-	lane_stub.takes = false;
-	lane_stub_thaw();
-	ck_assert_int_eq(bw_write(bw, data, 3 * MB), 0);
-	ck_assert_uint_eq(lane_stub.open, 1);
+	lane_stub_stop_taking();
+	/* The stub may need longer for its answer. */
+	do
+		err = bw_write(bw, data, 3 * MB);
+	while (err == BW_TIMEOUT);
+	ck_assert_int_eq(err, 0);
+	UNTIL(lane_stub.open == 1);
 	switch (_i) {
 	case 0:
 		bw_close(bw);
@@ -459,6 +464,80 @@ START_TEST(a_large_message_is_kept_until_it_is_taken)
 	if (_i > 0)
 		bw_close(bw);
 	UNTIL(lane_stub.open == 0);
+	lane_stub_expect_none();
+	free(data);
+}
+END_TEST
+
+/* The message is in its lane; the next daemon takes so long ones. */
+static void replace_daemon(uint64_t large)
+{
+	lane_stub_die();
+	lane_stub.large = large;
+	lane_stub.takes = true;
+	lane_stub_start();
+}
+
+static void *replace_when_published(void *large)
+{
+	UNTIL(lane_stub_head() && atomic_load(&lane_stub_head()->written));
+	replace_daemon(*(uint64_t *)large);
+	return NULL;
+}
+
+/*
+ * The daemon is killed while the call waits.  The call's result says what the
+ * next one does with the message: it takes it, takes only shorter ones, or has
+ * no lanes for large ones.
+ */
+START_TEST(a_large_message_outlives_its_daemon_or_is_refused)
+{
+	static uint64_t next[] = { 64 << 20, 100000, 0 };
+	char *data = large_message(MB, 6);
+	struct bw *bw = start(BW_FOREVER, BW_LANES_AUTO);
+	pthread_t thread;
+	int err;
+
+	lane_stub_freeze();
+	lane_stub.takes = false;
+	lane_stub_thaw();
+	ck_assert_int_eq(pthread_create(&thread, NULL, replace_when_published,
+					&next[_i]),
+			 0);
+	err = bw_write(bw, data, MB);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(err, _i ? BW_TOO_LARGE : 0);
+	if (!_i)
+		lane_stub_expect(LARGE_LANE, data, MB);
+	/* What the call has said is not said again. */
+	ck_assert_int_eq(bw_flush(bw), 0);
+	bw_close(bw);
+	UNTIL(lane_stub.open == 0);
+	lane_stub_expect_none();
+	free(data);
+}
+END_TEST
+
+/* The call had returned 0, so a flush says that the message is lost. */
+START_TEST(a_flush_tells_of_a_message_that_no_daemon_takes)
+{
+	char *data = large_message(MB, 7);
+	struct bw *bw = start(2000, BW_LANES_AUTO);
+	int err;
+
+	lane_stub_freeze();
+	lane_stub.takes = false;
+	lane_stub_thaw();
+	ck_assert_int_eq(bw_write(bw, data, MB), 0);
+	ck_assert_uint_eq(lane_stub.open, 1);
+	replace_daemon(_i ? 100000 : 0);
+	do
+		err = bw_flush(bw);
+	while (err == BW_TIMEOUT || err == BW_NO_DAEMON);
+	ck_assert_int_eq(err, BW_TOO_LARGE);
+	ck_assert_int_eq(bw_flush(bw), 0);
+	bw_close(bw);
+	UNTIL(lane_stub_connections() == 0);
 	lane_stub_expect_none();
 	free(data);
 }
@@ -547,6 +626,10 @@ int main(void)
 			    2);
 	tcase_add_loop_test(tc, a_large_message_is_kept_until_it_is_taken, 0,
 			    4);
+	tcase_add_loop_test(
+		tc, a_large_message_outlives_its_daemon_or_is_refused, 0, 3);
+	tcase_add_loop_test(tc, a_flush_tells_of_a_message_that_no_daemon_takes,
+			    0, 2);
 	tcase_add_test(tc, many_threads_write_large_messages);
 	tcase_add_loop_test(tc, a_wait_for_a_large_lane_can_be_cancelled, 0, 2);
 	return suite_run(suite, CK_FORK);

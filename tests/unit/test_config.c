@@ -241,7 +241,7 @@ static const struct {
 			   "size?" },
 	{ ".=",
 	  "-o: []: unknown section; allowed: [socket], [buffer], [lanes], "
-	  "[files], [state], [control], [ship], [log]" },
+	  "[senders], [files], [state], [control], [ship], [log]" },
 };
 
 START_TEST(an_option_that_is_none_is_refused)
@@ -516,6 +516,10 @@ static const char *other_value(const struct setting *set)
 		return OTHER_COMPRESSION;
 	case VALUE_FULL:
 		return "delete-oldest";
+	case VALUE_SWITCH:
+		return "yes";
+	case VALUE_BY:
+		return "unit";
 	case VALUE_LEVEL:
 		return "debug";
 	case VALUE_SOCKETS:
@@ -648,8 +652,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("config");
-	TCase *values = tcase_create("values");
-	TCase *rest = tcase_create("options, names and reload");
+	TCase *values = suite_case(suite, "values", NULL, NULL);
+	TCase *rest = suite_case(suite, "options, names and reload",
+				 settings_open, settings_close);
 
 	tcase_add_loop_test(values,
 			    a_value_is_printed_in_its_largest_exact_unit, 0,
@@ -661,9 +666,7 @@ int main(void)
 			    COUNT(bad_options));
 	tcase_add_test_raise_signal(
 		values, a_level_out_of_range_fails_an_assert, SIGABRT);
-	suite_add_tcase(suite, values);
 
-	tcase_add_checked_fixture(rest, settings_open, settings_close);
 	tcase_add_test(rest, options_win_over_the_file_and_the_last_one_counts);
 	tcase_add_test(rest, without_a_file_everything_has_its_default);
 	tcase_add_loop_test(
@@ -687,6 +690,5 @@ int main(void)
 	tcase_add_test(rest,
 		       merge_takes_what_a_reload_applies_and_nothing_else);
 	tcase_add_test(rest, words_are_those_of_the_file);
-	suite_add_tcase(suite, rest);
 	return suite_run(suite, CK_FORK);
 }

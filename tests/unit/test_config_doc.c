@@ -418,24 +418,21 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("config_doc");
-	TCase *doc = tcase_create("sample file and manual");
-	TCase *random = tcase_create("round trip and any bytes");
+	TCase *doc = suite_case(suite, "sample file and manual", settings_open,
+				settings_close);
+	TCase *random = suite_case(suite, "round trip and any bytes",
+				   settings_open, settings_close);
 
-	tcase_add_checked_fixture(doc, settings_open, settings_close);
 	tcase_add_test(doc, the_sample_file_changes_nothing);
 	tcase_add_test(doc,
 		       the_sample_file_still_loads_with_every_key_uncommented);
 	tcase_add_test(doc,
 		       the_sample_file_has_each_key_default_and_reload_mark);
 	tcase_add_test(doc, each_example_of_the_manual_loads);
-	suite_add_tcase(suite, doc);
 
-	tcase_add_checked_fixture(random, settings_open, settings_close);
-	tcase_set_timeout(random, SUITE_TIMEOUT);
 	tcase_add_test(random, what_is_printed_loads_as_the_same);
 	tcase_add_test(random, any_bytes_end_in_settings_or_in_reports);
 	tcase_add_test(random,
 		       a_good_file_with_a_few_bytes_changed_ends_well_too);
-	suite_add_tcase(suite, random);
 	return suite_run(suite, CK_FORK);
 }

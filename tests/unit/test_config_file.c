@@ -39,7 +39,7 @@ static const struct {
 	  { "1: [bufer]: unknown section, did you mean [buffer]?" } },
 	{ "\n\n[network]\n",
 	  { "3: [network]: unknown section; allowed: [socket], [buffer], [lanes], "
-	    "[files], [state], [control], [ship], [log]" } },
+	    "[senders], [files], [state], [control], [ship], [log]" } },
 	{ "[" LONG_300 "]\n",
 	  { "1: "
 	    "[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]: "
@@ -384,11 +384,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("config_file");
-	TCase *file = tcase_create("files");
+	TCase *file = suite_case(suite, "files", settings_open, settings_close);
 	int nfiles = (int)(sizeof(files) / sizeof(files[0]));
 
-	tcase_set_timeout(file, SUITE_TIMEOUT);
-	tcase_add_checked_fixture(file, settings_open, settings_close);
 	tcase_add_loop_test(file, each_mistake_is_reported_with_its_line, 0,
 			    nfiles);
 	tcase_add_test(file, white_space_comments_and_line_ends_do_not_count);
@@ -404,6 +402,5 @@ int main(void)
 		       a_pipe_without_an_end_is_waited_for_no_longer_either);
 	tcase_add_test(file, what_comes_from_a_pipe_is_read_once);
 	tcase_add_test(file, a_file_of_another_user_is_reported_with_a_hint);
-	suite_add_tcase(suite, file);
 	return suite_run(suite, CK_FORK);
 }

@@ -186,10 +186,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("config_names");
-	TCase *names = tcase_create("names");
+	TCase *names = suite_case(suite, "names", settings_open,
+				  settings_close);
 
-	tcase_set_timeout(names, SUITE_TIMEOUT);
-	tcase_add_checked_fixture(names, settings_open, settings_close);
 	tcase_add_loop_test(names, two_settings_with_one_name_are_reported, 0,
 			    DERIVED);
 	tcase_add_loop_test(names,
@@ -200,6 +199,5 @@ int main(void)
 		       the_two_directories_of_files_may_be_one_below_the_other);
 	tcase_add_test(names,
 		       a_link_to_a_directory_does_not_hide_what_is_in_it);
-	suite_add_tcase(suite, names);
 	return suite_run(suite, CK_FORK);
 }

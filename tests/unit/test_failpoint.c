@@ -335,9 +335,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("point");
-	TCase *tests = tcase_create("points");
+	TCase *tests = suite_case(suite, "points", setup, teardown);
 
-	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_loop_test(tests, a_point_fails_as_its_rules_say, 0,
 			    COUNT(results));
 	tcase_add_loop_test(tests,
@@ -350,6 +349,5 @@ int main(void)
 	tcase_add_test(tests, sleep_goes_on_after_its_time);
 	tcase_add_test(tests, the_nth_passage_is_one_of_all_threads);
 	tcase_add_test(tests, each_name_is_logged_once_and_before_it_is_killed);
-	suite_add_tcase(suite, tests);
 	return suite_run(suite, CK_FORK);
 }

@@ -395,7 +395,29 @@ START_TEST(the_end_says_how_far_the_lane_was_taken)
 	ck_assert_uint_eq(client.head->read, 64);
 	ck_assert_uint_eq(client.head->final, 64);
 	ck_assert_uint_eq(client.head->attended, LANE_CLOSED);
+	ck_assert_uint_eq(client.head->written, 80 | LANE_SEALED);
 	ck_assert_uint_eq(client.head->room_wake, 1);
+	drop();
+}
+END_TEST
+
+/* What was published before the seal is in, and what comes later is not. */
+START_TEST(a_seal_lets_no_record_in)
+{
+	uint64_t written, from = 80;
+
+	make_at(SIZE, 0, 64);
+	client_set_written(&client, 80);
+	ck_assert(lane_seal(&lane, &written));
+	ck_assert_uint_eq(written, 80);
+	ck_assert(!atomic_compare_exchange_strong(&client.head->written, &from,
+						  96));
+	ck_assert_uint_eq(client.head->room_wake, 1);
+	/* The client's memory says what the client likes. */
+	client_set_written(&client, 64 + SIZE + 8);
+	ck_assert(!lane_seal(&lane, &written));
+	client_set_written(&client, 68);
+	ck_assert(!lane_seal(&lane, &written));
 	drop();
 }
 END_TEST
@@ -405,10 +427,11 @@ START_TEST(a_lane_that_goes_on_is_told_so)
 {
 	make_at(SIZE, 0, 64);
 	atomic_store(&client.head->read, 16);
-	atomic_store(&client.head->attended, LANE_CLOSING);
+	client_set_written(&client, 80 | LANE_SEALED);
 	lane_revive(&lane);
 	ck_assert_uint_eq(client.head->read, 64);
 	ck_assert_uint_eq(client.head->attended, LANE_ASLEEP);
+	ck_assert_uint_eq(client.head->written, 80);
 	ck_assert_uint_eq(client.head->room_wake, 1);
 	ck_assert_uint_eq(entry.state, LANE_ENTRY_OPEN);
 	drop();
@@ -464,6 +487,7 @@ int main(void)
 	tcase_add_test(tc, a_hole_in_a_lane_is_read_as_zeros);
 	tcase_add_loop_test(tc, a_release_wakes_whoever_waits, 0, 2);
 	tcase_add_loop_test(tc, the_end_says_how_far_the_lane_was_taken, 0, 2);
+	tcase_add_test(tc, a_seal_lets_no_record_in);
 	tcase_add_test(tc, a_lane_that_goes_on_is_told_so);
 	return suite_run(suite, CK_FORK);
 }

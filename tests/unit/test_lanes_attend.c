@@ -137,6 +137,44 @@ START_TEST(lanes_that_are_in_use_are_not_put_to_sleep)
 }
 END_TEST
 
+/* Another worker attends while a slow disk takes a large message. */
+static void attend_beside_a_large_message(void)
+{
+	atomic_store(&lanes.taken_ns, clock_now() + 3600 * CLOCK_SECOND);
+	ck_assert_uint_gt(lanes_attend(&lanes, &look2), 0);
+	while (lanes_take(&lanes, &look2, &arena2, &stats) != TRANSFER_EMPTY)
+		;
+	ck_assert_uint_gt(attended(0), LANE_CLOSED);
+	atomic_store(&lanes.taken_ns, clock_now() - LANES_CALM_NS - 1);
+	ck_assert_uint_eq(lanes_attend(&lanes, &look2), 0);
+	ck_assert(!lanes_are_awake(&lanes));
+	ck_assert_uint_eq(attended(0), LANE_ASLEEP);
+}
+
+/* _i: its client ends meanwhile. */
+START_TEST(a_large_message_at_the_disk_keeps_nobody_awake)
+{
+	setup(8, 1000);
+	add(0);
+	add_at(1, 200, 0);
+	client_put(&client[1], (char[200]){ 'x' }, 200);
+	lanes_ring(&lanes);
+	ck_assert_int_eq(take(), TRANSFER_FULL);
+	ck_assert_ptr_eq(look.held, &lanes.slot[1]);
+	attend_beside_a_large_message();
+	if (_i) {
+		lanes_end(&lanes, 1);
+		attend_beside_a_large_message();
+	}
+	file(&arena);
+	lanes_filed(&lanes, &look, &arena);
+	ck_assert(is_read(1) && lanes_are_awake(&lanes));
+	take_all();
+	ck_assert_int_eq(state_of(1), _i ? LANES_ENDED : LANES_OPEN);
+	finish();
+}
+END_TEST
+
 START_TEST(without_a_slot_there_is_nothing_to_do)
 {
 	setup(0, 1000);
@@ -163,6 +201,8 @@ int main(void)
 		tc, calm_lanes_are_put_to_sleep_unless_there_is_something_to_do,
 		0, WAKES);
 	tcase_add_test(tc, lanes_that_are_in_use_are_not_put_to_sleep);
+	tcase_add_loop_test(tc, a_large_message_at_the_disk_keeps_nobody_awake,
+			    0, 2);
 	tcase_add_test(tc, without_a_slot_there_is_nothing_to_do);
 	return suite_run(suite, CK_FORK);
 }

@@ -176,6 +176,32 @@ START_TEST(a_stop_takes_what_is_in_each_queue)
 }
 END_TEST
 
+/* From systemd's sockets, of which one is flooded. */
+START_TEST(a_stop_reads_each_queue_in_turn)
+{
+	unsigned calls = 0, parts = 1;
+
+	start_three("buffer.timeout=never", false, 4096);
+	count_calls(&calls);
+	send_to(1, 2);
+	send_to(2, 5);
+	flood();
+	listener_stop(&listener, on_drained, &drained);
+	ck_assert_uint_eq(received(1), 2);
+	ck_assert_uint_eq(received(2), 5);
+	/* Up to a full ring: not in one go. */
+	for (; listener.state == LISTENER_DRAINING; parts++) {
+		ck_assert_uint_eq(calls, parts);
+		listener_drain(&listener);
+	}
+	ck_assert_uint_ge(parts, 3);
+	ck_assert_uint_eq(COUNT(received), 4096);
+	ck_assert_int_eq(listener.state, LISTENER_STOPPED);
+	ck_assert_uint_eq(drained, 1);
+	finish();
+}
+END_TEST
+
 START_TEST(an_abandoned_stop_counts_what_is_in_each_queue)
 {
 	start_three("buffer.timeout=never", true, SLOTS);
@@ -230,6 +256,7 @@ int main(void)
 	tcase_add_test(t, catching_up_reads_each_queue);
 	tcase_add_test(t, dropping_reads_each_queue);
 	tcase_add_loop_test(t, a_stop_takes_what_is_in_each_queue, 0, 4);
+	tcase_add_test(t, a_stop_reads_each_queue_in_turn);
 	tcase_add_test(t, an_abandoned_stop_counts_what_is_in_each_queue);
 	tcase_add_test(t, one_of_them_is_replaced);
 	return suite_run(suite, CK_FORK);

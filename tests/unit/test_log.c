@@ -308,8 +308,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("log");
-	TCase *line = tcase_create("line");
-	TCase *rest = tcase_create("systemd, threads, limit");
+	TCase *line = suite_case(suite, "line", NULL, NULL);
+	TCase *rest = suite_case(suite, "systemd, threads, limit", NULL, NULL);
 
 	tcase_add_loop_test(line, a_plain_line_has_the_local_time_and_the_level,
 			    0, 5);
@@ -318,13 +318,11 @@ int main(void)
 	tcase_add_test(line, a_long_message_is_cut_and_still_one_line);
 	tcase_add_test(line, a_message_that_just_fits_is_not_cut);
 	tcase_add_test(line, errno_is_kept_and_can_be_printed);
-	suite_add_tcase(suite, line);
 	tcase_add_test(rest, for_the_journal_a_line_has_a_priority);
 	tcase_add_test(rest, an_inherited_journal_stream_does_not_count);
 	tcase_add_test(rest,
 		       a_service_without_journal_stream_has_priorities_too);
 	tcase_add_test(rest, lines_of_several_threads_do_not_mix);
 	tcase_add_test(rest, a_limit_lets_one_through_and_counts_the_rest);
-	suite_add_tcase(suite, rest);
 	return suite_run(suite, CK_FORK);
 }

@@ -140,9 +140,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("control rate");
-	TCase *tcase = tcase_create("rate");
+	TCase *tcase = suite_case(suite, "rate", open_rate, NULL);
 
-	tcase_add_checked_fixture(tcase, open_rate, NULL);
 	tcase_add_test(tcase, before_a_minute_it_counts_from_the_start);
 	tcase_add_test(tcase, a_rate_without_a_past_does_not_divide_by_zero);
 	tcase_add_test(tcase, a_steady_stream_has_its_rate);
@@ -150,6 +149,5 @@ int main(void)
 	tcase_add_test(tcase, a_burst_after_a_long_sleep_is_in_the_rates);
 	tcase_add_test(tcase, each_of_400_seconds_finds_its_sample);
 	tcase_add_test(tcase, a_time_before_the_start_is_no_second);
-	suite_add_tcase(suite, tcase);
 	return suite_run(suite, CK_FORK);
 }

@@ -3,7 +3,10 @@
  * The region's file: made in full or not at all, found again by the next
  * process, refused when it is not what it says, and owned by one.
  */
+#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -574,6 +577,31 @@ START_TEST(a_second_owner_is_refused_and_told_who_is_the_first)
 }
 END_TEST
 
+static void *unlock_later(void *fd)
+{
+	suite_sleep_ms(100);
+	close(*(int *)fd);
+	return NULL;
+}
+
+/* As the mapping of a killed process that somebody looks at in /proc. */
+START_TEST(a_region_that_comes_free_in_a_moment_is_waited_for)
+{
+	pthread_t thread;
+	int held, fd;
+
+	file_write(core_path("state"), "text", 4);
+	held = open(core_path("state"), O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(held, 0);
+	ck_assert_int_eq(flock(held, LOCK_EX | LOCK_NB), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, unlock_later, &held), 0);
+	fd = region_file_lock(core_path("state"), &error);
+	ck_assert_msg(fd >= 0, "%s", error.text);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_lock_needs_one_directory_at_most)
 {
 	int fd = region_file_lock(core_path("run/state"), &error);
@@ -666,6 +694,7 @@ int main(void)
 	tc = core_case(suite, "owner");
 	tcase_add_test(tc, a_second_owner_is_refused_and_told_who_is_the_first);
 	tcase_add_test(tc, a_lock_needs_one_directory_at_most);
+	tcase_add_test(tc, a_region_that_comes_free_in_a_moment_is_waited_for);
 	tcase_add_test(tc, what_is_no_lock_file_is_not_taken_for_one);
 	tcase_add_test(tc, what_is_set_aside_keeps_its_bytes_under_a_new_name);
 	return suite_run(suite, CK_FORK);

@@ -86,7 +86,8 @@ static const struct {
 	  " s; 20 datagrams were dropped" },
 	{ refused, &lanes.report, "process 101 of user 7 got no lane",
 	  "process 105 of user 7 got no lane: Disk quota exceeded; it sends "
-	  "datagrams; see lanes.count (4 times since" },
+	  "datagrams, and larger messages wait; see lanes.count (4 times "
+	  "since" },
 	{ broken, &lanes.report, "a lane of process 101, user 7,",
 	  "a lane of process 105, user 7, holds what no library writes; it was "
 	  "closed, and what came before is filed; look for a fault in that "

@@ -633,10 +633,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("control server");
-	TCase *tcase = tcase_create("connections");
+	TCase *tcase = suite_case(suite, "connections", open_server,
+				  close_server);
 
-	tcase_add_checked_fixture(tcase, open_server, close_server);
-	tcase_set_timeout(tcase, SUITE_TIMEOUT);
 	tcase_add_test(tcase, a_line_has_an_answer);
 	tcase_add_test(tcase, a_line_may_come_in_pieces);
 	tcase_add_test(tcase, lines_sent_ahead_are_answered_in_order);
@@ -660,6 +659,5 @@ int main(void)
 	tcase_add_test(tcase, a_turn_handles_a_bounded_number_of_events);
 	tcase_add_test(tcase, accepting_pauses_when_no_descriptor_is_free);
 	tcase_add_test(tcase, a_closed_server_leaves_no_descriptor);
-	suite_add_tcase(suite, tcase);
 	return suite_run(suite, CK_FORK);
 }

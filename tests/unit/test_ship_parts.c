@@ -310,6 +310,8 @@ START_TEST(rsync_gets_the_options_that_fit_the_destination)
 	ck_assert(has_word(&order, "--contimeout=20"));
 	ck_assert(has_word(&order, "--sockopts=TCP_NODELAY"));
 	ck_assert(has_word(&order, "--compare-dest=/done/x"));
+	ck_assert(has_word(&order, "--suffix=."));
+	ck_assert(has_word(&order, "--modify-window=-1"));
 	ck_assert(!has_word(&order, "--rsh="));
 	order_free(&order);
 	config_free(cfg);
@@ -318,6 +320,8 @@ START_TEST(rsync_gets_the_options_that_fit_the_destination)
 	ck_assert(!has_word(&order, "--contimeout"));
 	ck_assert(!has_word(&order, "--sockopts"));
 	ck_assert(has_word(&order, "--rsh=ssh -oBatchMode=yes"));
+	ck_assert(has_word(&order, "--suffix=."));
+	ck_assert(!has_word(&order, "--modify-window"));
 	order_free(&order);
 	config_free(cfg);
 
@@ -357,7 +361,7 @@ static const struct {
 	{ "@@@@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\n"
 	  "Host key verification failed.\r\n",
 	  12, 0, 0, false, 10, BLAME_CENTRE,
-	  "status 12: Host key verification failed.?; put" },
+	  "status 12: Host key verification failed.; put" },
 	{ "u@c: Permission denied (publickey).\n", 12, 0, 0, false, 10,
 	  BLAME_CENTRE, "does not accept the key" },
 	{ "@ERROR: auth failed on module edge\n", 5, 0, 0, false, 10,
@@ -479,6 +483,22 @@ START_TEST(a_scan_keeps_the_oldest_and_counts_all)
 	ck_assert_uint_eq(scan.n, 14);
 	ck_assert(!scan.is_more);
 	ck_assert_uint_eq(scan.odd[ODD_PREFIX], 86);
+	scan_clear(&scan);
+
+	scan.room = 10;
+	scan.prefix = "";
+	scan.is_quick = true;
+	scan_run(&scan);
+	ck_assert_int_eq(scan.err, 0);
+	ck_assert_uint_eq(scan.n, 10);
+	for (i = 0; i < 10; i++) {
+		ck_assert_uint_eq(scan.files[i]->time_ns, 1000000001 + i);
+		ck_assert_uint_eq(scan.files[i]->bytes, 1);
+	}
+	ck_assert(scan.is_more);
+	ck_assert_uint_eq(scan.total.files, 99);
+	ck_assert_uint_eq(scan.total.bytes, 99);
+	ck_assert_uint_eq(scan.odd_n, 0);
 	scan_clear(&scan);
 
 	atomic_store(&scan.stop, true);

@@ -32,6 +32,7 @@ static void *mem[MOST];
 static size_t arena_len;
 static struct config *cfg;
 static struct listener listener;
+static struct senders senders;
 static struct workers workers;
 static struct reload settings;
 static struct recovered recovered;
@@ -89,8 +90,8 @@ static void open_parts(unsigned count, uint64_t slots, uint64_t size)
 	memset(&control, 0, sizeof(control));
 	rate_open(&rate, from.started_mono_ns);
 	ck_assert_int_eq(snapshot_open(&snapshot, &from), 0);
-	text_memory = malloc(show_room(count));
-	text_open(&text, text_memory, show_room(count));
+	text_memory = malloc(show_room(count, true));
+	text_open(&text, text_memory, show_room(count, true));
 }
 
 static void close_parts(void)
@@ -112,6 +113,9 @@ static void look(void)
 	health_judge(&health, &snapshot, &from);
 }
 
+/* A datagram of this length is above the limit of its sender. */
+#define ABOVE_LIMIT 77
+
 /* What the listener does with one datagram. */
 static bool receive(uint32_t len)
 {
@@ -126,6 +130,10 @@ static bool receive(uint32_t len)
 	}
 	core_receive(msgs, data, len);
 	stats_add(&listener.stats.received, 1);
+	if (len == ABOVE_LIMIT) {
+		ring_refuse(&c.ring, 0);
+		stats_add(&listener.stats.sender_rate, 1);
+	}
 	ring_publish(&c.ring, 1, now, &batch);
 	stats_add(&listener.stats.too_large, batch.too_large);
 	return true;
@@ -220,6 +228,7 @@ START_TEST(every_message_is_in_one_place_after_every_step)
 	/* Each kind of place was used. */
 	ck_assert_uint_gt(snapshot.too_large, 0);
 	ck_assert_uint_gt(snapshot.ring_full, 0);
+	ck_assert_uint_gt(snapshot.sender_rate, 0);
 	ck_assert_uint_gt(snapshot.written, 0);
 	close_parts();
 }
@@ -439,6 +448,34 @@ static void make_everything_large(void)
 	}
 }
 
+/* Each character of a name takes as much room as one can. */
+static void make_senders_large(void)
+{
+	const struct sender_id id = { UINT32_MAX, UINT32_MAX };
+	struct sender *row;
+	unsigned i;
+
+	ck_assert_int_eq(senders_open(&senders, cfg, now), 0);
+	from.senders = &senders;
+	for (i = 0; i < SENDER_UNITS; i++) {
+		memset(senders.units.at[i].name, '\\', SENDER_UNIT_NAME - 1);
+		memset(&senders.units.at[i].sums, 0xff,
+		       sizeof(senders.units.at[i].sums));
+	}
+	memset(&senders.total, 0xff, sizeof(senders.total));
+	memset(&senders.limit, 0xff, sizeof(senders.limit));
+	for (i = 0; i < SENDERS_MOST; i++) {
+		row = &senders.at[i];
+		row->id = id;
+		row->used = row->has_unit = true;
+		memset(row->command, 1, SENDER_COMMAND - 1);
+		memset(&row->sums, 0xff, sizeof(row->sums));
+		row->credited = row->sums;
+		row->last_ns = row->mark_ns = now;
+		row->speed = (struct sender_speed){ 1e15, 1e18 };
+	}
+}
+
 static const unsigned counts[] = { 1, 4, MOST };
 
 START_TEST(the_worst_case_fits_its_room)
@@ -449,6 +486,7 @@ START_TEST(the_worst_case_fits_its_room)
 
 	open_parts(counts[_i], 16, 300);
 	before = *cfg;
+	make_senders_large();
 	make_everything_large();
 	show_status(&text, &snapshot, &health, &from);
 	ck_assert_msg(!text.cut, "status has no room");
@@ -469,6 +507,7 @@ START_TEST(the_worst_case_fits_its_room)
 	free((char *)cfg->file);
 	free((char *)cfg->files_path);
 	*cfg = before;
+	senders_close(&senders);
 	close_parts();
 }
 END_TEST
@@ -521,6 +560,61 @@ START_TEST(the_status_has_every_line_of_the_table)
 }
 END_TEST
 
+/* Any bytes of a process's name, and what a unit's name may have. */
+static void add_senders(void)
+{
+	const struct sender_id id = { 7, 1000 };
+	struct sender_answer answer = {
+		.id = id,
+		.found = true,
+		.started = 1,
+		.command = "\x1b[2J\"\\\n}\xff",
+		.unit = "srv-a\\x2db@1.mount",
+	};
+
+	ck_assert_int_eq(senders_open(&senders, cfg, now), 0);
+	from.senders = &senders;
+	senders_count(&senders, &id, 10, false, now);
+	senders_count(&senders, &id, 10, true, now);
+	senders_name(&senders, &answer, now);
+}
+
+START_TEST(the_status_and_the_metrics_have_the_senders)
+{
+	const char *row;
+
+	open_parts(1, 16, 300);
+	add_senders();
+	senders.hidden = true;
+	look();
+	show_status(&text, &snapshot, &health, &from);
+	ck_assert(json_valid(text.data));
+	ck_assert_int_eq(*json_at(text.data, "senders.hidden"), 't');
+	row = json_item(json_at(text.data, "senders.busiest"), 0);
+	ck_assert_double_eq(json_number(json_at(row, "pid")), 7);
+	ck_assert_double_eq(json_number(json_at(row, "dropped")), 1);
+	ck_assert(json_is_string(json_at(row, "command")));
+	row = json_item(json_at(text.data, "senders.units"), 0);
+	ck_assert_double_eq(json_number(json_at(row, "bytes")), 20);
+	text_clear(&text);
+	show_metrics(&text, &snapshot, &from, SHOW_PROMETHEUS);
+	ck_assert_double_eq(
+		metrics_value(text.data,
+			      "bufwriter_sender_messages_total{"
+			      "stream=\"bufwriter\",unit=\"srv-a\\\\x2db@1."
+			      "mount\"}"),
+		2);
+	ck_assert_double_eq(
+		metrics_value(text.data,
+			      "bufwriter_sender_dropped_total{"
+			      "stream=\"bufwriter\",unit=\"srv-a\\\\x2db@1."
+			      "mount\"}"),
+		1);
+	senders_close(&senders);
+	close_parts();
+}
+END_TEST
+
 static const char *const labels[] = { "plain", "we\"i\\r\nd\x80" };
 
 START_TEST(both_formats_of_metrics_are_what_they_say)
@@ -532,6 +626,7 @@ START_TEST(both_formats_of_metrics_are_what_they_say)
 	open_parts(2, 16, 300);
 	before = cfg->instance;
 	cfg->instance = instance;
+	add_senders();
 	stats_add(&workers.list[1].stats.files, 3);
 	STATS_OBSERVE(&workers.list[0].stats, flush_seconds, 1);
 	STATS_OBSERVE(&workers.list[1].stats, flush_seconds, UINT64_MAX / 2);
@@ -556,6 +651,7 @@ START_TEST(both_formats_of_metrics_are_what_they_say)
 				    2);
 	}
 	cfg->instance = before;
+	senders_close(&senders);
 	free(instance);
 	close_parts();
 }
@@ -666,10 +762,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("control show");
-	TCase *tcase = tcase_create("snapshot");
+	TCase *tcase = suite_case(suite, "snapshot", core_open, core_close);
 
-	tcase_add_checked_fixture(tcase, core_open, core_close);
-	tcase_set_timeout(tcase, SUITE_TIMEOUT);
 	tcase_add_test(tcase, every_message_is_in_one_place_after_every_step);
 	tcase_add_test(tcase, health_is_judged_by_the_worst);
 	tcase_add_test(tcase, a_drop_is_known_for_ten_minutes);
@@ -680,6 +774,7 @@ int main(void)
 	tcase_add_test(tcase, the_oldest_message_counts_from_its_receipt);
 	tcase_add_loop_test(tcase, the_worst_case_fits_its_room, 0, 3);
 	tcase_add_test(tcase, the_status_has_every_line_of_the_table);
+	tcase_add_test(tcase, the_status_and_the_metrics_have_the_senders);
 	tcase_add_loop_test(tcase, both_formats_of_metrics_are_what_they_say, 0,
 			    2);
 	tcase_add_test(tcase, the_metrics_have_every_line_of_the_table);
@@ -687,12 +782,10 @@ int main(void)
 	tcase_add_test(tcase, buckets_take_what_is_up_to_their_bound);
 	tcase_add_loop_test(tcase, the_check_of_metrics_can_fail, 0,
 			    sizeof(broken) / sizeof(broken[0]));
-	suite_add_tcase(suite, tcase);
 	/* Its directory is removed here, because the test aborts. */
-	tcase = tcase_create("asserts");
+	tcase = suite_case(suite, "asserts", NULL, NULL);
 	tcase_add_unchecked_fixture(tcase, core_open, core_close);
 	tcase_add_test_raise_signal(
 		tcase, a_snapshot_that_does_not_add_up_aborts, SIGABRT);
-	suite_add_tcase(suite, tcase);
 	return suite_run(suite, CK_FORK);
 }

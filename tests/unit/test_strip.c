@@ -657,10 +657,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("strip");
-	TCase *t = tcase_create("strip");
+	TCase *t = suite_case(suite, "strip", NULL, NULL);
 
-	suite_add_tcase(suite, t);
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, a_program_s_header_is_removed, 0, COUNT(real));
 	tcase_add_loop_test(t, what_is_no_header_stays, 0, COUNT(none));
 	tcase_add_loop_test(t, every_header_of_rfc_3164_is_removed, 0,

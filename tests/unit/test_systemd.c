@@ -389,10 +389,10 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("systemd");
-	TCase *send = tcase_create("notifications");
-	TCase *sockets = tcase_create("watchdog and sockets");
+	TCase *send = suite_case(suite, "notifications", setup, teardown);
+	TCase *sockets = suite_case(suite, "watchdog and sockets", setup,
+				    teardown);
 
-	tcase_add_checked_fixture(send, setup, teardown);
 	tcase_add_loop_test(
 		send, a_state_arrives_at_the_socket_of_the_environment, 0, 2);
 	tcase_add_test(send, reloading_says_when_it_began);
@@ -401,8 +401,6 @@ int main(void)
 	tcase_add_loop_test(send, without_a_socket_every_call_does_nothing, 0,
 			    COUNT(no_sockets));
 	tcase_add_test(send, the_descriptor_does_not_reach_a_child);
-	suite_add_tcase(suite, send);
-	tcase_add_checked_fixture(sockets, setup, teardown);
 	tcase_add_loop_test(sockets, the_watchdog_interval_is_ours_or_none, 0,
 			    COUNT(watchdogs));
 	tcase_add_loop_test(sockets, the_passed_socket_is_taken_and_made_ours,
@@ -412,6 +410,5 @@ int main(void)
 			    COUNT(environments));
 	tcase_add_loop_test(sockets, several_datagram_sockets_are_taken, 0, 2);
 	tcase_add_test(sockets, anything_but_bound_datagram_sockets_is_refused);
-	suite_add_tcase(suite, sockets);
 	return suite_run(suite, CK_FORK);
 }

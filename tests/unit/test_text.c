@@ -180,7 +180,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("control text");
-	TCase *tcase = tcase_create("text");
+	TCase *tcase = suite_case(suite, "text", NULL, NULL);
 
 	tcase_add_test(tcase, a_piece_that_does_not_fit_is_left_out_whole);
 	tcase_add_loop_test(tcase, strings_go_there_and_back, 0,
@@ -193,6 +193,5 @@ int main(void)
 	tcase_add_test(tcase, values_are_found_by_their_path);
 	tcase_add_test(tcase, a_string_is_cut_between_two_characters);
 	tcase_add_test(tcase, large_counts_keep_all_their_digits);
-	suite_add_tcase(suite, tcase);
 	return suite_run(suite, CK_FORK);
 }

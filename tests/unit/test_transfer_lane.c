@@ -363,7 +363,8 @@ START_TEST(a_client_that_writes_while_it_is_read_changes_its_own_bytes_only)
 
 	setup(4096, 500, MAX, (enum config_framing)_i);
 	ck_assert_int_eq(pthread_create(&thread, NULL, scribble, NULL), 0);
-	for (n = 0; n < suite_scale(200000); n++) {
+	/* On a loaded machine the thread starts late. */
+	for (n = 0; n < suite_scale(200000) || sum == 0 || breaks == 0; n++) {
 		if (!lane_written(&lane, &to)) {
 			breaks++;
 			continue;
@@ -379,8 +380,6 @@ START_TEST(a_client_that_writes_while_it_is_read_changes_its_own_bytes_only)
 	atomic_store(&done, true);
 	pthread_join(thread, NULL);
 	ck_assert_uint_eq(arena.now.taken, sum);
-	ck_assert_uint_gt(sum, 0);
-	ck_assert_uint_gt(breaks, 0);
 	finish();
 }
 END_TEST

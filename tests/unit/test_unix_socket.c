@@ -370,13 +370,10 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("unix_socket");
-	TCase *tc = tcase_create("bind");
+	TCase *tc = suite_case(suite, "bind", setup, teardown);
 	TCase *qlen = core_case(suite, "qlen");
 
 	bound.fd = -1;
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, SUITE_TIMEOUT);
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, a_socket_is_made_non_blocking_and_close_on_exec,
 			    0, 2);
 	tcase_add_loop_test(tc, a_socket_mode_is_exact_whatever_the_umask, 0,

@@ -129,6 +129,22 @@ START_TEST(a_lane_that_ends_is_filed_to_its_end)
 }
 END_TEST
 
+/* A worker that goes to the disk looks for a sleeper while this one is lent. */
+START_TEST(a_worker_that_was_lent_takes_over_the_lanes)
+{
+	POOL_START("buffer.workers=1", "buffer.forced=0");
+	UNTIL(pool_is_parked());
+	add_lane(0);
+	client_put_text(&client, "from lane");
+	ck_assert(worker_lend(&pool.list[0]));
+	atomic_store(&pool.lanes.awake, true);
+	worker_give_back(&pool.list[0], false);
+	UNTIL(client.head->read == client.written);
+	pool_stop();
+	client_close(&client);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("worker_lanes");
@@ -139,5 +155,6 @@ int main(void)
 	tcase_add_test(tc, a_flush_covers_both_roads);
 	tcase_add_test(tc, a_flush_does_not_wait_for_what_a_client_takes_back);
 	tcase_add_test(tc, a_lane_that_ends_is_filed_to_its_end);
+	tcase_add_test(tc, a_worker_that_was_lent_takes_over_the_lanes);
 	return suite_run(suite, CK_FORK);
 }
