@@ -6,6 +6,7 @@
 #   deps.sh check          exit 1 with one line if the build cannot work
 #   deps.sh auto [check]   installs what is missing for the build (and tests)
 #   deps.sh fuzz           installs what is missing for the fuzz targets
+#   deps.sh ports          installs other compilers, and an emulator
 #   deps.sh install        installs everything, for developing too
 #
 # CC may have arguments; CPPFLAGS is what the build gives to the preprocessor.
@@ -15,10 +16,11 @@ cc=${CC:-cc}
 build='gcc libc6-dev libuv1-dev libinih-dev libzstd-dev'
 develop='clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck reuse
 	mandoc man-db systemd pkg-config cmake spin socat rsync openssh-server zstd
-	debootstrap systemd-container'
-package='dpkg-dev debhelper fakeroot lintian'
+	debootstrap systemd-container apparmor strace'
+package='dpkg-dev debhelper fakeroot lintian faketime rpm'
+ports='gcc-aarch64-linux-gnu qemu-user-static musl-tools cmake'
 elsewhere='a C compiler, make, and the headers of libuv, inih and libcheck
-(and glibc 2.32 or newer; with libzstd, files can be compressed)
+(and glibc 2.32 or newer, or musl; with libzstd, files can be compressed)
   Fedora  dnf install gcc make libuv-devel inih-devel libzstd-devel check-devel
   Arch    pacman -S gcc make libuv libinih zstd check'
 
@@ -115,11 +117,14 @@ fuzz)
 	can_fuzz || lacks="$lacks clang libclang-rt-dev"
 	[ -z "$lacks" ] || install "$lacks"
 	;;
+ports)
+	install "$ports"
+	;;
 install)
 	install "$build" check "$develop" "$package"
 	;;
 *)
-	echo "usage: $0 check | auto [check] | fuzz | install" >&2
+	echo "usage: $0 check | auto [check] | fuzz | ports | install" >&2
 	exit 2
 	;;
 esac

@@ -11,6 +11,8 @@ scratch=$build/lint
 mkdir -p "$scratch"
 failed=
 missing=
+# apparmor_parser is there, and others than root do not look there
+PATH=$PATH:/usr/sbin
 
 # have PROGRAM WHAT-FOR: is it installed?
 have() {
@@ -52,8 +54,11 @@ tidy() {
 # not installed.
 units() {
 	mkdir -p "$scratch/units"
-	for unit in systemd/*.service systemd/*.socket; do
+	for unit in systemd/*.service systemd/*.socket \
+		systemd/centre/*.service; do
 		sed -e 's,/usr/sbin/bufwriterd,/bin/true,' \
+			-e 's,/usr/sbin/bufwriter-centre,/bin/true,' \
+			-e 's,/usr/bin/rsync,/bin/true,' \
 			-e 's,/usr/bin/bufwriter,/bin/true,' \
 			-e '/^Documentation=/d' "$unit" \
 			>"$scratch/units/${unit##*/}"
@@ -61,7 +66,9 @@ units() {
 	out=$(cd "$scratch/units" && systemd-analyze verify --man=no \
 		./bufwriter.socket ./bufwriter.service \
 		./bufwriter@lint.socket ./bufwriter@lint.service \
-		./bufwriter-ship.service ./bufwriter-ship@lint.service 2>&1)
+		./bufwriter-ship.service ./bufwriter-ship@lint.service \
+		./bufwriter-centre.service ./bufwriter-centre-rsync.service \
+		2>&1)
 	echo "$out"
 	[ -z "$out" ]
 }
@@ -73,6 +80,15 @@ exposure() {
 		sed -n 's/.*exposure level for .*: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
 	echo "$1: exposure $tenths tenths, $2 allowed"
 	[ -n "$tenths" ] && [ "$tenths" -le "$2" ]
+}
+
+# The parser says of a machine without AppArmor that nothing can be cached.
+profile() {
+	for file in systemd/apparmor*.conf; do
+		apparmor_parser --skip-kernel-load --skip-cache "$file" 2>&1
+	done | grep -v 'Kernel needs AppArmor' >"$scratch/profile"
+	cat "$scratch/profile"
+	! grep -q . "$scratch/profile"
 }
 
 # The template units differ from the plain ones in names only.
@@ -121,9 +137,9 @@ sizes() {
 sources=$(ls daemon/*.c daemon/*/*.c conf/*.c client/*/*.c)
 all=$(ls daemon/*.[ch] daemon/*/*.[ch] conf/*.[ch] client/*/*.[ch] tests/*/*.[ch])
 scripts=$(grep -rlE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' tests .ci conf \
-	2>/dev/null)
+	systemd/centre 2>/dev/null)
 
-manual=$(ls daemon/*.[78] client/*.[17] client/library/*.3 "$build"/man/* 2>/dev/null)
+manual=$(ls daemon/*.[78] client/*.[17] client/library/*.3 systemd/centre/*.8 "$build"/man/* 2>/dev/null)
 
 # shellcheck disable=SC2086 # lists of files
 {
@@ -152,8 +168,13 @@ manual=$(ls daemon/*.[78] client/*.[17] client/library/*.3 "$build"/man/* 2>/dev
 		# it needs the network
 		run security-ship exposure bufwriter-ship.service 12
 		run security-ship-template exposure bufwriter-ship@.service 12
+		run security-centre exposure bufwriter-centre.service 5
+		# it needs the network, and root for the chroot
+		run security-centre-rsync exposure bufwriter-centre-rsync.service 22
 	}
 	run templates templates
+	have apparmor_parser profile &&
+		run apparmor profile
 }
 
 [ -z "$missing" ] || [ "${CI-}" != true ] || failed="$failed (missing$missing)"
