@@ -53,7 +53,13 @@ void path_watch_check(struct path_watch *w)
 
 	if (!w->open || w->lost)
 		return;
-	if (!lstat(w->path, &st) && st.st_dev == w->dev && st.st_ino == w->ino)
+	/*
+	 * A file that is being removed has no link any more when inotify tells,
+	 * but its path may lead to it for another moment: vfs_unlink() in Linux
+	 * notifies before it drops the name, and nothing tells of that.
+	 */
+	if (!lstat(w->path, &st) && st.st_nlink && st.st_dev == w->dev &&
+	    st.st_ino == w->ino)
 		return;
 	w->lost = true;
 	w->on_lost(w->arg);

@@ -97,6 +97,9 @@ static int is_stale(int type, const struct sockaddr_un *addr)
 
 	if (lstat(addr->sun_path, &st))
 		return errno == ENOENT ? 0 : -errno;
+	/* being removed: its owner has it open, but bind(2) finds it gone */
+	if (!st.st_nlink)
+		return 0;
 	if (!S_ISSOCK(st.st_mode))
 		return -ENOTSOCK;
 	err = probe(type, addr);
