@@ -22,8 +22,6 @@
  * The program is built only where the client library of NATS is installed
  * (Debian: libnats-dev).  Each command runs in one thread.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -32,11 +30,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include <nats/nats.h>
+
+#include "client/nats/file.h"
 
 /*
  * How long the stream recognises a message that it has: longer than a host may
@@ -73,13 +72,6 @@ static int fail(const char *what, natsStatus s, jsErrCode code)
 	return EX_TEMPFAIL;
 }
 
-static int fail_file(const char *op, const char *path)
-{
-	fprintf(stderr, "bufwriter-nats: %s %s: %s\n", op, path,
-		strerror(errno));
-	return EX_IOERR;
-}
-
 /* No later try can have another result. */
 static bool is_final(natsStatus s)
 {
@@ -99,65 +91,13 @@ static void try_again(const char *what, natsStatus s, jsErrCode code,
 	nats_Sleep(1000);
 }
 
-/*
- * A name that is one component of a path, and no dot file.  `get` puts a dot
- * before it while the file is unfinished.
- */
-static bool is_component(const char *name)
-{
-	return name && name[0] && name[0] != '.' && !strchr(name, '/') &&
-	       strlen(name) < NAME_MAX;
-}
-
 /* A part of a subject: NATS gives a meaning to dots, blanks, `*` and `>`. */
 static bool is_token(const char *text)
 {
-	return is_component(text) && !strpbrk(text, ".*> \t\r\n");
-}
-
-/* FNV-1a. */
-static uint64_t hash(const char *data, size_t len)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	while (len--)
-		h = (h ^ (unsigned char)*data++) * UINT64_C(1099511628211);
-	return h;
+	return file_is_name(text) && !strpbrk(text, ".*> \t\r\n");
 }
 
 /* -- put ----------------------------------------------------------------- */
-
-/* A whole file; the caller frees *data.  0, or an exit status. */
-static int read_file(const char *path, char **data, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-	size_t done = 0;
-	ssize_t n;
-
-	*data = NULL;
-	if (fd < 0)
-		return fail_file("open", path);
-	if (fstat(fd, &st)) {
-		close(fd);
-		return fail_file("stat", path);
-	}
-	*len = st.st_size;
-	*data = malloc(*len + 1);
-	while (*data && done < *len) {
-		n = read(fd, *data + done, *len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		done += n;
-	}
-	close(fd);
-	if (*data && done == *len)
-		return 0;
-	free(*data);
-	return fail_file("read", path);
-}
 
 /* Publishes until the stream has acknowledged it.  0, or an exit status. */
 static int publish(jsCtx *js, const char *subject, const char *name,
@@ -171,7 +111,7 @@ static int publish(jsCtx *js, const char *subject, const char *name,
 	unsigned i;
 
 	snprintf(id, sizeof(id), "%s/%s/%016" PRIx64, host, name,
-		 hash(data, len));
+		 file_hash(data, len));
 	jsPubOptions_Init(&options);
 	options.MsgId = id;
 	/* A second try is the same message for the stream. */
@@ -194,12 +134,12 @@ static int put_file(natsConnection *nc, jsCtx *js, const char *subject,
 	char *data;
 	int status;
 
-	if (!is_component(name)) {
+	if (!file_is_name(name)) {
 		fprintf(stderr, "bufwriter-nats: %s is no name of a file\n",
 			path);
 		return EX_DATAERR;
 	}
-	status = read_file(path, &data, &len);
+	status = file_read(path, &data, &len);
 	if (status)
 		return status;
 	if ((int64_t)len > natsConnection_GetMaxPayload(nc)) {
@@ -213,7 +153,7 @@ static int put_file(natsConnection *nc, jsCtx *js, const char *subject,
 	}
 	free(data);
 	if (!status && unlink(path))
-		return fail_file("remove", path);
+		return file_fail("remove", path);
 	return status;
 }
 
@@ -237,113 +177,6 @@ static int put(natsConnection *nc, jsCtx *js, const char *subject)
 
 /* -- get ----------------------------------------------------------------- */
 
-enum found { NONE, SAME, OTHER };
-
-/* Whether DIR/HOST/NAME is there, and has this content. */
-static enum found find(const char *dir, const char *host, const char *name,
-		       const char *data, size_t len)
-{
-	char path[PATH_MAX];
-	enum found found = OTHER;
-	struct stat st;
-	size_t size;
-	char *is;
-
-	if (!dir ||
-	    (size_t)snprintf(path, sizeof(path), "%s/%s/%s", dir, host, name) >=
-		    sizeof(path) ||
-	    lstat(path, &st))
-		return NONE;
-	if (!S_ISREG(st.st_mode) || (size_t)st.st_size != len ||
-	    read_file(path, &is, &size))
-		return OTHER;
-	if (size == len && !memcmp(is, data, len))
-		found = SAME;
-	free(is);
-	return found;
-}
-
-static int write_all(int fd, const char *data, size_t len)
-{
-	ssize_t n;
-
-	while (len) {
-		n = write(fd, data, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		data += n;
-		len -= n;
-	}
-	return 0;
-}
-
-/* DIR/HOST/NAME from the message, on the disk.  0, or an exit status. */
-static int store(const char *dir, const char *host, const char *name,
-		 const char *data, size_t len)
-{
-	char folder[PATH_MAX], temp[PATH_MAX], path[PATH_MAX];
-	int fd, bad;
-
-	if ((size_t)snprintf(folder, sizeof(folder), "%s/%s", dir, host) >=
-		    sizeof(folder) ||
-	    (size_t)snprintf(temp, sizeof(temp), "%s/.%s", folder, name) >=
-		    sizeof(temp) ||
-	    (size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >=
-		    sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return fail_file("write below", dir);
-	}
-	if (mkdir(folder, 0750) && errno != EEXIST)
-		return fail_file("make", folder);
-	unlink(temp);
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0440);
-	if (fd < 0)
-		return fail_file("open", temp);
-	bad = write_all(fd, data, len) || fsync(fd);
-	bad |= close(fd);
-	if (bad)
-		return fail_file("write", temp);
-	if (rename(temp, path))
-		return fail_file("rename", temp);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd)) {
-		bad = fail_file("sync", folder);
-		if (fd >= 0)
-			close(fd);
-		return bad;
-	}
-	close(fd);
-	return 0;
-}
-
-/*
- * Stores it unless it is there.  If another file of its name is there, it gets
- * the name of a twin, which bufwriter-centre(8) sets aside.
- */
-static int store_once(const char *dir, const char *done, const char *host,
-		      const char *name, const char *data, size_t len)
-{
-	enum found in = find(dir, host, name, data, len);
-	enum found moved = find(done, host, name, data, len);
-	char twin[NAME_MAX + 16];
-
-	if (in == SAME || moved == SAME)
-		return 0;
-	if (in == NONE && moved == NONE)
-		return store(dir, host, name, data, len);
-	snprintf(twin, sizeof(twin), "%s.%08" PRIx32 "~", name,
-		 (uint32_t)hash(data, len));
-	if (find(dir, host, twin, data, len) == SAME)
-		return 0;
-	fprintf(stderr,
-		"bufwriter-nats: %s came from two hosts of the name %s; one is "
-		"%s\n",
-		name, host, twin);
-	return store(dir, host, twin, data, len);
-}
-
 /* The name in HOST/NAME/HASH, or NULL; the text is replaced. */
 static char *name_in(char *id, const char *host)
 {
@@ -353,7 +186,7 @@ static char *name_in(char *id, const char *host)
 	if (strncmp(id, host, len) || id[len] != '/' || end == id + len)
 		return NULL;
 	*end = '\0';
-	return is_component(id + len + 1) ? id + len + 1 : NULL;
+	return file_is_name(id + len + 1) ? id + len + 1 : NULL;
 }
 
 /* The subject is STREAM.HOST.  0, or an exit status. */
@@ -378,8 +211,8 @@ static int get_message(natsMsg *msg, const char *dir, const char *done)
 		(void)natsMsg_Term(msg, NULL);
 		return 0;
 	}
-	status = store_once(dir, done, host, name, natsMsg_GetData(msg),
-			    (size_t)natsMsg_GetDataLength(msg));
+	status = file_store_once(dir, done, host, name, natsMsg_GetData(msg),
+				 (size_t)natsMsg_GetDataLength(msg));
 	/* Without this acknowledgement the message comes again. */
 	if (!status)
 		(void)natsMsg_Ack(msg, NULL);

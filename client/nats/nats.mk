@@ -10,11 +10,13 @@ ifneq ($(nats_libs),)
 programs += $(BUILD)/bufwriter-nats
 man += client/nats/bufwriter-nats.1
 
-$(BUILD)/bufwriter-nats: $(BUILD)/obj/client/nats/bufwriter-nats.o
+nats_objects := $(patsubst %,$(BUILD)/obj/client/nats/%.o,bufwriter-nats file)
+
+$(BUILD)/bufwriter-nats: $(nats_objects)
 	$(say) LD $@
 	$(Q)$(link) -o $@ $^ $(nats_libs)
 
--include $(BUILD)/obj/client/nats/bufwriter-nats.d
+-include $(nats_objects:.o=.d)
 endif
 
 .PHONY: check-centre
