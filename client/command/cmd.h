@@ -73,5 +73,9 @@ int64_t cmd_clock_ms(clockid_t clock);
  * -EINVAL for any other text and for more than 24 h.
  */
 int cmd_parse_ms(const char *text, int *ms);
+/* What a message says that refuses a duration. */
+#define CMD_DURATIONS                                      \
+	"allowed are 0, never, and a whole number with a " \
+	"unit (us ms s m h) up to 24h"
 
 #endif

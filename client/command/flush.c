@@ -47,7 +47,7 @@ static const char *take_option(void *arg, int letter, const char *value)
 	if (letter == 'q')
 		opt->quiet = true;
 	else if (cmd_parse_ms(value, &opt->timeout_ms))
-		return "is not a duration";
+		return "is not a duration; " CMD_DURATIONS;
 	return NULL;
 }
 

@@ -194,8 +194,9 @@ void outcome_dropped(struct outcome *r, uint64_t number, size_t bytes,
 {
 	size_t i = find_reason(error);
 
+	/* the whole input is its first message */
 	if (r->answers)
-		add_answer(r, number, reasons[i].word);
+		add_answer(r, number ? number : 1, reasons[i].word);
 	if (++r->dropped[i] > LINES_PER_REASON)
 		return;
 	hide_progress(r);

@@ -140,12 +140,9 @@ static int option_take(struct options *opt, char **argv, int c)
 	case 't':
 		if (!cmd_parse_ms(optarg, &opt->timeout_ms))
 			return -1;
-		return cmd_misuse(
-			"send",
-			"'%s' is not a timeout; allowed are 0, never, "
-			"and a whole number with a unit (us ms s m "
-			"h) up to 24h",
-			optarg);
+		return cmd_misuse("send",
+				  "'%s' is not a timeout; " CMD_DURATIONS,
+				  optarg);
 	case 'V':
 		return cmd_version("send");
 	default:
@@ -253,7 +250,8 @@ static void send_sources(struct send *s, const struct options *opt)
 	}
 	if (whole) {
 		outcome_input(&s->outcome, "input");
-		split_end(&s->split);
+		if (split_end(&s->split) <= 0)
+			outcome_decided(&s->outcome, 1); /* one message */
 	}
 }
 

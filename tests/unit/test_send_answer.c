@@ -63,6 +63,28 @@ START_TEST(each_dropped_message_has_a_line)
 }
 END_TEST
 
+START_TEST(the_whole_input_is_message_1)
+{
+	receiver_listen();
+	run_input(TEXT("two\nlines\n"));
+	run_start_shell("bufwriter send -qwa >stdout <input");
+	run_wait();
+	run_expect_status(0);
+	run_expect_count(1);
+	ck_assert_str_eq(answers(), "1 done\n");
+}
+END_TEST
+
+START_TEST(the_whole_input_is_message_1_if_it_is_dropped)
+{
+	run_input(TEXT("two\nlines\n"));
+	run_start_shell("bufwriter send -qwa -t 0 >stdout <input");
+	run_wait();
+	run_expect_status(69);
+	ck_assert_str_eq(answers(), "1 no-daemon\n1 done\n");
+}
+END_TEST
+
 /* The bytes of a message that no datagram holds are skipped. */
 START_TEST(a_large_message_is_skipped)
 {
@@ -153,6 +175,8 @@ int main(void)
 
 	tcase_add_test(answer, what_is_sent_is_done);
 	tcase_add_test(answer, each_dropped_message_has_a_line);
+	tcase_add_test(answer, the_whole_input_is_message_1);
+	tcase_add_test(answer, the_whole_input_is_message_1_if_it_is_dropped);
 	tcase_add_test(answer, a_large_message_is_skipped);
 	tcase_add_loop_test(answer, input_that_ends_within_a_message_is_told, 0,
 			    sizeof(cut) / sizeof(cut[0]));
