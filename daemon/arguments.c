@@ -74,10 +74,12 @@ enum action arguments_parse(struct arguments *a, int argc, char **argv)
 	}
 	if (optind < argc) {
 		fprintf(stderr,
-			"bufwriterd: unexpected argument '%s'; give a "
-			"settings file with -c\n"
+			"bufwriterd: unexpected argument '%s'%s\n"
 			"Try 'bufwriterd --help'.\n",
-			argv[optind]);
+			argv[optind],
+			action == ACTION_CLEAN ?
+				"; --is-clean takes one path" :
+				"; give a settings file with -c");
 		return ACTION_WRONG;
 	}
 	if (!a->file)

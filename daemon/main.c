@@ -348,6 +348,16 @@ static int start(struct daemon *d)
 	return 0;
 }
 
+/* The exit status of what only prints. */
+static int end_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "bufwriterd: cannot write the output: %s\n",
+		strerror(errno));
+	return EX_IOERR;
+}
+
 /* The exit status of --is-clean. */
 static int check_clean(const char *path)
 {
@@ -369,7 +379,7 @@ int main(int argc, char **argv)
 	log_open();
 	action = arguments_parse(&d.arguments, argc, argv);
 	if (action == ACTION_DONE)
-		return fflush(stdout) ? EX_IOERR : 0;
+		return end_output();
 	if (action == ACTION_WRONG)
 		return EX_USAGE;
 	if (action == ACTION_CLEAN)
@@ -386,7 +396,7 @@ int main(int argc, char **argv)
 		return EX_CONFIG;
 	if (action == ACTION_TEST) {
 		config_print(settings->cfg, stdout);
-		return fflush(stdout) || ferror(stdout) ? EX_IOERR : 0;
+		return end_output();
 	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts under odd conditions: without standard descriptors, and two daemons
- * that find one stale socket at the same moment.
+ * Starts under odd conditions: without standard descriptors, two daemons that find
+ * one stale socket at the same moment, and output that nobody can read.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -119,6 +119,37 @@ START_TEST(one_of_two_daemons_takes_over_a_stale_control_socket)
 }
 END_TEST
 
+/* --- no daemon at all ---------------------------------------------------- */
+
+/* As bed.c finds it; with its errors as output, which cannot be written. */
+static int print_to_full_disk(const char *args, char *said, size_t room)
+{
+	const char *build = getenv("BW_BUILD");
+	FILE *from = popen(bed_text("%s/bufwriterd %s 2>&1 >/dev/full",
+				    build ? build : "build", args),
+			   "r");
+	int ended;
+
+	ck_assert_ptr_nonnull(from);
+	said[fread(said, 1, room - 1, from)] = '\0';
+	ended = pclose(from);
+	ck_assert(WIFEXITED(ended));
+	return WEXITSTATUS(ended);
+}
+
+START_TEST(output_that_cannot_be_written_is_an_error_and_a_line)
+{
+	static const char *const printing[] = { "--help", "--version", "-t" };
+	char said[512];
+
+	ck_assert_int_eq(print_to_full_disk(printing[_i], said, sizeof(said)),
+			 74);
+	ck_assert_str_eq(said, bed_text("bufwriterd: cannot write the output: "
+					"%s\n",
+					strerror(ENOSPC)));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("odd_start");
@@ -127,5 +158,7 @@ int main(void)
 	tcase_add_test(t, no_file_of_the_daemon_is_its_standard_error);
 	tcase_add_test(t, one_of_two_daemons_takes_over_a_stale_socket);
 	tcase_add_test(t, one_of_two_daemons_takes_over_a_stale_control_socket);
+	tcase_add_loop_test(
+		t, output_that_cannot_be_written_is_an_error_and_a_line, 0, 3);
 	return suite_run(suite, CK_NOFORK);
 }
