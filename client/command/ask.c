@@ -110,8 +110,8 @@ static bool open_connection(struct ask *a, int timeout_ms)
 	if (strlen(a->path) >= sizeof(addr.sun_path))
 		return fail(a, EX_USAGE,
 			    "the path of the socket is longer than %zu "
-			    "bytes",
-			    sizeof(addr.sun_path) - 1);
+			    "bytes: %s",
+			    sizeof(addr.sun_path) - 1, a->path);
 	strcpy(addr.sun_path, a->path);
 	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (a->fd < 0)
@@ -245,6 +245,9 @@ int ask_options_read(const struct ask_options *options, int argc, char **argv,
 				NULL)) != -1) {
 		switch (c) {
 		case 's':
+			if (!*optarg)
+				return cmd_misuse(argv[0],
+						  "the socket path is empty");
 			*socket = optarg;
 			break;
 		case 'h':

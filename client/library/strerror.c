@@ -32,8 +32,8 @@ const char *bw_strerror(int error)
 		return "timed out: the daemon's queue stayed full; "
 		       "is its disk slow or full?";
 	case BW_TOO_LARGE:
-		return "message too large for a datagram, or for the daemon's "
-		       "socket.max_message; split it";
+		return "message too large for the daemon's socket.max_message "
+		       "and lanes.large, or for a datagram; split it";
 	case BW_NO_DAEMON:
 		return "no daemon listens on the socket; "
 		       "is bufwriterd running with this socket.path?";
