@@ -137,7 +137,8 @@ static int open_directory(const char *path, int *status)
 		*status = err == EACCES ? EX_NOPERM : EX_NOINPUT;
 		say(SAY_ERROR, "files.path: %s: %s; %s", path, strerror(err),
 		    err == EACCES ? "run the shipper as the daemon's user" :
-				    "the daemon's unit makes it");
+				    "start the daemon's unit, which makes it, "
+				    "or set files.path to another one");
 		return -1;
 	}
 	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS)) {

@@ -290,7 +290,9 @@ static bool tells(const char *text, const char *host)
 
 static int check_collisions(struct order *order, const struct config *cfg)
 {
+	const char *where = cfg->ship_destination;
 	char host[256] = "";
+	int len;
 
 	(void)gethostname(host, sizeof(host) - 1);
 	order->prefix = "";
@@ -309,12 +311,16 @@ static int check_collisions(struct order *order, const struct config *cfg)
 			     "name at the centre; give the host a name of its "
 			     "own, or put %%m, the machine id, in place of %%H",
 			     host);
-	return wrong(order,
-		     "files of two hosts could have one name at the centre; "
-		     "put %%H, the host's name, or %%m, the machine id, into "
-		     "ship.destination (such as %s/%%H/) or into files.prefix",
-		     *cfg->ship_destination ? cfg->ship_destination :
-					      "centre:/in");
+	if (!*where)
+		where = "centre:/in";
+	len = (int)strlen(where);
+	len -= where[len - 1] == '/';
+	return wrong(
+		order,
+		"files of two hosts could have one name at the centre; "
+		"put %%H, the host's name, or %%m, the machine id, into "
+		"ship.destination (such as %.*s/%%H/) or into files.prefix",
+		len, where);
 }
 
 /* --- all of it ------------------------------------------------------------ */
@@ -331,10 +337,11 @@ int order_make(struct order *order, const struct config *cfg)
 			order,
 			"ship.destination is not set; set it to where the "
 			"files go, such as rsync://centre/bufwriter/in/%%H/");
-	err = check_collisions(order, cfg);
+	/* an unknown % word is the nearer cause */
+	err = expand(order, "destination", cfg->ship_destination, cfg,
+		     &order->destination);
 	if (!err)
-		err = expand(order, "destination", cfg->ship_destination, cfg,
-			     &order->destination);
+		err = check_collisions(order, cfg);
 	if (err)
 		return err;
 	return *cfg->ship_command ? own_command(order, cfg) :

@@ -381,6 +381,10 @@ START_TEST(without_a_destination_or_a_host_it_does_not_start)
 	ck_assert_int_eq(ship_once("ship.destination=centre:/in"), 78);
 	ck_assert_uint_eq(ship_said("files of two hosts could have one name"),
 			  1);
+	ck_assert_int_eq(ship_once("ship.destination=centre:/in/"), 78);
+	ck_assert_uint_eq(ship_said("(such as centre:/in/%H/)"), 1);
+	ck_assert_int_eq(ship_once("ship.destination=centre:/in/%Q/"), 78);
+	ck_assert_uint_eq(ship_said("ship.destination: \"%Q\" is unknown"), 1);
 	ck_assert_int_eq(ship_once("ship.stall=fast"), 78);
 	ck_assert_uint_eq(ship_said("-o: ship.stall: \"fast\" is not a dur"),
 			  1);
