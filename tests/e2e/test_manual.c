@@ -138,6 +138,27 @@ START_TEST(readme_has_the_defaults)
 }
 END_TEST
 
+/* The sentence of README about a reload names what it applies, and no more. */
+START_TEST(readme_has_what_a_reload_applies)
+{
+	char *readme = source_read(README);
+	char *sentence = strstr(readme,
+				"\n`systemctl reload bufwriter` applies");
+	const struct setting *set = setting_table;
+	int i;
+
+	ck_assert_ptr_nonnull(sentence);
+	*strstr(sentence, "log names") = '\0';
+	for (i = 0; i < SETTINGS; i++, set++)
+		ck_assert_msg(set->reload ==
+				      !!strstr(sentence,
+					       bed_text("`%s`", set->key)),
+			      "README: does a reload apply %s.%s?",
+			      set->section, set->key);
+	free(readme);
+}
+END_TEST
+
 /* --- names --------------------------------------------------------------- */
 
 static int is_name(char c)
@@ -181,6 +202,7 @@ START_TEST(the_manual_has_every_counter)
 #define LISTENER NAMED
 #define DROPPED NAMED
 #define CONTROL NAMED
+#define KEEPER NAMED
 #define LOG NAMED
 #define RECORD NAMED
 #define WORKER NAMED
@@ -252,8 +274,8 @@ static void require_settings(const char *name, const char *text)
 
 	ck_assert_int_eq(
 		regcomp(&names,
-			"(socket|buffer|files|state|control|ship|log)\\."
-			"([a-z_]+)",
+			"(socket|buffer|lanes|senders|files|state|control|ship|"
+			"log)\\.([a-z_]+)",
 			REG_EXTENDED),
 		0);
 	for (; !regexec(&names, text, 3, m, 0); text += m[0].rm_eo) {
@@ -292,7 +314,14 @@ START_TEST(settings_that_prose_names_exist)
 					     COMMAND_PAGE,
 					     SHIP_PAGE,
 					     "client/library/libbufwriter.3",
-					     "conf/bufwriter.ini.5.in" };
+					     "conf/bufwriter.ini.5.in",
+					     "daemon/bufwriter-lanes.7",
+					     "daemon/README.md",
+					     "client/bufwriter-recipes.7",
+					     "client/nats/bufwriter-nats.1",
+					     "systemd/centre/bufwriter-centre.8",
+					     ".github/SECURITY.md",
+					     ".github/COMPARISON.md" };
 	char *text = source_read(pages[_i]);
 
 	require_settings(pages[_i], text);
@@ -333,7 +362,7 @@ START_TEST(the_manual_has_every_option)
 {
 	static const char *const commands[] = {
 		"",	   " send", " status", " metrics", " flush",
-		" reload", " top",  " doctor", " report"
+		" reload", " top",  " doctor", " report",  " cat"
 	};
 	unsigned i;
 
@@ -422,6 +451,59 @@ START_TEST(the_manual_has_every_exit_status)
 }
 END_TEST
 
+/* Each getenv() of these sources is an `.It Ev` of the page. */
+static void require_variables(const char *sources, const char *page)
+{
+	char *manual = source_read(page);
+	unsigned found = 0;
+	glob_t files;
+	size_t i;
+
+	ck_assert_int_eq(glob(source_path(sources), GLOB_BRACE, NULL, &files),
+			 0);
+	for (i = 0; i < files.gl_pathc; i++) {
+		char *text = source_read(files.gl_pathv[i]);
+		const char *at = text;
+
+		while ((at = strstr(at, "getenv(\""))) {
+			const char *name = at += strlen("getenv(\"");
+			const char *line = manual;
+			int len = (int)strcspn(name, "\"");
+
+			/* failpoints are not in what is installed */
+			if (!strncmp(name, "BW_", 3))
+				continue;
+			while ((line = strstr(line, "\n.It Ev "))) {
+				const char *end = strchr(++line, '\n');
+				const char *word = bed_text(
+					"%.*s", (int)(end - line), line);
+
+				if (has_word(word, bed_text("%.*s", len, name)))
+					break;
+			}
+			ck_assert_msg(line != NULL,
+				      "%s says nothing about the variable "
+				      "%.*s, which %s reads",
+				      page, len, name, files.gl_pathv[i]);
+			found++;
+		}
+		free(text);
+	}
+	ck_assert_uint_ge(found, 1);
+	globfree(&files);
+	free(manual);
+}
+
+START_TEST(the_manual_has_every_variable)
+{
+	require_variables("daemon/{*.c,*/*.c}", DAEMON_PAGE);
+	require_variables("client/command/*.c", COMMAND_PAGE);
+	require_variables("client/ship/*.c", SHIP_PAGE);
+	require_variables("client/library/*.c",
+			  "client/library/libbufwriter.3");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("manual");
@@ -432,13 +514,15 @@ int main(void)
 	tcase_add_test(readme, the_two_commands_install_what_they_need);
 	tcase_add_test(readme, files_that_readme_names_are_there);
 	tcase_add_test(readme, readme_has_the_defaults);
+	tcase_add_test(readme, readme_has_what_a_reload_applies);
 	suite_add_tcase(suite, readme);
 
 	tcase_add_test(manual, the_manual_has_every_counter);
 	tcase_add_test(manual, the_manual_has_every_setting);
-	tcase_add_loop_test(manual, settings_that_prose_names_exist, 0, 8);
+	tcase_add_loop_test(manual, settings_that_prose_names_exist, 0, 15);
 	tcase_add_test(manual, the_manual_has_every_option);
 	tcase_add_test(manual, the_manual_has_every_exit_status);
+	tcase_add_test(manual, the_manual_has_every_variable);
 	suite_add_tcase(suite, manual);
 	tcase_add_test(bed_case(suite, "status"),
 		       the_manual_has_every_member_of_the_status);
