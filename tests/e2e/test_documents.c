@@ -19,9 +19,10 @@
 #include "tests/lib/examples.h"
 
 #define MAP "daemon/README.md"
-#define DOCUMENTS                                 \
-	"{,daemon/,tests/,tests/bench/,.github/," \
-	"client/{cases,go,languages,node,python,recipes}/}*.md"
+#define DOCUMENTS                                           \
+	"{,daemon/,tests/,tests/bench/,.github/,"           \
+	"client/{cases,go,languages,node,python,recipes}/," \
+	"systemd/centre/{monitoring,stitch}/}*.md"
 #define SOURCES "{daemon,conf}/{*.[ch],*/*.[ch]}"
 
 typedef void span_fn(const char *span);
@@ -172,6 +173,27 @@ START_TEST(the_source_refers_to_invariants_of_the_map)
 }
 END_TEST
 
+/* And each invariant has a place in the source that refers to it. */
+START_TEST(the_source_refers_to_each_invariant)
+{
+	char *map = source_read(MAP);
+	char *sources = read_all(SOURCES);
+	const char *at = map;
+	unsigned found = 0;
+	regmatch_t m[2];
+
+	for (; matches("^\\*\\*(I[0-9]+) ", at, m, 2);
+	     at += m[1].rm_eo, found++)
+		ck_assert_msg(matches(bed_text("\\<%s\\>", part(at, &m[1])),
+				      sources, NULL, 0),
+			      "no comment of the source says %s",
+			      part(at, &m[1]));
+	ck_assert_uint_ge(found, 7);
+	free(map);
+	free(sources);
+}
+END_TEST
+
 /* --- files and links ----------------------------------------------------- */
 
 /* A span that looks like a path is one, from the top or from daemon/; one that
@@ -282,6 +304,80 @@ START_TEST(links_between_documents_lead_somewhere)
 }
 END_TEST
 
+/* --- targets of make, folders of the tests -------------------------------- */
+
+static char *makefiles;
+
+/* `make NAME` in backquotes, at the begin of a line of code, or after `&&`. */
+static unsigned check_targets(const char *page)
+{
+	char *text = source_read(page);
+	const char *at = text;
+	unsigned named = 0;
+	regmatch_t m[4];
+
+	for (; matches("(^ *|`|&& )make ([A-Z]+=[^ ]+ )*([a-z-]+)", at, m, 4);
+	     at += m[0].rm_eo) {
+		const char *name = part(at, &m[3]);
+
+		/* `make && ...`, or a word of a sentence that begins so */
+		if (m[1].rm_eo - m[1].rm_so < 4 && at[m[1].rm_so] != '`' &&
+		    strchr(".,", at[m[0].rm_eo]))
+			continue;
+		ck_assert_msg(
+			matches(bed_text("^(.* )?%s( .*)?:([^=]|$)", name),
+				makefiles, NULL, 0),
+			"%s names `make %s`, and there is no such target", page,
+			name);
+		named++;
+	}
+	free(text);
+	return named;
+}
+
+START_TEST(targets_of_make_that_documents_name_exist)
+{
+	size_t top = strlen(source_path(""));
+	unsigned named = 0;
+	glob_t files;
+	size_t i;
+
+	makefiles = read_all("{Makefile,systemd/install.mk,client/nats/nats.mk,"
+			     "tests/*/*.mk}");
+	ck_assert_int_eq(glob(source_path(DOCUMENTS), GLOB_BRACE, NULL, &files),
+			 0);
+	for (i = 0; i < files.gl_pathc; i++)
+		named += check_targets(files.gl_pathv[i] + top);
+	ck_assert_uint_ge(named, 40);
+	globfree(&files);
+	free(makefiles);
+}
+END_TEST
+
+/* A row of its table has each folder and each script. */
+START_TEST(the_page_of_the_tests_has_each_folder)
+{
+	size_t top = strlen(source_path("tests/"));
+	char *page = source_read("tests/README.md");
+	glob_t files;
+	size_t i;
+
+	ck_assert_int_eq(glob(source_path("tests/{*/,*.sh}"), GLOB_BRACE, NULL,
+			      &files),
+			 0);
+	ck_assert_uint_ge(files.gl_pathc, 10);
+	for (i = 0; i < files.gl_pathc; i++) {
+		const char *name = files.gl_pathv[i] + top;
+
+		ck_assert_msg(matches(bed_text("^\\| .*`%s`.* \\|", name), page,
+				      NULL, 0),
+			      "tests/README.md says nothing about %s", name);
+	}
+	globfree(&files);
+	free(page);
+}
+END_TEST
+
 /* --- advice -------------------------------------------------------------- */
 
 #define RESTART "systemctl restart bufwriter"
@@ -339,8 +435,11 @@ int main(void)
 	tcase_add_test(tcase, the_map_names_functions_that_their_files_have);
 	tcase_add_test(tcase, the_map_names_functions_and_structs_that_exist);
 	tcase_add_test(tcase, the_source_refers_to_invariants_of_the_map);
+	tcase_add_test(tcase, the_source_refers_to_each_invariant);
 	tcase_add_test(tcase, the_map_names_files_and_suites_that_exist);
 	tcase_add_test(tcase, links_between_documents_lead_somewhere);
+	tcase_add_test(tcase, targets_of_make_that_documents_name_exist);
+	tcase_add_test(tcase, the_page_of_the_tests_has_each_folder);
 	tcase_add_test(tcase,
 		       a_restart_that_a_document_advises_comes_behind_a_check);
 	suite_add_tcase(suite, tcase);
