@@ -374,6 +374,61 @@ START_TEST(the_manual_has_every_option)
 }
 END_TEST
 
+/* Each shell completes the command, and each option that its help prints. */
+static void require_completions(const char *command)
+{
+	static const char *const shells[] = { "_bufwriter", "bufwriter.bash",
+					      "bufwriter.fish" };
+	const char *build = getenv("BW_BUILD");
+	char line[256];
+	unsigned i;
+
+	for (i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
+		const char *name = bed_text("client/completions/%s", shells[i]);
+		FILE *help = popen(bed_text("%s/bufwriter %s --help",
+					    build ? build : "build", command),
+				   "r");
+		char *text = source_read(name);
+		char *at;
+
+		require_word(name, text, command);
+		ck_assert_ptr_nonnull(help);
+		while (fgets(line, sizeof(line), help)) {
+			at = strstr(line, " --");
+			if (line[0] != ' ' || !at)
+				continue;
+			at += strlen(" --");
+			at[strcspn(at, " =[\n")] = '\0';
+			require_word(name, text, at);
+		}
+		ck_assert_int_eq(pclose(help), 0);
+		free(text);
+	}
+}
+
+START_TEST(the_completions_have_every_command_and_option)
+{
+	const char *build = getenv("BW_BUILD");
+	FILE *help = popen(
+		bed_text("%s/bufwriter --help", build ? build : "build"), "r");
+	char line[256], command[32];
+	unsigned commands = 0;
+
+	ck_assert_ptr_nonnull(help);
+	while (fgets(line, sizeof(line), help) && strcmp(line, "Commands:\n"))
+		;
+	while (fgets(line, sizeof(line), help) &&
+	       sscanf(line, "  %31s", command) == 1) {
+		require_completions(command);
+		commands++;
+	}
+	while (fgets(line, sizeof(line), help))
+		;
+	ck_assert_int_eq(pclose(help), 0);
+	ck_assert_uint_ge(commands, 10);
+}
+END_TEST
+
 static int exit_status(const char *name, size_t len)
 {
 	static const struct {
@@ -521,6 +576,7 @@ int main(void)
 	tcase_add_test(manual, the_manual_has_every_setting);
 	tcase_add_loop_test(manual, settings_that_prose_names_exist, 0, 15);
 	tcase_add_test(manual, the_manual_has_every_option);
+	tcase_add_test(manual, the_completions_have_every_command_and_option);
 	tcase_add_test(manual, the_manual_has_every_exit_status);
 	tcase_add_test(manual, the_manual_has_every_variable);
 	suite_add_tcase(suite, manual);
