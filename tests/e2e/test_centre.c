@@ -927,6 +927,67 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, a_full_disk_of_the_centre_loses_nothing);
 }
 
+static const struct {
+	const char *arguments, *said;
+} misuses[] = {
+	{ "nosuch", "there is no command 'nosuch'; see " },
+	{ "", "a command is missing; see " },
+	{ "move more", "move has too few arguments, or too many; see " },
+	{ "add", "add has too few arguments, or too many; see " },
+};
+
+START_TEST(a_wrong_command_line_is_named_in_one_line)
+{
+	char *all;
+
+	ck_assert_int_eq(centre(misuses[_i].arguments), 64);
+	ck_assert(said(misuses[_i].said));
+	all = file_read(bed_text("%s/output", dir), NULL);
+	ck_assert_ptr_eq(strchr(all, '\n'), strrchr(all, '\n'));
+	free(all);
+}
+END_TEST
+
+static const char *const printing[] = { "--help", "settings", "numbers",
+					"check" };
+
+START_TEST(output_that_cannot_be_written_is_named)
+{
+	ck_assert_int_eq(centre(bed_text("%s >/dev/full", printing[_i])), 74);
+	require_text(bed_text("%s/output", dir),
+		     "bufwriter-centre: the output cannot be written\n");
+}
+END_TEST
+
+/* It would count as silent an hour later. */
+START_TEST(a_key_that_cannot_be_read_adds_no_host)
+{
+	ck_assert_int_eq(centre("add newcomer no.pub"), 66);
+	ck_assert_int_eq(centre(bed_text("add newcomer %s/conf", dir)), 65);
+	ck_assert(access(bed_text("%s/in/newcomer", root), F_OK));
+	ck_assert(access(bed_text("%s/state/seen/newcomer", root), F_OK));
+}
+END_TEST
+
+/* sshd runs the command of a key in another directory. */
+START_TEST(a_key_has_absolute_paths)
+{
+	char *line;
+
+	put(bed_text("%s/key.pub", dir), "ssh-ed25519 AAAA a@b\n");
+	ck_assert_int_eq(
+		script_run(dir, bed_text("ln -s %s centre && ./centre -c conf "
+					 "add other key.pub",
+					 source_path("systemd/centre/"
+						     "bufwriter-centre"))),
+		0);
+	line = file_read(bed_text("%s/keys", dir), NULL);
+	ck_assert_msg(strstr(line, "command=\"/") && strstr(line, " -c /"),
+		      "%s", line);
+	free(line);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("centre");
@@ -969,5 +1030,11 @@ int main(void)
 	tcase_add_loop_test(tc, a_mistake_in_the_settings_is_named, 0,
 			    ENTRIES(mistakes));
 	tcase_add_test(tc, a_name_that_is_no_host_is_refused);
+	tcase_add_loop_test(tc, a_wrong_command_line_is_named_in_one_line, 0,
+			    ENTRIES(misuses));
+	tcase_add_loop_test(tc, output_that_cannot_be_written_is_named, 0,
+			    ENTRIES(printing));
+	tcase_add_test(tc, a_key_that_cannot_be_read_adds_no_host);
+	tcase_add_test(tc, a_key_has_absolute_paths);
 	return suite_run(suite, CK_NOFORK);
 }
