@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,8 +28,11 @@ void (*suite_dump)(void);
 int suite_run(Suite *suite, enum fork_status fork)
 {
 	SRunner *runner = srunner_create(suite);
+	const char *asked = getenv("CK_FORK");
 	int failed;
 
+	if (asked && !strcmp(asked, "no"))
+		fork = CK_NOFORK;
 	/* A fork inherits what is not written out yet. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	srunner_set_fork_status(runner, fork);

@@ -23,8 +23,8 @@
 
 /*
  * Runs the suite of a test program; the value for main() to return.  CK_FORK
- * gives each test a process of its own, whatever CK_FORK in the environment
- * says.
+ * gives each test a process of its own, unless CK_FORK=no is in the environment,
+ * for a debugger.
  */
 int suite_run(Suite *suite, enum fork_status fork);
 /*
