@@ -74,7 +74,7 @@ START_TEST(make_has_each_target_that_readme_names)
 }
 END_TEST
 
-START_TEST(the_two_commands_install_what_they_need)
+START_TEST(the_commands_install_what_they_need)
 {
 	char *readme = source_read(README);
 
@@ -84,6 +84,9 @@ START_TEST(the_two_commands_install_what_they_need)
 	ck_assert_ptr_nonnull(strstr(
 		readme, "\napt-get update && apt-get install -y make && make "
 			"check\n"));
+	ck_assert_ptr_nonnull(strstr(
+		readme, "\napt-get update && apt-get install -y make rsync && "
+			"make demo-edge\n"));
 	free(readme);
 }
 END_TEST
@@ -566,7 +569,7 @@ int main(void)
 	TCase *manual = tcase_create("manual");
 
 	tcase_add_test(readme, make_has_each_target_that_readme_names);
-	tcase_add_test(readme, the_two_commands_install_what_they_need);
+	tcase_add_test(readme, the_commands_install_what_they_need);
 	tcase_add_test(readme, files_that_readme_names_are_there);
 	tcase_add_test(readme, readme_has_the_defaults);
 	tcase_add_test(readme, readme_has_what_a_reload_applies);
