@@ -139,7 +139,7 @@ all=$(ls daemon/*.[ch] daemon/*/*.[ch] conf/*.[ch] client/*/*.[ch] tests/*/*.[ch
 scripts=$(grep -rlE '^#!(/bin/sh|/usr/bin/env bash|/bin/bash)' tests .ci conf \
 	systemd/centre 2>/dev/null)
 
-manual=$(ls daemon/*.[78] client/*.[17] client/library/*.3 systemd/centre/*.8 "$build"/man/* 2>/dev/null)
+manual=$(ls daemon/*.[78] client/*.[17] client/library/*.3 client/nats/*.1 systemd/centre/*.8 "$build"/man/* 2>/dev/null)
 
 # shellcheck disable=SC2086 # lists of files
 {
