@@ -6,13 +6,30 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* The kernel tells of something before it is done, or before the watch began. */
+#define AGAIN_MS 500
+
+static void on_again(uv_timer_t *timer)
+{
+	path_watch_check(timer->data);
+}
+
+static void look_again(struct path_watch *w)
+{
+	uv_timer_start(&w->again, on_again, AGAIN_MS, 0);
+}
+
 static void on_event(uv_fs_event_t *event, const char *name, int events,
 		     int status)
 {
+	struct path_watch *w = event->data;
+
 	(void)name;
 	(void)events;
 	(void)status;
-	path_watch_check(event->data);
+	path_watch_check(w);
+	if (!w->lost)
+		look_again(w);
 }
 
 /* The file at the path is the right one now. */
@@ -40,7 +57,8 @@ void path_watch_open(struct path_watch *w, uv_loop_t *uv, const char *path,
 		return;
 	snprintf(w->path, sizeof(w->path), "%s", path);
 	uv_fs_event_init(uv, &w->event);
-	w->event.data = w;
+	uv_timer_init(uv, &w->again);
+	w->event.data = w->again.data = w;
 	w->open = true;
 	remember(w);
 	/* Lost before the watch began? */
@@ -56,7 +74,8 @@ void path_watch_check(struct path_watch *w)
 	/*
 	 * A file that is being removed has no link any more when inotify tells,
 	 * but its path may lead to it for another moment: vfs_unlink() in Linux
-	 * notifies before it drops the name, and nothing tells of that.
+	 * notifies before it drops the name, and nothing tells of that.  Of a
+	 * file that has another name, too, the second look finds it.
 	 */
 	if (!lstat(w->path, &st) && st.st_nlink && st.st_dev == w->dev &&
 	    st.st_ino == w->ino)
@@ -71,11 +90,15 @@ void path_watch_renew(struct path_watch *w)
 		return;
 	uv_fs_event_stop(&w->event);
 	remember(w);
+	/* Lost before the watch began?  Not here: on_lost() calls this. */
+	look_again(w);
 }
 
 void path_watch_close(struct path_watch *w)
 {
-	if (w->open)
+	if (w->open) {
 		uv_close((uv_handle_t *)&w->event, NULL);
+		uv_close((uv_handle_t *)&w->again, NULL);
+	}
 	w->open = false;
 }

@@ -24,6 +24,7 @@ struct path_watch {
 	/* private */
 	bool open;
 	uv_fs_event_t event;
+	uv_timer_t again; /* after an event, and after path_watch_renew() */
 	dev_t dev;
 	ino_t ino;
 	path_watch_fn *on_lost;

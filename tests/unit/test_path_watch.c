@@ -27,6 +27,8 @@ static struct path_watch watch;
 static struct unix_socket old, new;
 static int others[OTHERS];
 static unsigned lost;
+/* The next file that is bound loses its name at once. */
+static bool lose_again;
 
 static void bind_socket(struct unix_socket *s)
 {
@@ -43,7 +45,11 @@ static void on_lost(void *arg)
 {
 	(void)arg;
 	lost++;
+	unix_socket_close(&new);
 	bind_socket(&new);
+	if (lose_again)
+		ck_assert_int_eq(unlink(path), 0);
+	lose_again = false;
 	path_watch_renew(&watch);
 }
 
@@ -52,6 +58,7 @@ static void set_up(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/sock", dir);
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
+	new.fd = -1;
 }
 
 static void tear_down(void)
@@ -88,7 +95,7 @@ static void *remove_path(void *arg)
 	return NULL;
 }
 
-static void lose_it_once(void)
+static void lose_it_once(const char *other_name)
 {
 	double since = suite_now();
 	struct stat st;
@@ -97,6 +104,8 @@ static void lose_it_once(void)
 	lost = 0;
 	bind_socket(&old);
 	path_watch_open(&watch, &loop, path, on_lost, NULL);
+	if (other_name)
+		ck_assert_int_eq(link(path, other_name), 0);
 	watch_often();
 	ck_assert_int_eq(pthread_create(&thread, NULL, remove_path, NULL), 0);
 	/* Without a sleep: the moment is shorter than waking up takes. */
@@ -112,6 +121,8 @@ static void lose_it_once(void)
 	ck_assert_int_eq(lstat(path, &st), 0);
 	path_watch_close(&watch);
 	unix_socket_close(&new);
+	if (other_name)
+		ck_assert_int_eq(unlink(other_name), 0);
 	uv_run(&loop, UV_RUN_DEFAULT);
 }
 
@@ -120,7 +131,42 @@ START_TEST(a_path_that_is_still_there_while_it_is_removed)
 	unsigned i;
 
 	for (i = 0; i < ROUNDS; i++)
-		lose_it_once();
+		lose_it_once(NULL);
+}
+END_TEST
+
+/* The number of its links does not tell of its names. */
+START_TEST(a_path_whose_file_has_another_name)
+{
+	char other_name[PATH_MAX];
+	unsigned i;
+
+	snprintf(other_name, sizeof(other_name), "%s/other", dir);
+	for (i = 0; i < ROUNDS; i++)
+		lose_it_once(other_name);
+}
+END_TEST
+
+/* Between the new file and the new watch, which so watches nothing. */
+START_TEST(a_path_that_is_removed_again_at_once)
+{
+	double since = suite_now();
+	struct stat st;
+
+	lost = 0;
+	lose_again = true;
+	bind_socket(&old);
+	path_watch_open(&watch, &loop, path, on_lost, NULL);
+	ck_assert_int_eq(unlink(path), 0);
+	while (lost < 2) {
+		uv_run(&loop, UV_RUN_NOWAIT);
+		suite_heed_limit(since, "the second loss", __FILE__, __LINE__);
+	}
+	ck_assert_int_eq(lstat(path, &st), 0);
+	path_watch_close(&watch);
+	unix_socket_close(&old);
+	unix_socket_close(&new);
+	uv_run(&loop, UV_RUN_DEFAULT);
 }
 END_TEST
 
@@ -130,5 +176,7 @@ int main(void)
 	TCase *tcase = suite_case(suite, "removed", set_up, tear_down);
 
 	tcase_add_test(tcase, a_path_that_is_still_there_while_it_is_removed);
+	tcase_add_test(tcase, a_path_whose_file_has_another_name);
+	tcase_add_test(tcase, a_path_that_is_removed_again_at_once);
 	return suite_run(suite, CK_FORK);
 }
