@@ -13,11 +13,13 @@
 static void on_retry_timer(uv_timer_t *timer);
 
 /* The path is taken, or its directory refuses: it is tried again. */
-static void retry_later(struct sockets *s, const struct failure *failure)
+static void retry_later(struct sockets *s, bool *told,
+			const struct failure *failure)
 {
 	/* The retries that fail the same way are silent. */
-	if (!uv_is_active((uv_handle_t *)&s->retry_timer) && failure)
+	if (!*told)
 		log_error("%s; it is tried again", failure->text);
+	*told = true;
 	uv_timer_start(&s->retry_timer, on_retry_timer, RETRY_MS, 0);
 }
 
@@ -41,6 +43,7 @@ static int renew_data(struct sockets *s, struct failure *failure)
 	listener_replace(s->listener, 0, s->start->fd);
 	unix_socket_close(&old);
 	path_watch_renew(&s->data);
+	s->data_told = false;
 	log_warning("socket.path: %s had been removed; it is there again",
 		    cfg->socket_path);
 	return 0;
@@ -61,29 +64,28 @@ static int renew_commands(struct sockets *s, struct failure *failure)
 	control_replace(s->control, s->start->control.fd);
 	unix_socket_close(&old);
 	path_watch_renew(&s->commands);
+	s->commands_told = false;
 	log_warning("control.path: %s had been removed; it is there again",
 		    cfg->control_path);
 	return 0;
 }
 
-static void renew(struct sockets *s, bool again)
+/* Each of the two by itself: neither waits for the other's path. */
+static void renew(struct sockets *s)
 {
 	struct failure failure;
-	int err = 0;
 
 	if (listener_is_stopping(s->listener))
 		return;
-	if (s->data.lost && s->start->socket.fd >= 0)
-		err = renew_data(s, &failure);
-	if (!err && s->commands.lost)
-		err = renew_commands(s, &failure);
-	if (err)
-		retry_later(s, again ? NULL : &failure);
+	if (s->data.lost && s->start->socket.fd >= 0 && renew_data(s, &failure))
+		retry_later(s, &s->data_told, &failure);
+	if (s->commands.lost && renew_commands(s, &failure))
+		retry_later(s, &s->commands_told, &failure);
 }
 
 static void on_retry_timer(uv_timer_t *timer)
 {
-	renew(timer->data, true);
+	renew(timer->data);
 }
 
 static void on_data_lost(void *arg)
@@ -94,7 +96,7 @@ static void on_data_lost(void *arg)
 	if (listener_is_stopping(s->listener))
 		return;
 	if (s->start->socket.fd >= 0)
-		renew(s, false);
+		renew(s);
 	else
 		log_error("%s was removed, or another socket is in its place: "
 			  "programs cannot reach the daemon; restart the "
@@ -105,7 +107,7 @@ static void on_data_lost(void *arg)
 
 static void on_commands_lost(void *arg)
 {
-	renew(arg, false);
+	renew(arg);
 }
 
 void sockets_open(struct sockets *s, uv_loop_t *uv, struct start *start,

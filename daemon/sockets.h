@@ -31,6 +31,7 @@ struct sockets {
 	struct path_watch region;
 	struct path_watch lock;
 	uv_timer_t retry_timer; /* until a path that is taken is tried again */
+	bool data_told, commands_told; /* the log says that it is taken */
 	bool open;
 };
 

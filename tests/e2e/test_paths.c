@@ -109,6 +109,24 @@ START_TEST(a_path_that_another_program_took_is_failing)
 }
 END_TEST
 
+/* The control socket tells what is wrong, so it does not wait for the other. */
+START_TEST(a_control_socket_is_made_again_beside_a_path_that_is_taken)
+{
+	int other;
+
+	daemon_start();
+	other = take_path(bed.sock);
+	UNTIL(log_count("in use", "it is tried again") == 1);
+	ck_assert_int_eq(unlink(bed.control), 0);
+	UNTIL(log_count("control.path", "it is there again") == 1);
+	ck_assert_int_eq(command("status --check"), 2);
+	ck_assert_ptr_nonnull(
+		strstr(command_output, "cannot reach the daemon"));
+	close(other);
+	daemon_stop(NULL);
+}
+END_TEST
+
 START_TEST(a_lost_path_of_systemds_socket_is_failing)
 {
 	bed_hold_socket();
@@ -226,6 +244,8 @@ int main(void)
 	tcase_add_test(t, the_queue_of_a_removed_socket_is_read);
 	tcase_add_test(t, a_control_socket_that_was_removed_is_made_again);
 	tcase_add_test(t, a_path_that_another_program_took_is_failing);
+	tcase_add_test(
+		t, a_control_socket_is_made_again_beside_a_path_that_is_taken);
 	tcase_add_test(t, a_lost_path_of_systemds_socket_is_failing);
 	t = bed_case(suite, "region");
 	tcase_add_test(t, a_stop_says_that_a_lost_region_loses_messages);
