@@ -37,9 +37,10 @@ static enum transfer_result take_from(struct worker *w, bool from_lanes)
 
 	if (!from_lanes)
 		return take_from_ring(w);
-	if (!lanes_are_awake(lanes))
-		return TRANSFER_EMPTY;
-	taken = lanes_take(lanes, &w->look, w->arena, &w->stats);
+	taken = lanes_are_awake(lanes) ?
+			lanes_take(lanes, &w->look, w->arena, &w->stats) :
+			TRANSFER_EMPTY;
+	/* Also of lanes_filed(), while another worker put the lanes to sleep. */
 	if (w->look.notify)
 		w->orders->notify(w->orders->arg);
 	if (w->look.behind)

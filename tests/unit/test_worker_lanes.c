@@ -129,6 +129,32 @@ START_TEST(a_lane_that_ends_is_filed_to_its_end)
 }
 END_TEST
 
+/* The other worker has put the lanes to sleep while this one was at the disk. */
+START_TEST(the_loop_learns_of_a_lane_that_ended_at_a_slow_disk)
+{
+	unsigned before;
+
+	pool_block("flush.write=stall");
+	POOL_START("buffer.workers=2", "buffer.forced=0");
+	UNTIL(pool_is_parked());
+	add_lane(100);
+	client_put_text(&client, "from lane");
+	lanes_end(&pool.lanes, 0);
+	workers_ring(&pool);
+	UNTIL(atomic_load(&pool.lanes.slot[0].filing));
+	/* As the client of another lane does. */
+	workers_ring(&pool);
+	UNTIL(!lanes_are_awake(&pool.lanes));
+	before = pool_notified;
+	pool_unblock();
+	UNTIL(pool.lanes.ended == 1);
+	UNTIL(pool_is_parked());
+	ck_assert_uint_gt(pool_notified, before);
+	pool_stop();
+	client_close(&client);
+}
+END_TEST
+
 /* A worker that goes to the disk looks for a sleeper while this one is lent. */
 START_TEST(a_worker_that_was_lent_takes_over_the_lanes)
 {
@@ -155,6 +181,7 @@ int main(void)
 	tcase_add_test(tc, a_flush_covers_both_roads);
 	tcase_add_test(tc, a_flush_does_not_wait_for_what_a_client_takes_back);
 	tcase_add_test(tc, a_lane_that_ends_is_filed_to_its_end);
+	tcase_add_test(tc, the_loop_learns_of_a_lane_that_ended_at_a_slow_disk);
 	tcase_add_test(tc, a_worker_that_was_lent_takes_over_the_lanes);
 	return suite_run(suite, CK_FORK);
 }
