@@ -81,6 +81,14 @@ static void unit_in(const char *path, size_t len, char unit[SENDER_UNIT_NAME])
 	}
 }
 
+/* A zombie may be the last one of a group that was removed: cgroups(7). */
+static size_t without_mark(const char *path, size_t len)
+{
+	static const char mark[] = " (deleted)";
+
+	return has_type(path, len, mark) ? len - strlen(mark) : len;
+}
+
 void sender_proc_unit(const char *cgroup, char unit[SENDER_UNIT_NAME])
 {
 	const char *path;
@@ -91,7 +99,10 @@ void sender_proc_unit(const char *cgroup, char unit[SENDER_UNIT_NAME])
 		len = strcspn(cgroup, "\n");
 		path = path_of(cgroup, len);
 		if (path)
-			unit_in(path, (size_t)(cgroup + len - path), unit);
+			unit_in(path,
+				without_mark(path,
+					     (size_t)(cgroup + len - path)),
+				unit);
 	}
 }
 

@@ -31,6 +31,12 @@ static const struct {
 	{ "0::/system.slice/srv-a\\x2db.mount\n", "srv-a\\x2db.mount" },
 	/* cg_unescape() */
 	{ "0::/system.slice/_cgroup.service\n", "cgroup.service" },
+	/* of a zombie: cgroups(7) */
+	{ "0::/system.slice/cron.service (deleted)\n", "cron.service" },
+	{ "0::/system.slice/cron.service/a (deleted)\n", "cron.service" },
+	{ "0::/system.slice (deleted)\n", "" },
+	{ "0::/user.slice/session-2.scope (deleted)\n", "session-2.scope" },
+	{ "0::/system.slice/ (deleted)\n", "" },
 	/* the old hierarchies, in any order */
 	{ "12:pids:/x.service\n1:name=systemd:/system.slice/old.service\n0::/\n",
 	  "old.service" },
