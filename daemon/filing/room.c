@@ -78,8 +78,10 @@ static bool hold_keep(struct room *r, uint64_t len)
 
 	if (!keep)
 		return true;
+	/* A shipper may have made room since: no file is deleted for nothing. */
 	if (!r->scanned_ns ||
-	    (exceeds(r, len) && clock_now() - r->scanned_ns >= SCAN_NS))
+	    (exceeds(r, len) &&
+	     (deletes(r) || clock_now() - r->scanned_ns >= SCAN_NS)))
 		scan(r);
 	if (exceeds(r, len) && deletes(r))
 		delete_oldest(r, r->held + len - keep, "files.keep is reached");
