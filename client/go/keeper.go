@@ -388,6 +388,9 @@ func (w *Writer) settledTo(k *keeper, l *lane) (uint64, bool) {
 	if read > l.position {
 		read = 0
 	}
+	if read == l.position {
+		return read, true // everything was taken
+	}
 	for pause := pauseFirst; ; {
 		connection, _, got, err := w.request(k, wireAsk, l.id)
 		if err == nil {

@@ -300,6 +300,24 @@ func TestACloseWithoutADaemonSaysWhatIsLeft(t *testing.T) {
 	b.start()
 }
 
+func TestALaneThatWasReadNeedsNoDaemon(t *testing.T) {
+	b := newBed(t)
+	w := b.open(Forever)
+	n := b.intoLane(w, 0)
+	l := w.lanes.open.Load()
+	for i := 0; i < 100; i++ {
+		b.write(w, 0, n)
+		n++
+	}
+	b.until("all to be taken", l.isRead)
+	b.kill()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.expect(n)
+}
+
 func TestADaemonThatComesBackLateGetsTheRest(t *testing.T) {
 	b := newBed(t)
 	w := b.open(50 * time.Millisecond)

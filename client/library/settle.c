@@ -56,6 +56,11 @@ static void ask(struct bw *bw, struct bw_lane *lane, int index)
 	int err;
 
 	bw_fork_close(bw, index);
+	/* Everything was taken, so nobody has to say how much. */
+	if (read_for_sure(lane) == lane->written) {
+		settle_from(lane, 0);
+		return;
+	}
 	if (!is_due(lane))
 		return;
 	err = bw_handout_ask(bw, index, BW_REQUEST_READ, lane->id);

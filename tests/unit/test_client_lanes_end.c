@@ -412,6 +412,25 @@ START_TEST(bw_close_waits_until_the_lane_is_read)
 }
 END_TEST
 
+/* It was killed, and had taken everything: nobody has to be asked. */
+START_TEST(a_lane_that_was_read_needs_no_successor)
+{
+	struct bw_lane_head *head;
+	struct bw *bw;
+
+	lane_stub.attends = false;
+	bw = start(BW_FOREVER);
+	head = lane_stub_head();
+	ck_assert_int_eq(bw_write(bw, "taken", 5), 0);
+	UNTIL(lane_stub_count() == 1);
+	UNTIL(head->read == head->written);
+	lane_stub_die();
+	receiver_vanish();
+	bw_close(bw);
+	ck_assert_uint_eq(lane_stub.messages[LANE], 1);
+}
+END_TEST
+
 /* Killed 50 times, while the client writes; the next one knows how far. */
 START_TEST(many_kills_lose_nothing)
 {
@@ -457,6 +476,7 @@ int main(void)
 	tcase_add_test(tc, a_successor_without_lanes_gets_the_rest);
 	tcase_add_loop_test(tc, bw_close_waits_for_a_bounded_time, 0, 2);
 	tcase_add_loop_test(tc, bw_close_waits_until_the_lane_is_read, 0, 2);
+	tcase_add_test(tc, a_lane_that_was_read_needs_no_successor);
 	tcase_add_loop_test(tc, many_kills_lose_nothing, 0, 2);
 	return suite_run(suite, CK_FORK);
 }
