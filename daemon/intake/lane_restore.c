@@ -226,8 +226,11 @@ static void restore_one(struct lane_handout *h, struct passed *p)
 		leave_unread(h, p, err);
 		return;
 	}
-	/* Of a copy systemd may have the lane, too. */
-	if (err || p->kept)
+	/*
+	 * Of a copy systemd may have the lane, too.  It forgets each lane once,
+	 * this one at its end: the store owes no more than there are lanes.
+	 */
+	if (err)
 		lane_store_forget(h->store, p->id);
 	if (err == -ESHUTDOWN && p->kept)
 		lane_keep_remove(h->state, p->id);

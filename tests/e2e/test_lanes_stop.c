@@ -562,6 +562,20 @@ START_TEST(copies_are_filed_whatever_the_settings_are)
 }
 END_TEST
 
+/* Such as a supervisor that ended, and whose socket is gone. */
+START_TEST(copies_are_filed_although_nobody_takes_notifications)
+{
+	hold(0);
+	fill("");
+	end_clients();
+	require_given_up();
+	bed.points = NULL;
+	bed.notify = bed_text("%s/nobody", bed.root);
+	daemon_start("lanes.count=0");
+	require_all();
+}
+END_TEST
+
 /* -- no room for a copy -------------------------------------------------- */
 
 static uint64_t count_lost(void)
@@ -775,6 +789,7 @@ int main(void)
 		t, copies_that_a_start_cannot_read_wait_for_one_that_can, 0,
 		sizeof(unread) / sizeof(unread[0]));
 	tcase_add_test(t, copies_are_filed_whatever_the_settings_are);
+	tcase_add_test(t, copies_are_filed_although_nobody_takes_notifications);
 
 	t = suite_case(suite, "no room", open_test, close_test);
 	tcase_add_test(
