@@ -3,11 +3,13 @@
 #include "daemon/intake/lane_handout.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/base/failpoint.h"
+#include "daemon/base/log.h"
 #include "daemon/region/lane_keep.h"
 
 void lane_handout_open(struct lane_handout *h, struct lane_clients *clients,
@@ -80,12 +82,23 @@ void lane_handout_add(struct lane_handout *h, struct lane *lane)
 	h->lanes++;
 }
 
+void lane_handout_remove_copy(const struct lane_handout *h, uint64_t id)
+{
+	int err = lane_keep_remove(h->state, id);
+
+	if (err)
+		log_error("lanes: %s.lane-%016" PRIx64 " cannot be removed: "
+			  "%s; what is in it is filed: remove it, or the next "
+			  "start tries again",
+			  h->state, id, strerror(-err));
+}
+
 void lane_handout_remove(struct lane_handout *h, const struct lane_entry *e,
 			 bool kept)
 {
 	h->lanes--;
 	if (kept)
-		lane_keep_remove(h->state, e->id);
+		lane_handout_remove_copy(h, e->id);
 	lane_store_forget(h->store, e->id);
 }
 

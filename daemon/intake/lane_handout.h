@@ -61,5 +61,7 @@ void lane_handout_add(struct lane_handout *h, struct lane *lane);
  * was a copy. */
 void lane_handout_remove(struct lane_handout *h, const struct lane_entry *e,
 			 bool kept);
+/* All of this copy is filed: removes it, or the log says why not. */
+void lane_handout_remove_copy(const struct lane_handout *h, uint64_t id);
 
 #endif

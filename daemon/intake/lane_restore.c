@@ -79,6 +79,14 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+/* Only its removal is left to do. */
+static bool is_filed(const struct lane_handout *h, uint64_t id)
+{
+	const struct lane_entry *e = lane_table_find(h->table, id);
+
+	return e && load_relaxed(&e->state) == LANE_ENTRY_CLOSED;
+}
+
 /*
  * A copy stays where it is if this life cannot read it, and so does its entry:
  * the next start goes on from there.
@@ -150,10 +158,9 @@ static unsigned collect_kept(struct lane_handout *h, struct passed *list,
 		close_fd(&p->memory);
 		close_fd(&p->connection);
 		p->kept = true;
-		if (fd < 0)
+		p->memory = fd < 0 ? -1 : fd;
+		if (fd < 0 && !is_filed(h, ids[i]))
 			leave_unread(h, p, fd);
-		else
-			p->memory = fd;
 	}
 	return n;
 }
@@ -222,6 +229,8 @@ static void restore_one(struct lane_handout *h, struct passed *p)
 		err = revive(h, p, e);
 	close_fd(&p->memory);
 	close_fd(&p->connection);
+	if (p->kept && err && is_filed(h, p->id))
+		err = -ESHUTDOWN;
 	if (p->kept && err && err != -ESHUTDOWN) {
 		leave_unread(h, p, err);
 		return;
@@ -233,7 +242,7 @@ static void restore_one(struct lane_handout *h, struct passed *p)
 	if (err)
 		lane_store_forget(h->store, p->id);
 	if (err == -ESHUTDOWN && p->kept)
-		lane_keep_remove(h->state, p->id);
+		lane_handout_remove_copy(h, p->id);
 }
 
 /* The stop before could not keep them, and nobody else has. */

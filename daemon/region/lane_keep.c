@@ -163,13 +163,17 @@ int lane_keep_open(const char *state, uint64_t id)
 	return err;
 }
 
-void lane_keep_remove(const char *state, uint64_t id)
+int lane_keep_remove(const char *state, uint64_t id)
 {
 	char path[PATH_MAX];
+	int err = path_of(path, state, id, "");
 
-	if (!path_of(path, state, id, ""))
-		unlink(path);
+	if (!err)
+		err = FAILPOINT("lane.remove");
+	if (!err && unlink(path) && errno != ENOENT)
+		err = -errno;
 	(void)FAILPOINT("lane.removed");
+	return err;
 }
 
 /* The directory of the region; its file's name in *base. */

@@ -7,7 +7,9 @@
  * entry in the region says how far the copy was taken.
  *
  * A copy appears by rename, so it is complete.  It is removed when its entry is
- * CLOSED.  Its name is state.path, ".lane-" and the id in 16 digits.
+ * CLOSED.  One that cannot be removed says itself, in its head, that all of it
+ * was taken, for a start whose region does not know it any more.  Its name is
+ * state.path, ".lane-" and the id in 16 digits.
  *
  * Loop thread, at start, when a lane has ended, and at the end; and the thread
  * that recovers, which only counts.
@@ -24,8 +26,8 @@
 int lane_keep(const struct lane *l, uint64_t to, const char *state);
 /* Opens a copy for lane_map_kept().  The descriptor or -errno. */
 int lane_keep_open(const char *state, uint64_t id);
-/* Removes a copy. */
-void lane_keep_remove(const char *state, uint64_t id);
+/* Removes a copy, if it is there.  0 or -errno. */
+int lane_keep_remove(const char *state, uint64_t id);
 /*
  * The ids of the copies that are there, and removes those that are not
  * complete.  Returns how many there are; NULL in *ids and 0: none, or there is

@@ -549,6 +549,54 @@ START_TEST(copies_that_a_start_cannot_read_wait_for_one_that_can)
 }
 END_TEST
 
+/* What lives without a right to remove copies leave, and what is said of it. */
+static void leave_copies(bool without_region)
+{
+	unsigned lives;
+
+	bed.points = "lane.remove=EROFS";
+	for (lives = 0; lives < 3; lives++) {
+		daemon_start("buffer.forced=5ms");
+		UNTIL(ask_number("gauges.lanes_open") == 0);
+		UNTIL(log_count("lanes: ",
+				" cannot be removed: Read-only file system; "
+				"what is in it is filed: remove it") ==
+		      CLIENTS);
+		daemon_stop(NULL);
+		ck_assert_uint_eq(copies(), CLIENTS);
+		if (without_region)
+			ck_assert_int_eq(unlink(bed.state), 0);
+	}
+}
+
+/* _i: do later lives have a region that knows of them? */
+START_TEST(copies_that_cannot_be_removed_are_reported_and_filed_once)
+{
+	hold(0);
+	fill("");
+	end_clients();
+	require_given_up();
+	leave_copies(_i);
+	next_start();
+	require_all();
+}
+END_TEST
+
+START_TEST(a_copy_that_is_filed_is_removed_although_it_cannot_be_read)
+{
+	hold(0);
+	fill("");
+	end_clients();
+	require_given_up();
+	leave_copies(false);
+	each_copy(_i ? spoil_size : spoil_mode);
+	next_start();
+	ck_assert_uint_eq(log_count("lanes: ", " cannot be read: "), 0);
+	require_all();
+	ck_assert(is_clean());
+}
+END_TEST
+
 /* Settings that give out no lanes, and have another region. */
 START_TEST(copies_are_filed_whatever_the_settings_are)
 {
@@ -788,6 +836,12 @@ int main(void)
 	tcase_add_loop_test(
 		t, copies_that_a_start_cannot_read_wait_for_one_that_can, 0,
 		sizeof(unread) / sizeof(unread[0]));
+	tcase_add_loop_test(
+		t, copies_that_cannot_be_removed_are_reported_and_filed_once, 0,
+		2);
+	tcase_add_loop_test(
+		t, a_copy_that_is_filed_is_removed_although_it_cannot_be_read,
+		0, 2);
 	tcase_add_test(t, copies_are_filed_whatever_the_settings_are);
 	tcase_add_test(t, copies_are_filed_although_nobody_takes_notifications);
 
