@@ -296,6 +296,31 @@ START_TEST(a_second_shipper_waits_for_the_first)
 }
 END_TEST
 
+/*
+ * A child that is not the shipper yet has the test's own handlers.  Such a
+ * signal has ended the shell that ran this suite.
+ */
+START_TEST(a_signal_to_a_child_of_the_test_is_for_nobody_else)
+{
+	pid_t leader = fork(), child;
+	int status;
+
+	if (!leader) {
+		setpgid(0, 0);
+		child = fork();
+		if (!child)
+			for (;;)
+				pause();
+		kill(child, SIGTERM);
+		if (waitpid(child, &status, 0) != child)
+			_exit(1);
+		_exit(!WIFSIGNALED(status) || WTERMSIG(status) != SIGTERM);
+	}
+	ck_assert_int_eq(waitpid(leader, &status, 0), leader);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* --- the backlog --------------------------------------------------------- */
 
 #define ANSWER 262144
@@ -482,6 +507,7 @@ int main(void)
 	tcase_add_test(tc, a_command_that_leaves_its_files_is_told);
 	tcase_add_test(tc, a_signal_ends_the_command_and_the_shipper);
 	tcase_add_test(tc, a_second_shipper_waits_for_the_first);
+	tcase_add_test(tc, a_signal_to_a_child_of_the_test_is_for_nobody_else);
 	tcase_add_test(tc,
 		       the_status_shows_what_waits_with_and_without_a_shipper);
 	tcase_add_test(tc, a_terminal_shows_the_progress);

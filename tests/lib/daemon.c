@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "tests/lib/bed.h"
+#include "tests/lib/process.h"
 #include "tests/lib/store.h"
 
 #define MAX_ARGS 64
@@ -318,6 +319,8 @@ int daemon_ready(void)
 void daemon_signal(int sig)
 {
 	ck_assert_int_gt(bed.pid, 0);
+	UNTIL(sig == SIGSTOP || sig == SIGCONT ||
+	      process_heeds((pid_t)bed.pid, sig));
 	kill(bed.pid, sig);
 	last_signal = sig;
 }

@@ -5,8 +5,8 @@
 #include <check.h>
 #include <dirent.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/lib/random.h"
 
@@ -37,6 +37,28 @@ long process_resident(pid_t pid)
 	ck_assert_int_eq(fscanf(from, "%ld %ld", &size, &resident), 2);
 	fclose(from);
 	return resident;
+}
+
+bool process_heeds(pid_t pid, int sig)
+{
+	unsigned long long set, heeded = 0;
+	bool has_ended = true;
+	char path[32], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "State:", 6))
+			has_ended = strpbrk(line + 6, "ZX") != NULL;
+		else if (sscanf(line, "SigIgn: %llx", &set) == 1 ||
+			 sscanf(line, "SigBlk: %llx", &set) == 1 ||
+			 sscanf(line, "SigCgt: %llx", &set) == 1)
+			heeded |= set;
+	}
+	if (f)
+		fclose(f);
+	return has_ended || (heeded >> (sig - 1) & 1);
 }
 
 struct entry {

@@ -128,28 +128,9 @@ void ship_start_list(const char *const *settings)
 	start(NULL, settings + 1);
 }
 
-/* Has it begun to catch SIGTERM, or ended?  Before that the signal kills it. */
-static bool catches_sigterm(void)
-{
-	unsigned long long caught = 0;
-	char path[32], line[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)ship.pid);
-	f = fopen(path, "r");
-	if (!f)
-		return true;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "SigCgt: %llx", &caught) == 1 ||
-		    !strncmp(line, "State:\tZ", 8))
-			break;
-	fclose(f);
-	return !strncmp(line, "State:", 6) || caught >> (SIGTERM - 1) & 1;
-}
-
 int ship_stop(void)
 {
-	UNTIL(catches_sigterm());
+	UNTIL(process_heeds(ship.pid, SIGTERM));
 	ck_assert_int_eq(kill(ship.pid, SIGTERM), 0);
 	return wait_end();
 }

@@ -2,6 +2,7 @@
 /* Suite, scale, deadlines.  See suite.h. */
 #include "tests/lib/suite.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,10 +43,23 @@ int suite_run(Suite *suite, enum fork_status fork)
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/*
+ * libcheck's handler sends the signal on to its whole process group.  A child of
+ * the test has that handler until it has become another program: on a busy
+ * machine a test that ended a child by SIGTERM ended itself, and the shell that
+ * ran it.
+ */
+static void default_signals(void)
+{
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+}
+
 TCase *suite_case(Suite *suite, const char *name, SFun setup, SFun teardown)
 {
 	TCase *tcase = tcase_create(name);
 
+	tcase_add_checked_fixture(tcase, default_signals, NULL);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, SUITE_TIMEOUT);
 	suite_add_tcase(suite, tcase);
