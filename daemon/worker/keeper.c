@@ -134,10 +134,11 @@ static void count(struct keeper *k, const struct retain_file *gone)
 {
 	uint64_t bytes = load_relaxed(&k->bytes), left;
 
-	stats_add(&k->stats.deleted_files, 1);
 	stats_add(&k->stats.deleted_bytes, gone->bytes);
 	stats_add(&k->stats.deleted_messages, gone->messages);
 	stats_add(&k->stats.deleted_uncounted, !gone->counted);
+	/* last: who reads that the file is counted has its messages, too */
+	stats_add(&k->stats.deleted_files, 1);
 	store_relaxed(&k->deleted_ns, clock_now());
 	/* relaxed: a sum, which workers add to meanwhile */
 	do
