@@ -60,19 +60,21 @@ static uint64_t switches(void)
 	return all;
 }
 
-/* It has done what there was to do.  The threads of a sanitizer wake up. */
+/*
+ * It has done what there was to do, and then no thread wakes up for longer than
+ * any interval of the daemon.  The threads of a sanitizer wake up.
+ */
 static bool is_idle(void)
 {
 	uint64_t before = switches();
 
-	suite_sleep_ms(200);
+	suite_sleep_ms(2500);
 	return suite_sanitized() ||
 	       (threads_sleep((int)bed.pid, "") && switches() == before);
 }
 
 START_TEST(an_idle_daemon_is_not_woken)
 {
-	uint64_t before;
 	int fd;
 
 	daemon_start("buffer.forced=10ms");
@@ -82,10 +84,6 @@ START_TEST(an_idle_daemon_is_not_woken)
 	UNTIL(ask_number("messages.written") == 1);
 	UNTIL(ask_number("gauges.control_open") == 1);
 	UNTIL(is_idle());
-	before = switches();
-	suite_sleep_ms(2500);
-	if (!suite_sanitized())
-		ck_assert_uint_eq(switches(), before);
 	daemon_stop(NULL);
 }
 END_TEST

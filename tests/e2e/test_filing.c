@@ -134,23 +134,39 @@ START_TEST(forced_files_a_message_after_its_age_and_not_before)
 }
 END_TEST
 
-START_TEST(a_trickle_makes_one_file_an_interval_and_not_one_a_worker)
+/* The files that were made, and how many there would be with one worker. */
+static unsigned trickle(int fd, unsigned *most)
 {
 	double since = suite_now();
-	unsigned files, i;
-	int fd;
+	unsigned before = files_count(bed.files), i;
 
-	daemon_start("buffer.workers=4", "buffer.forced=500ms");
-	fd = send_open();
 	for (i = 0; i < 300; i++) {
 		send_one(fd, "trickle", 7);
 		suite_sleep_ms(10);
 	}
-	daemon_stop(NULL);
-	files = files_count(bed.files);
+	*most = (unsigned)((suite_now() - since) / 0.5) + 3;
+	return files_count(bed.files) - before;
+}
+
+/*
+ * On a busy machine a worker may stand still where it is about to park, and
+ * another one takes what comes.  So one trickle of several has to be as said;
+ * with workers that take turns none is.
+ */
+START_TEST(a_trickle_makes_one_file_an_interval_and_not_one_a_worker)
+{
+	double since = suite_now();
+	unsigned files, most;
+	int fd;
+
+	daemon_start("buffer.workers=4", "buffer.forced=500ms");
+	fd = send_open();
 	/* Four workers that take turns would make four times as many. */
-	ck_assert_uint_le(files, (unsigned)((suite_now() - since) / 0.5) + 3);
+	while ((files = trickle(fd, &most)) > most)
+		suite_heed_limit(since, "one file an interval", __FILE__,
+				 __LINE__);
 	ck_assert_uint_ge(files, 2);
+	daemon_stop(NULL);
 }
 END_TEST
 

@@ -182,8 +182,11 @@ START_TEST(programs_with_many_threads_lose_nothing)
 	start_programs(suite_scale(20000),
 		       _i ? BW_LANES_ALWAYS : BW_LANES_AUTO);
 	end_programs();
-	/* Instrumented programs may be too slow to want a lane by themselves. */
-	if (_i || !suite_sanitized())
+	/*
+	 * Programs that are instrumented, or share a busy machine, may be too
+	 * slow to want a lane by themselves: see test_client_lanes.
+	 */
+	if (_i)
 		ck_assert_double_gt(ask_number("counters.lanes_opened"), 0);
 	require_all();
 }

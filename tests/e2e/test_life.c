@@ -22,6 +22,7 @@
 #include "tests/lib/process.h"
 #include "tests/lib/sender.h"
 #include "tests/lib/tally.h"
+#include "tests/lib/threads.h"
 
 #define EX_CONFIG 78   /* wrong settings: another try is of no use */
 #define EX_TEMPFAIL 75 /* in use: another try may succeed */
@@ -337,9 +338,9 @@ END_TEST
  */
 START_TEST(a_stop_ends_the_wait_of_senders)
 {
+	int fd[20];
 	pid_t sender[20];
 	size_t i;
-	int fd;
 
 	/*
 	 * The queue is shorter than the number of senders where a new name
@@ -351,17 +352,21 @@ START_TEST(a_stop_ends_the_wait_of_senders)
 	daemon_start("buffer.stop_timeout=1h");
 	daemon_signal(SIGSTOP);
 	for (i = 0; i < 20; i++) {
+		fd[i] = send_open();
+		ck_assert_int_ge(fd[i], 0);
 		sender[i] = fork();
 		ck_assert_int_ge(sender[i], 0);
 		if (sender[i])
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		fd = send_open();
-		while (send(fd, "message", 7, MSG_NOSIGNAL) >= 0)
+		while (send(fd[i], "message", 7, MSG_NOSIGNAL) >= 0)
 			;
 		_exit(0);
 	}
-	usleep(100000);
+	for (i = 0; i < 20; i++) {
+		UNTIL(threads_sleep(sender[i], ""));
+		close(fd[i]);
+	}
 	daemon_signal(SIGTERM);
 	daemon_signal(SIGCONT);
 	for (i = 0; i < 20; i++)

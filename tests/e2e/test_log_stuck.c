@@ -112,15 +112,14 @@ static char *find(const char *part)
 	return strstr(text, part);
 }
 
+/* daemon_wait() fails where the stop hangs. */
 static void stop_in_time(void)
 {
-	double since = suite_now();
 	int status;
 
 	daemon_signal(SIGTERM);
 	status = daemon_wait();
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	ck_assert_double_lt(suite_now() - since, suite_limit() / 2);
 	close(reader);
 }
 
@@ -187,17 +186,16 @@ START_TEST(what_was_lost_is_counted_and_told)
 }
 END_TEST
 
-/* As on a busy machine, where each short sleep takes long. */
+/*
+ * As on a busy machine, where each short sleep takes long: here up to a second,
+ * so that a stop which counts its sleeps takes longer than any test may.
+ */
 START_TEST(the_stop_is_bounded_where_sleeps_are_long)
 {
-	double since;
-
-	ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 100 * 1000 * 1000ul), 0);
+	ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 1000 * 1000 * 1000ul), 0);
 	START(_i);
 	ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 0ul), 0);
-	since = suite_now();
 	stop_in_time();
-	ck_assert_double_lt(suite_now() - since, suite_limit() / 4);
 }
 END_TEST
 

@@ -185,9 +185,10 @@ START_TEST(mode_and_group_are_never_set_through_a_link)
 	ck_assert_int_eq(chmod(precious, 0600), 0);
 	bed_block();
 	bed.points = bed_point("socket.owner", "stall", "");
+	bed.points_log = bed_text("%s/points", bed.root);
 	daemon_spawn("socket.mode=0666", "control.path=");
-	UNTIL(file_exists(bed.sock));
-	suite_sleep_ms(100);
+	UNTIL(file_exists(bed.points_log) &&
+	      !system(bed_text("grep -q '^socket.owner' %s", bed.points_log)));
 	ck_assert_int_eq(unlink(bed.sock), 0);
 	ck_assert_int_eq(symlink(precious, bed.sock), 0);
 	bed_release();
