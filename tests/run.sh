@@ -13,7 +13,8 @@
 # BW_SAN        the sanitizers they are built with, or empty
 # BW_RUN        what runs a test program, such as an emulator, or empty
 # TEST_JOBS     the number of suites side by side, unless -j says it
-# TEST_TIMEOUT  seconds after which a suite counts as stuck (900)
+# TEST_TIMEOUT  seconds after which a suite counts as stuck (900, with a
+#               sanitizer 3600)
 set -eu
 
 # Names of suites that need the machine for themselves: these run after the
@@ -40,7 +41,9 @@ export TSAN_OPTIONS="${TSAN_OPTIONS:-$tsan}"
 # Instrumented code is slow, and its shadow memory does not fit every address
 # layout that the kernel chooses at random.
 fixed=
+limit=${TEST_TIMEOUT:-900}
 if [ -n "${BW_SAN-}" ]; then
+	limit=${TEST_TIMEOUT:-3600}
 	export CK_TIMEOUT_MULTIPLIER="${CK_TIMEOUT_MULTIPLIER:-5}"
 	if setarch "$(uname -m)" -R true 2>/dev/null; then
 		fixed="setarch $(uname -m) -R"
@@ -61,7 +64,7 @@ run_one() {
 	status=0
 	begin=$(hundredths)
 	# shellcheck disable=SC2086 # words on purpose
-	timeout --foreground -k 10 "${TEST_TIMEOUT:-900}" $fixed ${BW_RUN-} "$1" \
+	timeout --foreground -k 10 "$limit" $fixed ${BW_RUN-} "$1" \
 		>"$logs/$name.log" 2>&1 </dev/null || status=$?
 	echo "$status" >"$logs/$name.status"
 	echo $(($(hundredths) - begin)) >"$logs/$name.hundredths"
@@ -158,7 +161,7 @@ show() {
 	if [ "$wrong" != 0 ]; then
 		grep -av '^[0-9]*%: Checks: ' "$log" || :
 		[ "$status" != 124 ] ||
-			echo "$name: stuck for ${TEST_TIMEOUT:-900} s, stopped"
+			echo "$name: stuck for $limit s, stopped"
 		echo "$name: FAILED, exit status $status"
 		bad="$bad $name"
 	fi
