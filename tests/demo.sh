@@ -83,7 +83,7 @@ until grep -qs 'ready: ' "$dir/daemon.log"; do
 		fail "the daemon did not start"
 	}
 	tries=$((tries + 1))
-	[ "$tries" -lt 100 ] || fail "the daemon is not ready after 10 s"
+	[ "$tries" -lt 600 ] || fail "the daemon is not ready after 60 s"
 	sleep 0.1
 done
 sed 's/^/   /' "$dir/daemon.log"

@@ -89,14 +89,23 @@ names=$(seq -f 'edge%03g' 1 "$hosts")
 
 # --- the centre --------------------------------------------------------------
 
-# answers: the kit's rsync daemon listens
+# answers [COMMAND]: the kit's rsync daemon does; not, if COMMAND succeeds before
 answers() {
 	tries=0
-	until grep -qs "listening on port $port" "$dir/centre/rsyncd.log"; do
+	until rsync --contimeout=5 "rsync://127.0.0.1:$port/" >/dev/null 2>&1; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 30 ] || return 1
+		[ "$tries" -lt 600 ] || return 1
+		! "${1:-false}" || return 1
 		sleep 0.1
 	done
+	! "${1:-false}"
+}
+
+# is_taken: another program has the port; rsync says that it listens before it
+# tries to
+is_taken() {
+	grep -qs "unable to bind any inbound sockets on port $port" \
+		"$dir/centre/rsyncd.log" "$dir/centre/serve.log"
 }
 
 serve() {
@@ -118,7 +127,7 @@ start_centre() {
 	done
 	port=$((20000 + $$ % 20000))
 	serve
-	while ! answers; do
+	while ! answers is_taken; do
 		die "$server"
 		port=$((port + 1))
 		[ "$port" -lt 60000 ] || fail "no port is free"
@@ -222,6 +231,8 @@ hit() {
 	shift
 	[ $# -gt 0 ] || return 0
 	shift $((chance % $#))
+	# 0: that one has no number yet; to kill(1) it is all of us
+	[ "${1:-0}" != 0 ] || return 0
 	if kill -9 "$1"; then
 		echo "$kind" >>"$run/killed"
 	fi

@@ -43,7 +43,7 @@ race=
 ! command -v gcc >/dev/null || race=-race
 # shellcheck disable=SC2086 # an option or none
 BUFWRITERD=$BW_BUILD/bufwriterd CGO_ENABLED=$((${#race} > 0)) \
-	timeout 300 go test $race -count=1 bufwriter >"$work/test.out" 2>&1 ||
+	timeout 1200 go test $race -count=1 bufwriter >"$work/test.out" 2>&1 ||
 	fail "its tests fail"
 echo "$name: lanes: each of the messages once, with kills and restarts"
 

@@ -4,7 +4,7 @@
 #   run.sh [NAME...]
 #
 # Runs the tests of recipes and languages that need more than a compiler and
-# Python, each with real programs, and two side by side.  A program that is not
+# Python, each with real programs, and three side by side.  A program that is not
 # installed is named and left out; `make recipes-deps` installs all of them.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,10 +17,10 @@ mkdir -p "$logs"
 run_one() {
 	status=0
 	if [ "$1" = clients ]; then
-		BW_CLIENTS=all timeout 600 "$BW_BUILD/tests/e2e/test_clients" \
+		BW_CLIENTS=all timeout 1800 "$BW_BUILD/tests/e2e/test_clients" \
 			>"$logs/$1.log" 2>&1 || status=$?
 	else
-		timeout 600 "$here/$1.sh" >"$logs/$1.log" 2>&1 || status=$?
+		timeout 1800 "$here/$1.sh" >"$logs/$1.log" 2>&1 || status=$?
 	fi
 	case $status in
 	0 | 77) grep -aE ': (each of|skipped: )|is not installed|^100%' \

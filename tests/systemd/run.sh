@@ -80,7 +80,7 @@ if [ "$(cat "$made" 2>/dev/null)" != "$want" ]; then
 fi
 
 # The container is not registered, so it needs no systemd outside.
-timeout -k 10 "${BW_CHECK_TIMEOUT:-600}" systemd-nspawn --quiet --boot \
+timeout -k 10 "${BW_CHECK_TIMEOUT:-1800}" systemd-nspawn --quiet --boot \
 	--directory="$tree/root" --machine="bufwriter-check-$$" \
 	--register=no --keep-unit --private-network --volatile=overlay \
 	--bind="$share":/check --console=pipe \
