@@ -269,11 +269,26 @@ int sender_running(const struct sender *s)
 	return info.si_pid == 0;
 }
 
+/* On a busy machine a sender takes long.  One that gets on does not hang. */
+static void await_end(const struct sender *s)
+{
+	double since = suite_now();
+	uint64_t before = 0;
+
+	while (sender_running(s)) {
+		if (sender_sent(s) != before) {
+			before = sender_sent(s);
+			since = suite_now();
+		}
+		suite_waiting(since, "the end of a sender", __FILE__, __LINE__);
+	}
+}
+
 int sender_result(struct sender *s)
 {
 	int error;
 
-	UNTIL(!sender_running(s));
+	await_end(s);
 	waitpid(s->pid, NULL, 0);
 	s->flow.count = s->page->sent;
 	error = s->page->error;

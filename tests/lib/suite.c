@@ -109,7 +109,7 @@ double suite_now(void)
 
 double suite_limit(void)
 {
-	return suite_sanitized() ? 300 : 60;
+	return suite_sanitized() ? 300 : 100;
 }
 
 void suite_sleep_ms(unsigned ms)
