@@ -53,8 +53,8 @@ fuzz() {
 	[ ! -e "$here/$1.dict" ] || dict="-dict=$here/$1.dict"
 	status=0
 	# shellcheck disable=SC2086 # words on purpose
-	timeout -k 10 $((seconds + 120)) nice -n 19 $fixed "$target" \
-		-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+	timeout -k 10 $((seconds + 600)) nice -n 19 $fixed "$target" \
+		-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len=4096 -timeout=60 \
 		-rss_limit_mb=1024 -print_final_stats=1 -verbosity=1 \
 		-artifact_prefix="$BW_BUILD/failed/$1-" $dict \
 		"$corpus" "$here/seeds/$1" >"$log" 2>&1 </dev/null || status=$?
