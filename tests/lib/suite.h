@@ -19,7 +19,7 @@
  * Seconds after which libcheck ends a test in a process of its own: later
  * than UNTIL() does, which says what it waited for.
  */
-#define SUITE_TIMEOUT 120
+#define SUITE_TIMEOUT 600
 
 /*
  * Runs the suite of a test program; the value for main() to return.  CK_FORK
