@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@
 #define ROUNDS 30
 #define OTHERS 100
 
-static char dir[] = "/dev/shm/bwtest-XXXXXX";
+static char dir[32];
 static char path[PATH_MAX];
 static uv_loop_t loop;
 static struct path_watch watch;
@@ -55,6 +56,7 @@ static void on_lost(void *arg)
 
 static void set_up(void)
 {
+	strcpy(dir, "/dev/shm/bwtest-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/sock", dir);
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
