@@ -104,6 +104,6 @@ int bw_flush(struct bw *bw)
 		err = ask(bw, start_ms);
 		if (err)
 			return public_error(err);
-	} while (bw_lanes_of(bw) && !bw_lanes_are_settled(bw));
+	} while (bw_lanes_of(bw) && !bw_lanes_are_settled(bw, start_ms));
 	return is_news(bw_lanes_of(bw)) ? BW_TOO_LARGE : 0;
 }

@@ -5,11 +5,11 @@
  *
  * Who may touch a lane.  A thread takes the lock of a lane with one try, and
  * owns the whole lane until it gives the lock back: memory, connection, state.
- * No thread ever waits for the lock.  Only the owner maps, unmaps, connects
- * and closes, so no thread can reach memory that is unmapped, or a descriptor
- * that is closed.  An owner makes no system call and is at no cancellation
- * point while it writes a message; where it must wait, it waits in slices and
- * with a bound.
+ * No thread ever waits for the lock, but for bw_flush(), which tries again.
+ * Only the owner maps, unmaps, connects and closes, so no thread can reach
+ * memory that is unmapped, or a descriptor that is closed.  An owner makes no
+ * system call and is at no cancellation point while it writes a message; where
+ * it must wait, it waits in slices and with a bound.
  *
  * Why a message cannot lie in a lane unseen.  The writer stores `written` and
  * then loads `attended`; the daemon that goes to sleep stores `attended` and

@@ -13,6 +13,10 @@
 /* Between two looks at whether the daemon of an open lane is still there. */
 #define READ_SLICE_MS 20
 
+/* How long a lane is waited for that another thread has. */
+#define TAKE_PAUSE_MS 1
+#define TAKE_TRIES 1000
+
 static bool is_settled(const struct bw_lanes *lanes)
 {
 	enum bw_lane_state state;
@@ -44,7 +48,24 @@ static bool pause_before_look(struct bw *bw, int64_t start_ms, int *pause_ms)
 	return true;
 }
 
-bool bw_lanes_are_settled(struct bw *bw)
+/*
+ * Another thread has the lane for the time of a copy, or from bw_reserve() to
+ * bw_commit(), and need not look at the daemon.  False: it has it for longer.
+ */
+static bool take_soon(struct bw *bw, struct bw_lane *lane, int64_t start_ms)
+{
+	const struct timespec pause = { 0, TAKE_PAUSE_MS * 1000000L };
+	int tries;
+
+	for (tries = 0; !bw_lane_take(lane); tries++) {
+		if (tries == TAKE_TRIES || !bw_left_ms(bw, start_ms))
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+bool bw_lanes_are_settled(struct bw *bw, int64_t start_ms)
 {
 	struct bw_lanes *lanes = bw_lanes_of(bw);
 	struct bw_lane *lane;
@@ -52,8 +73,8 @@ bool bw_lanes_are_settled(struct bw *bw)
 
 	for (i = 0; i < BW_ALL_LANES; i++) {
 		lane = &lanes->lane[i];
-		/* Whoever has taken it looks at it. */
-		if (bw_lane_state(lane) != BW_LANE_OPEN || !bw_lane_take(lane))
+		if (bw_lane_state(lane) != BW_LANE_OPEN ||
+		    !take_soon(bw, lane, start_ms))
 			continue;
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 		if (bw_lane_state(lane) == BW_LANE_OPEN)
@@ -70,7 +91,7 @@ bool bw_lanes_settle(struct bw *bw, int64_t start_ms)
 
 	do {
 		bw_lanes_mind(bw);
-		if (bw_lanes_are_settled(bw))
+		if (bw_lanes_are_settled(bw, start_ms))
 			return true;
 	} while (pause_before_look(bw, start_ms, &pause_ms));
 	return false;

@@ -13,9 +13,11 @@ struct bw;
 
 /*
  * Looks whether the daemon of each lane lives, whatever it has promised.  True:
- * it does, or nothing is left in the lane.  The handle has lanes.  Any thread.
+ * it does, or nothing is left in the lane.  Waits for a lane that another thread
+ * has, for a second and until the timeout of a call that began then, at most.
+ * The handle has lanes.  Any thread.
  */
-bool bw_lanes_are_settled(struct bw *bw);
+bool bw_lanes_are_settled(struct bw *bw, int64_t start_ms);
 
 /*
  * Waits until every lane that has ended is settled, at most until the timeout

@@ -30,6 +30,8 @@ static struct bw *start(int timeout_ms)
 #define NUMBERS 100000
 static atomic_uchar came[NUMBERS];
 static atomic_uint came_sum;
+/* A thread holds a place in the lane. */
+static atomic_bool is_reserved;
 
 static void count_number(enum road road, const char *data, uint32_t len)
 {
@@ -291,6 +293,39 @@ START_TEST(a_flush_notices_that_the_daemon_is_another_one)
 }
 END_TEST
 
+static void *give_back_after_a_flush(void *arg)
+{
+	struct bw *bw = arg;
+	void *place;
+
+	ck_assert_int_eq(bw_reserve(bw, 4, &place), 0);
+	atomic_store(&is_reserved, true);
+	UNTIL(lane_stub.flushes > 0);
+	ck_assert_int_eq(bw_commit(bw, place, BW_DISCARD), 0);
+	return NULL;
+}
+
+/* Another thread has the lane when the flush looks at it. */
+START_TEST(a_flush_notices_it_although_a_thread_has_the_lane)
+{
+	pthread_t thread;
+	uint32_t n;
+	struct bw *bw = start_with_numbers(&n);
+
+	ck_assert_int_eq(
+		pthread_create(&thread, NULL, give_back_after_a_flush, bw), 0);
+	UNTIL(atomic_load(&is_reserved));
+	lane_stub_die();
+	lane_stub.takes = true;
+	lane_stub_start();
+	ck_assert_int_eq(bw_flush(bw), 0);
+	expect_each_once(n);
+	pthread_join(thread, NULL);
+	bw_close(bw);
+	expect_each_once(n);
+}
+END_TEST
+
 /* A write that rings finds out at once that nobody is there. */
 START_TEST(a_daemon_killed_asleep_is_noticed)
 {
@@ -471,6 +506,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_killed_daemon_is_asked_for_by_its_successor,
 			    0, 4);
 	tcase_add_test(tc, a_flush_notices_that_the_daemon_is_another_one);
+	tcase_add_test(tc, a_flush_notices_it_although_a_thread_has_the_lane);
 	tcase_add_test(tc, a_daemon_killed_asleep_is_noticed);
 	tcase_add_test(tc, the_question_is_asked_until_it_is_answered);
 	tcase_add_test(tc, a_successor_without_lanes_gets_the_rest);
