@@ -460,7 +460,9 @@ START_TEST(a_lane_that_was_read_needs_no_successor)
 	UNTIL(lane_stub_count() == 1);
 	UNTIL(head->read == head->written);
 	lane_stub_die();
+	lane_stub_freeze();
 	receiver_vanish();
+	lane_stub_thaw();
 	bw_close(bw);
 	ck_assert_uint_eq(lane_stub.messages[LANE], 1);
 }
