@@ -268,9 +268,10 @@ int bw_writev(struct bw *bw, const struct iovec *iov, int iovcnt);
  * without a copy.  Otherwise it is in memory of the handle.
  *
  * The bytes at the place have any value at first.  The address is a multiple of
- * 8.  Until bw_commit() the thread holds the lane, and other threads take other
- * lanes or send datagrams; so the program should not wait in between, and must
- * not be cancelled.  A thread may hold several places at a time.
+ * 8.  Until bw_commit() the thread holds the lane: other threads take other
+ * lanes or send datagrams, and bw_flush() waits for the place, for a second at
+ * most.  So the program should not wait in between, and must not be cancelled.
+ * A thread may hold several places at a time.
  *
  * Waits for room as bw_write() does.  After an error, *place is NULL.  Any
  * thread may call this function.
