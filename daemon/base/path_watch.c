@@ -8,10 +8,18 @@
 
 /* The kernel tells of something before it is done, or before the watch began. */
 #define AGAIN_MS 500
+/* How often it looks while inotify cannot be had. */
+#define BLIND_MS 5000
+
+static void watch(struct path_watch *w);
 
 static void on_again(uv_timer_t *timer)
 {
-	path_watch_check(timer->data);
+	struct path_watch *w = timer->data;
+
+	path_watch_check(w);
+	if (!w->lost && !uv_is_active((uv_handle_t *)&w->event))
+		watch(w);
 }
 
 static void look_again(struct path_watch *w)
@@ -32,6 +40,13 @@ static void on_event(uv_fs_event_t *event, const char *name, int events,
 		look_again(w);
 }
 
+/* inotify_init(2) fails when the user has max_user_instances of them. */
+static void watch(struct path_watch *w)
+{
+	if (uv_fs_event_start(&w->event, on_event, w->path, 0))
+		uv_timer_start(&w->again, on_again, BLIND_MS, 0);
+}
+
 /* The file at the path is the right one now. */
 static void remember(struct path_watch *w)
 {
@@ -43,8 +58,7 @@ static void remember(struct path_watch *w)
 		w->ino = st.st_ino;
 	}
 	w->lost = false;
-	/* An error leaves path_watch_check(), which the status calls. */
-	(void)uv_fs_event_start(&w->event, on_event, w->path, 0);
+	watch(w);
 }
 
 void path_watch_open(struct path_watch *w, uv_loop_t *uv, const char *path,

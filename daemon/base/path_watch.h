@@ -34,7 +34,7 @@ struct path_watch {
 /*
  * Watches the file at `path`, which is the right one now.  An abstract name of
  * a socket, or an empty path, is not watched.  Where inotify cannot be had,
- * only path_watch_check() looks.
+ * a timer looks.
  */
 void path_watch_open(struct path_watch *w, uv_loop_t *uv, const char *path,
 		     path_watch_fn *on_lost, void *arg);

@@ -20,6 +20,8 @@
 
 #define ROUNDS 30
 #define OTHERS 100
+/* More would be near the usual limit of descriptors. */
+#define MANY 512
 
 static char dir[32];
 static char path[PATH_MAX];
@@ -172,6 +174,43 @@ START_TEST(a_path_that_is_removed_again_at_once)
 }
 END_TEST
 
+/* All instances of inotify are taken: a timer looks. */
+START_TEST(a_path_that_inotify_cannot_watch)
+{
+	double since = suite_now();
+	static int taken[MANY];
+	unsigned i, n = 0;
+
+	while (n < MANY && (taken[n] = inotify_init1(IN_CLOEXEC)) >= 0)
+		n++;
+	if (n == MANY) {
+		suite_skip("fs.inotify.max_user_instances is too high");
+		return;
+	}
+	lost = 0;
+	bind_socket(&old);
+	path_watch_open(&watch, &loop, path, on_lost, NULL);
+	ck_assert(!uv_is_active((uv_handle_t *)&watch.event));
+	ck_assert_int_eq(unlink(path), 0);
+	while (!lost) {
+		uv_run(&loop, UV_RUN_ONCE);
+		suite_heed_limit(since, "the loss", __FILE__, __LINE__);
+	}
+	for (i = 0; i < n; i++)
+		close(taken[i]);
+	/* and it is watched as soon as that can be */
+	while (!uv_is_active((uv_handle_t *)&watch.event)) {
+		uv_run(&loop, UV_RUN_ONCE);
+		suite_heed_limit(since, "inotify", __FILE__, __LINE__);
+	}
+	ck_assert_uint_eq(lost, 1);
+	path_watch_close(&watch);
+	unix_socket_close(&old);
+	unix_socket_close(&new);
+	uv_run(&loop, UV_RUN_DEFAULT);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("path watch");
@@ -180,5 +219,6 @@ int main(void)
 	tcase_add_test(tcase, a_path_that_is_still_there_while_it_is_removed);
 	tcase_add_test(tcase, a_path_whose_file_has_another_name);
 	tcase_add_test(tcase, a_path_that_is_removed_again_at_once);
+	tcase_add_test(tcase, a_path_that_inotify_cannot_watch);
 	return suite_run(suite, CK_FORK);
 }
