@@ -462,8 +462,13 @@ static int exit_status(const char *name, size_t len)
 	return -1;
 }
 
-/* Every EX_ of these sources is a `.It N` of the page. */
-static void require_statuses(const char *sources, const char *page)
+/* What a source has that the page must say, and how many of these there are. */
+typedef unsigned require_fn(const char *text, const char *file,
+			    const char *manual, const char *page);
+
+/* Holds these sources against the page; they have `least` places or more. */
+static void require_of_sources(const char *sources, const char *page,
+			       require_fn *require, unsigned least)
 {
 	char *manual = source_read(page);
 	unsigned found = 0;
@@ -474,31 +479,45 @@ static void require_statuses(const char *sources, const char *page)
 			 0);
 	for (i = 0; i < files.gl_pathc; i++) {
 		char *text = source_read(files.gl_pathv[i]);
-		const char *at = text;
 
-		while ((at = strstr(at, "EX_"))) {
-			size_t len = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
-			int status;
-
-			if (at > text && is_name(at[-1])) {
-				at += len;
-				continue;
-			}
-			status = exit_status(at, len);
-			ck_assert_msg(strstr(manual, bed_text("\n.It %d\n",
-							      status)) != NULL,
-				      "%s says nothing about exit status %d, "
-				      "%.*s in %s",
-				      page, status, (int)len, at,
-				      files.gl_pathv[i]);
-			at += len;
-			found++;
-		}
+		found += require(text, files.gl_pathv[i], manual, page);
 		free(text);
 	}
-	ck_assert_uint_ge(found, 4);
+	ck_assert_uint_ge(found, least);
 	globfree(&files);
 	free(manual);
+}
+
+/* Every EX_ is a `.It N` of the page. */
+static unsigned require_status(const char *at, const char *file,
+			       const char *manual, const char *page)
+{
+	const char *text = at;
+	unsigned found = 0;
+
+	while ((at = strstr(at, "EX_"))) {
+		size_t len = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+		int status;
+
+		if (at > text && is_name(at[-1])) {
+			at += len;
+			continue;
+		}
+		status = exit_status(at, len);
+		ck_assert_msg(strstr(manual, bed_text("\n.It %d\n", status)) !=
+				      NULL,
+			      "%s says nothing about exit status %d, %.*s in "
+			      "%s",
+			      page, status, (int)len, at, file);
+		at += len;
+		found++;
+	}
+	return found;
+}
+
+static void require_statuses(const char *sources, const char *page)
+{
+	require_of_sources(sources, page, require_status, 4);
 }
 
 START_TEST(the_manual_has_every_exit_status)
@@ -509,47 +528,40 @@ START_TEST(the_manual_has_every_exit_status)
 }
 END_TEST
 
-/* Each getenv() of these sources is an `.It Ev` of the page. */
+/* Each getenv() is an `.It Ev` of the page. */
+static unsigned require_variable(const char *at, const char *file,
+				 const char *manual, const char *page)
+{
+	unsigned found = 0;
+
+	while ((at = strstr(at, "getenv(\""))) {
+		const char *name = at += strlen("getenv(\"");
+		const char *line = manual;
+		int len = (int)strcspn(name, "\"");
+
+		/* failpoints are not in what is installed */
+		if (!strncmp(name, "BW_", 3))
+			continue;
+		while ((line = strstr(line, "\n.It Ev "))) {
+			const char *end = strchr(++line, '\n');
+			const char *word = bed_text("%.*s", (int)(end - line),
+						    line);
+
+			if (has_word(word, bed_text("%.*s", len, name)))
+				break;
+		}
+		ck_assert_msg(line != NULL,
+			      "%s says nothing about the variable %.*s, which "
+			      "%s reads",
+			      page, len, name, file);
+		found++;
+	}
+	return found;
+}
+
 static void require_variables(const char *sources, const char *page)
 {
-	char *manual = source_read(page);
-	unsigned found = 0;
-	glob_t files;
-	size_t i;
-
-	ck_assert_int_eq(glob(source_path(sources), GLOB_BRACE, NULL, &files),
-			 0);
-	for (i = 0; i < files.gl_pathc; i++) {
-		char *text = source_read(files.gl_pathv[i]);
-		const char *at = text;
-
-		while ((at = strstr(at, "getenv(\""))) {
-			const char *name = at += strlen("getenv(\"");
-			const char *line = manual;
-			int len = (int)strcspn(name, "\"");
-
-			/* failpoints are not in what is installed */
-			if (!strncmp(name, "BW_", 3))
-				continue;
-			while ((line = strstr(line, "\n.It Ev "))) {
-				const char *end = strchr(++line, '\n');
-				const char *word = bed_text(
-					"%.*s", (int)(end - line), line);
-
-				if (has_word(word, bed_text("%.*s", len, name)))
-					break;
-			}
-			ck_assert_msg(line != NULL,
-				      "%s says nothing about the variable "
-				      "%.*s, which %s reads",
-				      page, len, name, files.gl_pathv[i]);
-			found++;
-		}
-		free(text);
-	}
-	ck_assert_uint_ge(found, 1);
-	globfree(&files);
-	free(manual);
+	require_of_sources(sources, page, require_variable, 1);
 }
 
 START_TEST(the_manual_has_every_variable)
