@@ -77,22 +77,22 @@ static int renew(struct further_socket *s, struct failure *failure)
 			 s->fd);
 	unix_socket_close(&old);
 	path_watch_renew(&s->watch);
+	s->told = false;
 	log_warning("socket.also: %s had been removed; it is there again",
 		    s->watch.path);
 	return 0;
 }
 
-static void renew_all(struct further *f, bool again);
+static void renew_all(struct further *f);
 
 static void on_retry_timer(uv_timer_t *timer)
 {
-	renew_all(timer->data, true);
+	renew_all(timer->data);
 }
 
-static void renew_all(struct further *f, bool again)
+static void renew_all(struct further *f)
 {
 	struct failure failure;
-	bool failed = false;
 	unsigned i;
 
 	for (i = 0; i < f->n; i++) {
@@ -101,12 +101,11 @@ static void renew_all(struct further *f, bool again)
 		if (!s->watch.lost || s->socket.fd < 0 || !renew(s, &failure))
 			continue;
 		/* The retries that fail the same way are silent. */
-		if (!again && !failed)
+		if (!s->told)
 			log_error("%s; it is tried again", failure.text);
-		failed = true;
-	}
-	if (failed)
+		s->told = true;
 		uv_timer_start(&f->retry_timer, on_retry_timer, RETRY_MS, 0);
+	}
 }
 
 static void on_lost(void *arg)
@@ -117,8 +116,7 @@ static void on_lost(void *arg)
 	if (listener_is_stopping(s->all->listener))
 		return;
 	if (s->socket.fd >= 0)
-		renew_all(s->all,
-			  uv_is_active((uv_handle_t *)&s->all->retry_timer));
+		renew_all(s->all);
 	else
 		log_error("%s was removed, or another socket is in its place: "
 			  "programs cannot reach the daemon; restart the "

@@ -27,6 +27,7 @@ struct further_socket {
 	struct unix_socket socket; /* fd -1: systemd passed it */
 	struct limits limits;	   /* that senders to `fd` learn */
 	struct path_watch watch;
+	bool told; /* the log says that its path is taken */
 };
 
 struct further {

@@ -109,6 +109,27 @@ START_TEST(a_path_that_another_program_took_is_failing)
 }
 END_TEST
 
+/* The log names each path that is taken, also while another one is tried. */
+START_TEST(each_further_path_that_is_taken_is_named)
+{
+	char path[2][BED_PATH];
+	int other[2], i;
+
+	for (i = 0; i < 2; i++)
+		snprintf(path[i], BED_PATH, "%.90s/also%d", bed.root, i);
+	daemon_start(bed_text("socket.also=%s %s", path[0], path[1]));
+	for (i = 0; i < 2; i++) {
+		other[i] = take_path(path[i]);
+		UNTIL(log_count(path[i], "it is tried again") == 1);
+	}
+	for (i = 0; i < 2; i++)
+		close(other[i]);
+	for (i = 0; i < 2; i++)
+		UNTIL(log_count(path[i], "it is there again") == 1);
+	daemon_stop(NULL);
+}
+END_TEST
+
 /* The control socket tells what is wrong, so it does not wait for the other. */
 START_TEST(a_control_socket_is_made_again_beside_a_path_that_is_taken)
 {
@@ -244,6 +265,7 @@ int main(void)
 	tcase_add_test(t, the_queue_of_a_removed_socket_is_read);
 	tcase_add_test(t, a_control_socket_that_was_removed_is_made_again);
 	tcase_add_test(t, a_path_that_another_program_took_is_failing);
+	tcase_add_test(t, each_further_path_that_is_taken_is_named);
 	tcase_add_test(
 		t, a_control_socket_is_made_again_beside_a_path_that_is_taken);
 	tcase_add_test(t, a_lost_path_of_systemds_socket_is_failing);
